@@ -1,0 +1,147 @@
+// Package budget reads what this machine or container may use and divides it
+// among the workers.
+//
+// Invariant: the shares of N workers never add up to more than the limit,
+// except that nobody gets less than one CPU.
+//
+// The smallest use:
+//
+//	limits := budget.Read()
+//	share := limits.Share(4)
+//	env = append(env, share.Env()...)
+//
+// Neither Go's runtime nor automaxprocs divides by the number of workers: each
+// worker would size itself to the whole quota.
+package budget
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"go.uber.org/automaxprocs/maxprocs"
+)
+
+// Limits is what the supervisor and its workers may use together.
+type Limits struct {
+	CPUs   float64 // the cgroup's quota, else the CPUs this process may run on
+	Memory int64   // bytes: the smallest cgroup limit above us, else the machine's memory; 0: unknown
+}
+
+// Read reads the limits as they are now. It must not be called concurrently
+// with itself: it looks past GOMAXPROCS in the process environment.
+func Read() Limits {
+	return Limits{CPUs: cpus(), Memory: memory(os.DirFS("/"))}
+}
+
+// cpus asks automaxprocs, which hands the exact quota only to its rounding
+// function, and only where GOMAXPROCS is not set.
+func cpus() float64 {
+	set, was := os.LookupEnv("GOMAXPROCS")
+	_ = os.Unsetenv("GOMAXPROCS")
+	defer func() {
+		if was {
+			_ = os.Setenv("GOMAXPROCS", set)
+		}
+	}()
+	quota := 0.0
+	before := runtime.GOMAXPROCS(0)
+	undo, err := maxprocs.Set(maxprocs.RoundQuotaFunc(func(q float64) int {
+		quota = q
+		return before
+	}))
+	if err == nil {
+		undo()
+	}
+	if n := float64(runtime.NumCPU()); quota <= 0 || quota > n {
+		return n
+	}
+	return quota
+}
+
+// Share is one worker's part.
+type Share struct {
+	CPUs   int   // GOMAXPROCS
+	Memory int64 // bytes, GOMEMLIMIT; 0: none
+}
+
+// memoryUse is the part of the limit that the workers' heaps may fill: a tenth
+// stays for the supervisor and for what the Go runtime does not count.
+const memoryUse = 0.9
+
+// Share divides l among n workers.
+func (l Limits) Share(n int) Share {
+	n = max(n, 1)
+	return Share{
+		CPUs:   max(1, int(math.Floor(l.CPUs/float64(n)))),
+		Memory: int64(memoryUse * float64(l.Memory) / float64(n)),
+	}
+}
+
+// Env gives the share as the variables that Go's runtime reads.
+func (s Share) Env() []string {
+	env := []string{"GOMAXPROCS=" + strconv.Itoa(s.CPUs)}
+	if s.Memory > 0 {
+		env = append(env, fmt.Sprintf("GOMEMLIMIT=%dB", s.Memory))
+	}
+	return env
+}
+
+// Workers is how many workers "auto" means: one for each whole CPU of the quota.
+func (l Limits) Workers() int { return max(1, int(math.Floor(l.CPUs))) }
+
+// memory walks from our cgroup up to the root: the smallest limit counts,
+// because an unlimited leaf may stand under a limited parent.
+func memory(root fs.FS) int64 {
+	least := int64(math.MaxInt64)
+	lower := func(name string) {
+		b, err := fs.ReadFile(root, name)
+		if err != nil {
+			return
+		}
+		if v, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && v > 0 {
+			least = min(least, v)
+		}
+	}
+	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
+	for line := range strings.Lines(string(groups)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		base, file := "", ""
+		switch {
+		case parts[1] == "": // cgroup v2
+			base, file = "sys/fs/cgroup", "memory.max"
+		case strings.Contains(","+parts[1]+",", ",memory,"):
+			base, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		default:
+			continue
+		}
+		for dir := path.Clean("/" + parts[2]); ; dir = path.Dir(dir) {
+			lower(path.Join(base, dir, file))
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	if b, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
+		for line := range bytes.Lines(b) {
+			var kb int64
+			if n, _ := fmt.Sscanf(string(line), "MemTotal: %d kB", &kb); n == 1 {
+				least = min(least, kb<<10)
+				break
+			}
+		}
+	}
+	if least == math.MaxInt64 {
+		return 0
+	}
+	return least
+}

@@ -1,0 +1,81 @@
+package budget
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"testing/fstest"
+)
+
+func file(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+
+const meminfo = "MemTotal:        8000000 kB\nMemFree: 1 kB\n"
+
+func TestMemoryIsTheSmallestLimitAboveUs(t *testing.T) {
+	const machine = 8000000 << 10
+	for name, c := range map[string]struct {
+		fs   fstest.MapFS
+		want int64
+	}{
+		"no cgroup": {fstest.MapFS{"proc/meminfo": file(meminfo)}, machine},
+		"v2 leaf": {fstest.MapFS{
+			"proc/meminfo": file(meminfo), "proc/self/cgroup": file("0::/a/b\n"),
+			"sys/fs/cgroup/a/b/memory.max": file("1000\n"), "sys/fs/cgroup/a/memory.max": file("max\n"),
+		}, 1000},
+		"v2 unlimited leaf under a limited parent": {fstest.MapFS{
+			"proc/meminfo": file(meminfo), "proc/self/cgroup": file("0::/a/b\n"),
+			"sys/fs/cgroup/a/b/memory.max": file("max\n"), "sys/fs/cgroup/a/memory.max": file("2000\n"),
+		}, 2000},
+		"v1": {fstest.MapFS{
+			"proc/meminfo": file(meminfo), "proc/self/cgroup": file("3:cpu,cpuacct:/x\n2:memory:/x\n"),
+			"sys/fs/cgroup/memory/x/memory.limit_in_bytes": file("3000\n"),
+		}, 3000},
+		"v1 says unlimited by a huge number": {fstest.MapFS{
+			"proc/meminfo": file(meminfo), "proc/self/cgroup": file("2:memory:/\n"),
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": file("9223372036854771712\n"),
+		}, machine},
+		"nothing known": {fstest.MapFS{}, 0},
+	} {
+		if got := memory(c.fs); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestShareDividesAndNobodyGetsLessThanOneCPU(t *testing.T) {
+	for _, c := range []struct {
+		limits  Limits
+		n       int
+		want    Share
+		workers int
+	}{
+		{Limits{CPUs: 2, Memory: 1000}, 4, Share{CPUs: 1, Memory: 225}, 2},
+		{Limits{CPUs: 8, Memory: 1000}, 3, Share{CPUs: 2, Memory: 300}, 8},
+		{Limits{CPUs: 0.5, Memory: 0}, 1, Share{CPUs: 1}, 1},
+		{Limits{CPUs: 3.7, Memory: 10}, 0, Share{CPUs: 3, Memory: 9}, 3},
+	} {
+		if got := c.limits.Share(c.n); got != c.want {
+			t.Errorf("%+v.Share(%d) = %+v, want %+v", c.limits, c.n, got, c.want)
+		}
+		if got := c.limits.Workers(); got != c.workers {
+			t.Errorf("%+v.Workers() = %d, want %d", c.limits, got, c.workers)
+		}
+	}
+	if got := (Share{CPUs: 2, Memory: 7}).Env(); !slices.Equal(got, []string{"GOMAXPROCS=2", "GOMEMLIMIT=7B"}) {
+		t.Error(got)
+	}
+}
+
+func TestReadLooksPastGOMAXPROCSAndLeavesItAlone(t *testing.T) {
+	free := Read()
+	t.Setenv("GOMAXPROCS", "77")
+	if got := Read(); got.CPUs != free.CPUs {
+		t.Errorf("CPUs = %v under GOMAXPROCS=77, %v without", got.CPUs, free.CPUs)
+	}
+	if os.Getenv("GOMAXPROCS") != "77" {
+		t.Error("GOMAXPROCS was not put back")
+	}
+	if free.CPUs <= 0 || free.Memory <= 0 {
+		t.Errorf("%+v", free)
+	}
+}

@@ -1,0 +1,112 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// shimName is argv[0] of the shim, by which it knows itself.
+const shimName = "tandem-shim"
+
+// order is what the supervisor tells the shim, as JSON in argv[1]. Descriptors
+// are numbers in the shim's own table.
+type order struct {
+	Path   string   `json:"path"`
+	Exe    int      `json:"exe"` // -1: start by Path
+	Report int      `json:"report"`
+	Args   []string `json:"args"`
+	Dir    string   `json:"dir,omitempty"`
+	Umask  int      `json:"umask"` // -1: keep
+	Death  int      `json:"death"` // signal at the parent's death; 0: none
+	Parent int      `json:"parent"`
+}
+
+// report is what the shim says when it cannot become the worker.
+type report struct {
+	Doing string `json:"doing"`
+	Errno int    `json:"errno"`
+}
+
+// Shim becomes the worker if this process was started as a shim by [Start],
+// and returns at once otherwise. A program that calls Start must call Shim
+// first thing in main.
+func Shim() {
+	if len(os.Args) != 2 || os.Args[0] != shimName {
+		return
+	}
+	var o order
+	if err := json.Unmarshal([]byte(os.Args[1]), &o); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: not an order of the supervisor: %v\n", shimName, err)
+		os.Exit(127)
+	}
+	unix.CloseOnExec(o.Report)
+	if o.Exe >= 0 {
+		unix.CloseOnExec(o.Exe)
+	}
+	doing, err := become(o)
+	errno := syscall.EIO
+	errors.As(err, &errno)
+	b, _ := json.Marshal(report{Doing: doing, Errno: int(errno)})
+	_, _ = unix.Write(o.Report, b)
+	os.Exit(127)
+}
+
+// become returns only when it fails, with what it was doing.
+func become(o order) (doing string, err error) {
+	if o.Death != 0 {
+		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(o.Death), 0, 0, 0); err != nil {
+			return "set the parent-death signal", err
+		}
+		// A parent that died before the prctl sends nothing any more. (Inside
+		// another pid namespace its number reads as 0, and is no evidence.)
+		if ppid := os.Getppid(); ppid != o.Parent && ppid != 0 {
+			os.Exit(127)
+		}
+	}
+	if o.Umask >= 0 {
+		unix.Umask(o.Umask)
+	}
+	if o.Dir != "" {
+		if err := unix.Chdir(o.Dir); err != nil {
+			return "change to directory " + o.Dir, err
+		}
+	}
+	env := ownPID(os.Environ(), os.Getpid())
+	path := o.Path
+	// By path as long as it names the very file that was opened, so that ps and
+	// pgrep show its name; by descriptor once it was replaced.
+	if o.Exe >= 0 && !sameFile(path, o.Exe) {
+		path = "/proc/self/fd/" + strconv.Itoa(o.Exe)
+	}
+	return "execute " + o.Path, syscall.Exec(path, o.Args, env)
+}
+
+func sameFile(path string, fd int) bool {
+	var byPath, byFD unix.Stat_t
+	return unix.Stat(path, &byPath) == nil && unix.Fstat(fd, &byFD) == nil &&
+		byPath.Dev == byFD.Dev && byPath.Ino == byFD.Ino
+}
+
+// ownPID adds the variables that name the worker's own pid, for the protocols
+// that the environment announces.
+func ownPID(env []string, pid int) []string {
+	listens, watched := false, false
+	for _, kv := range env {
+		listens = listens || strings.HasPrefix(kv, "LISTEN_FDS=")
+		watched = watched || strings.HasPrefix(kv, "WATCHDOG_USEC=")
+	}
+	if listens {
+		env = append(env, "LISTEN_PID="+strconv.Itoa(pid))
+	}
+	if watched {
+		env = append(env, "WATCHDOG_PID="+strconv.Itoa(pid))
+	}
+	return env
+}
