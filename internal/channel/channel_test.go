@@ -1,0 +1,273 @@
+package channel
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// pair is both sides in one process, the worker's taken from the environment as
+// a worker takes it.
+func pair(t *testing.T) (supervisor, worker *Conn) {
+	t.Helper()
+	supervisor, theirs, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = supervisor.Close() })
+	t.Setenv(Variable, strconv.Itoa(theirs))
+	worker, err = Inherited()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = worker.Close() })
+	if _, set := os.LookupEnv(Variable); set {
+		t.Error("the variable is left to the programs that this one starts")
+	}
+	return supervisor, worker
+}
+
+func open(fd int) bool {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil
+}
+
+func TestHelloWithDescriptor(t *testing.T) {
+	supervisor, worker := pair(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	if err := supervisor.Send(Greeting(), int(w.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m, fds, err := worker.Receive()
+	if err != nil || m != Greeting() || len(fds) != 1 {
+		t.Fatalf("received %+v, %v, %v", m, fds, err)
+	}
+	if flags, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Errorf("the descriptor goes on to children: flags %#x, %v", flags, err)
+	}
+	got := os.NewFile(uintptr(fds[0]), "received")
+	if _, err := got.WriteString("through"); err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); err != nil || string(text) != "through" {
+		t.Errorf("read %q, %v", text, err)
+	}
+	if err := worker.Send(Greeting()); err != nil {
+		t.Fatal(err)
+	}
+	if m, _, err := supervisor.Receive(); err != nil || m != Greeting() {
+		t.Errorf("answer %+v, %v", m, err)
+	}
+}
+
+func TestPeersEndIsEOF(t *testing.T) {
+	for name, unread := range map[string]bool{"all read": false, "with unread messages": true} {
+		t.Run(name, func(t *testing.T) {
+			supervisor, worker := pair(t)
+			if unread {
+				if err := worker.Send(Greeting()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := supervisor.Send(Greeting()); err != nil {
+				t.Fatal(err)
+			}
+			if err := supervisor.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := worker.Receive(); err != nil {
+				t.Error("what was sent before the end is lost:", err)
+			}
+			for range 2 {
+				if _, _, err := worker.Receive(); err != io.EOF {
+					t.Errorf("received %v, want io.EOF", err)
+				}
+			}
+			if err := worker.Send(Greeting()); !errors.Is(err, unix.EPIPE) {
+				t.Errorf("sent to nobody: %v", err)
+			}
+		})
+	}
+}
+
+func TestCloseEndsReceive(t *testing.T) {
+	supervisor, _ := pair(t)
+	ended := make(chan error)
+	go func() {
+		_, _, err := supervisor.Receive()
+		ended <- err
+	}()
+	if err := supervisor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != net.ErrClosed {
+		t.Errorf("receive ended with %v", err)
+	}
+}
+
+func TestOtherVersion(t *testing.T) {
+	supervisor, worker := pair(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	if err := supervisor.Send(Message{Type: Hello, Version: 7}, int(w.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	m, fds, err := worker.Receive()
+	version, is := errors.AsType[*VersionError](err)
+	if !is || version.Peer != 7 || m.Version != 7 || fds != nil {
+		t.Fatalf("received %+v, %v, %v", m, fds, err)
+	}
+	if text := err.Error(); !strings.Contains(text, "version 7") || !strings.Contains(text, "version 1") {
+		t.Error("the error does not name both:", text)
+	}
+	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		t.Error("the descriptor that came along is still open:", err)
+	}
+	_ = supervisor.Close()
+	if _, _, err := worker.Receive(); err != io.EOF {
+		t.Error("the end is not seen after it:", err)
+	}
+}
+
+func TestUnknownIsSkipped(t *testing.T) {
+	supervisor, worker := pair(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	if err := supervisor.Send(Message{Type: "of a later release"}, int(w.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	raw(t, supervisor, `{"type":"hello","version":1,"later":{"field":[1]}}`)
+	if m, fds, err := worker.Receive(); err != nil || m != Greeting() || len(fds) != 0 {
+		t.Errorf("received %+v, %v, %v", m, fds, err)
+	}
+	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		t.Error("the skipped message's descriptor is still open:", err)
+	}
+}
+
+func TestBrokenMessageIsAnErrorAndNotTheEnd(t *testing.T) {
+	supervisor, worker := pair(t)
+	for _, body := range []string{"not json", `{"version":1}`, `{"type":"hello","version":"one"}`, strings.Repeat(" ", maxMessage+1)} {
+		raw(t, supervisor, body)
+		if m, _, err := worker.Receive(); err == nil || err == io.EOF {
+			t.Errorf("%.20q received as %+v, %v", body, m, err)
+		}
+	}
+	if err := supervisor.Send(Greeting()); err != nil {
+		t.Fatal(err)
+	}
+	if m, _, err := worker.Receive(); err != nil || m != Greeting() {
+		t.Errorf("after them: %+v, %v", m, err)
+	}
+}
+
+func raw(t *testing.T, c *Conn, body string) {
+	t.Helper()
+	if _, err := c.unix.Write([]byte(body)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSendNeverWaits(t *testing.T) {
+	supervisor, worker := pair(t)
+	var sent int
+	var err error
+	for err == nil {
+		if err = supervisor.Send(Greeting()); err == nil {
+			sent++
+		}
+	}
+	if !errors.Is(err, ErrFull) || sent == 0 {
+		t.Fatalf("after %d messages: %v", sent, err)
+	}
+	for range sent {
+		if _, _, err := worker.Receive(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := supervisor.Send(Greeting()); err != nil {
+		t.Error("room again, and still:", err)
+	}
+}
+
+func TestSendRefuses(t *testing.T) {
+	supervisor, _ := pair(t)
+	if err := supervisor.Send(Message{Type: strings.Repeat("x", maxMessage)}); err == nil {
+		t.Error("an oversize message was sent")
+	}
+	if err := supervisor.Send(Greeting(), slices.Repeat([]int{0}, maxFDs+1)...); err == nil {
+		t.Error("too many descriptors were sent")
+	}
+}
+
+func TestInheritedRefuses(t *testing.T) {
+	if _, set := os.LookupEnv(Variable); set {
+		t.Fatal("the test itself runs under a supervisor")
+	}
+	if c, err := Inherited(); c != nil || err != nil {
+		t.Errorf("without the variable: %v, %v", c, err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close(); _ = w.Close() }()
+	stream, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(stream) }()
+	for _, value := range []string{"", "three", "-1", "99999", strconv.Itoa(int(r.Fd())), strconv.Itoa(stream)} {
+		t.Setenv(Variable, value)
+		if c, err := Inherited(); c != nil || err == nil || !strings.Contains(err.Error(), Variable) {
+			t.Errorf("%s=%q: %v, %v", Variable, value, c, err)
+		}
+	}
+	if !open(stream) || !open(int(r.Fd())) {
+		t.Error("a descriptor that is no channel was closed")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"type":"hello","version":1}`))
+	f.Add([]byte(`{"type":"hello","version":2,"x":[]}`))
+	f.Add([]byte(`{"type":""}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := decode(body)
+		if err == nil && (m.Type == "" || m.Type == Hello && m.Version != Version) {
+			t.Errorf("%q decoded as %+v", body, m)
+		}
+		if _, other := errors.AsType[*VersionError](err); other && m.Version == Version {
+			t.Errorf("%q: %v", body, err)
+		}
+	})
+}
