@@ -92,7 +92,11 @@ func parseFD(s string) (Addr, error) {
 func parseTCP(s string) (Addr, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		bare := s
+		if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+			bare = s[1 : len(s)-1]
+		}
+		if ip, err := netip.ParseAddr(bare); err == nil {
 			return Addr{}, fmt.Errorf("the port is missing (write %s)", net.JoinHostPort(ip.String(), "8000"))
 		}
 		if strings.Count(s, ":") > 1 && !strings.HasPrefix(s, "[") {

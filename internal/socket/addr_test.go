@@ -45,7 +45,7 @@ func TestParseErrors(t *testing.T) {
 		"[::1]":                                 "write [::1]:8000",
 		"fe80::g:1":                             "needs brackets",
 		"1:2:3":                                 "needs brackets",
-		"[::1":                                  "missing ']'",
+		"[::1:80":                               "missing ']' in address",
 		"[localhost]:80":                        "not an IPv6 address",
 		"host:":                                 `port ""`,
 		"host:http":                             `port "http"`,

@@ -136,12 +136,12 @@ func (n *inode) remove() error {
 
 // lockDir takes the lock that orders those who look at a socket file and then
 // make or remove it.
-func lockDir(dir string, wait time.Duration) (unlock func(), err error) {
+func lockDir(dir string, wait time.Duration) (func(), error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	unlock = func() { unix.Close(fd) }
+	unlock := func() { unix.Close(fd) }
 	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		if err != nil {
