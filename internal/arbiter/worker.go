@@ -1,0 +1,142 @@
+package arbiter
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// State is where a worker is in its life. Exited is not a state: a worker
+// that is gone is forgotten.
+type State uint8
+
+// The life of a worker. Starting and Ready workers are what the service
+// counts on; a Draining or Killed one is on its way out and is counted on by
+// nobody.
+const (
+	Starting State = iota // spawned, not yet ready
+	Ready                 // serves
+	Draining              // asked to go, or going by itself
+	Killed                // aborted or killed, not yet gone
+)
+
+// String returns the state's name in status and metrics.
+func (s State) String() string {
+	switch s {
+	case Starting:
+		return "starting"
+	case Ready:
+		return "ready"
+	case Draining:
+		return "draining"
+	case Killed:
+		return "killed"
+	}
+	return "unknown"
+}
+
+// worker is what the arbiter knows of one process.
+type worker struct {
+	id       WorkerID
+	gen      Generation
+	state    State
+	spawned  time.Time
+	readyAt  time.Time
+	deadline time.Time     // of Starting, Draining and Killed: when to do the next harder thing
+	timeout  time.Duration // silence that means hung, as this worker was told; 0: never
+
+	speaks      bool
+	beaten      bool
+	lastBeat    time.Time // or whatever else began the present silence
+	hung        bool
+	failed      bool // its failure has been counted
+	interrupted bool
+	dumping     bool      // aborted; Kill is due at deadline
+	killedAt    time.Time // first Kill
+	stuck       bool      // said so
+	reason      string    // why it is killed
+}
+
+// active says whether the service counts on the worker, now or soon.
+func (w *worker) active() bool { return w.state == Starting || w.state == Ready }
+
+// watched says whether the worker's silence is judged.
+func (w *worker) watched() bool { return w.state == Ready && w.beaten && w.timeout > 0 }
+
+// find returns the worker called id, nil if there is none.
+func (c *Core) find(id WorkerID) *worker {
+	i, ok := c.index(id)
+	if !ok {
+		return nil
+	}
+	return c.workers[i]
+}
+
+// forget drops a worker whose process is gone. Nothing else may call it: a
+// worker is forgotten only when there is no process any more.
+func (c *Core) forget(id WorkerID) {
+	if i, ok := c.index(id); ok {
+		c.workers = slices.Delete(c.workers, i, i+1)
+	}
+}
+
+func (c *Core) index(id WorkerID) (int, bool) {
+	return slices.BinarySearchFunc(c.workers, id, func(w *worker, id WorkerID) int { return cmp.Compare(w.id, id) })
+}
+
+// spawn starts a worker of a generation.
+func (c *Core) spawn(g Generation) {
+	s := c.cfg
+	if c.roll != nil && c.roll.gen == g {
+		s = c.roll.cfg
+	}
+	c.lastID++
+	c.workers = append(c.workers, &worker{
+		id: c.lastID, gen: g, spawned: c.now, deadline: c.now.Add(s.BootTimeout), timeout: s.Timeout,
+	})
+	c.emit(Spawn{c.lastID, g})
+}
+
+// drain asks a ready worker to go.
+func (c *Core) drain(w *worker) {
+	w.state, w.deadline = Draining, c.now.Add(c.settings().GracefulTimeout)
+	w.reason = "it was still draining after " + c.settings().GracefulTimeout.String()
+	c.emit(Drain{w.id})
+}
+
+// interrupt ends a worker quickly: one that serves nobody yet, or any in a
+// quick stop.
+func (c *Core) interrupt(w *worker) {
+	by := c.now.Add(quickTimeout)
+	if w.state != Draining || by.Before(w.deadline) {
+		w.deadline = by
+		w.reason = "it was still there " + quickTimeout.String() + " after its interrupt"
+	}
+	w.state, w.interrupted = Draining, true
+	c.emit(Interrupt{w.id})
+}
+
+// putDown ends a worker that has failed while it lives: by a goroutine dump
+// where it can give one, else by Kill.
+func (c *Core) putDown(w *worker, reason string) {
+	w.reason = reason
+	if w.speaks {
+		w.state, w.dumping, w.deadline = Killed, true, c.now.Add(dumpTimeout)
+		c.emit(Abort{w.id, reason})
+		return
+	}
+	c.kill(w)
+}
+
+// kill sends the signal that cannot be refused, and again each time that its
+// deadline passes.
+func (c *Core) kill(w *worker) {
+	if w.killedAt.IsZero() {
+		w.killedAt = c.now
+	} else if !w.stuck {
+		w.stuck = true
+		c.emit(Stuck{w.id, c.now.Sub(w.killedAt)})
+	}
+	w.state, w.dumping, w.deadline = Killed, false, c.now.Add(killAgain)
+	c.emit(Kill{w.id, w.reason})
+}
