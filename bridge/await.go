@@ -1,0 +1,130 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+)
+
+// Await runs f, which can be cancelled, from sync code and waits for it. The
+// permit of the calling frame is given back meanwhile and taken again, without
+// queueing, when f returns. f runs on the calling goroutine; its ctx is the one
+// the frame was called with, so values, deadline and cancellation come from the
+// frame's caller. Frames below f use the calling frame's slot.
+//
+// It returns [ErrNotSync] if no sync frame of the scope is live and the scope is
+// not one of [NewRoot], and [ErrScopeClosed] if the scope has ended.
+//
+// Where several frames of a scope run at once ([Parallel]) Await acts for the
+// latest that does not await already; they all hold permits, so the count is
+// right whichever called.
+func Await[R any](s Scoped, f func(context.Context) (R, error)) (R, error) {
+	l, err := s.Scope().suspend()
+	if err != nil {
+		var zero R
+		return zero, err
+	}
+	defer l.resume()
+	return f(l)
+}
+
+// AsyncToSync adapts an async function of one argument for the sync code that
+// holds s; calling the result is [Await].
+func AsyncToSync[A, R any](s Scoped, f func(context.Context, A) (R, error)) func(A) (R, error) {
+	return func(a A) (R, error) {
+		return Await(s, func(ctx context.Context) (R, error) { return f(ctx, a) })
+	}
+}
+
+// awaiting chooses the frame that an Await acts for, with s.mu held.
+func (s *Scope) awaiting() *frame {
+	for fr := s.last; fr != nil; fr = fr.next {
+		if fr.awaits == 0 {
+			return fr
+		}
+	}
+	return s.last
+}
+
+// suspend gives the calling frame's permit back and opens a lane below it.
+func (s *Scope) suspend() (*lane, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrScopeClosed
+	}
+	fr := s.awaiting()
+	if fr == nil {
+		defer s.mu.Unlock()
+		if !s.job {
+			return nil, ErrNotSync
+		}
+		return &s.root, nil
+	}
+	l := &lane{Context: fr.ctx, scope: s, above: fr, run: fr.run, next: fr.below}
+	l.frame.lane = l
+	fr.below = l
+	fr.awaits++
+	var lim *Limiter
+	if fr.awaits == 1 {
+		lim = fr.limiter
+	}
+	for _, p := range s.queue { // who outlived an earlier Await of the frame
+		if p.strays == fr && p.run == fr.run {
+			p.lane, p.strays = l, nil
+		}
+	}
+	if len(s.queue) > 0 {
+		s.grant(l)
+	}
+	s.mu.Unlock()
+	if lim != nil {
+		lim.release()
+	}
+	return l, nil
+}
+
+// resume closes the lane and takes the frame's permit again.
+func (l *lane) resume() {
+	s := l.scope
+	if l.above == nil { // a job's own lane stays
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.closed = true
+	fr := l.above
+	if fr.live && fr.run == l.run {
+		for at := &fr.below; *at != nil; at = &(*at).next {
+			if *at == l {
+				*at = l.next
+				break
+			}
+		}
+		fr.awaits--
+		if fr.awaits == 0 {
+			fr.limiter.resume()
+		}
+	}
+	s.climb(l)
+}
+
+// climb moves the waiters of a lane that is gone to where they may run now, with
+// s.mu held.
+func (s *Scope) climb(l *lane) {
+	at, strays := l.nearest()
+	if at == l || !slices.ContainsFunc(s.queue, func(p *pending) bool { return p.lane == l }) {
+		return
+	}
+	for _, p := range s.queue {
+		if p.lane != l {
+			continue
+		}
+		p.lane, p.strays = at, strays
+		if strays != nil {
+			p.run = strays.run
+		}
+	}
+	if !at.busy {
+		s.grant(at)
+	}
+}

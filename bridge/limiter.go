@@ -1,0 +1,261 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Defaults of a limiter made without options, and of [DefaultLimits].
+const (
+	DefaultBlocking     = 40               // permits of the Blocking limiter
+	DefaultQueue        = 1024             // waiters a limiter admits
+	DefaultQueueTimeout = 10 * time.Second // how long one may wait
+)
+
+// Limiter bounds how many sync frames run at a time. Who finds no permit waits
+// in a bounded queue, first come first served, until a permit, the end of its
+// context or the queue deadline. All methods are safe for concurrent use.
+type Limiter struct {
+	name     string
+	permits  int64
+	queueMax int
+	queueFor time.Duration // 0: no deadline
+	cpu      bool
+
+	// state holds permits in use in its low half and waiters in its high half,
+	// so that both paths that find nobody waiting are one compare-and-swap.
+	state atomic.Int64
+
+	mu    sync.Mutex // guards what follows; taken only when somebody waits
+	queue []*ticket
+
+	waits    atomic.Uint64
+	waited   atomic.Int64
+	rejected atomic.Uint64
+
+	errFull, errLate error
+}
+
+// ticket is one waiter of a limiter's queue. granted is guarded by Limiter.mu.
+type ticket struct {
+	ready   chan struct{}
+	granted bool
+}
+
+const waiter = int64(1) << 32
+
+func inUse(state int64) int64  { return int64(int32(state)) }
+func queued(state int64) int64 { return state >> 32 }
+
+// LimiterOption configures a [Limiter].
+type LimiterOption func(*Limiter)
+
+// Named names the limiter in errors, plans and metrics.
+func Named(name string) LimiterOption { return func(l *Limiter) { l.name = name } }
+
+// Queue sets how many may wait for a permit; 0 refuses at once when none is free.
+func Queue(n int) LimiterOption { return func(l *Limiter) { l.queueMax = max(0, n) } }
+
+// QueueTimeout sets how long one may wait for a permit; 0 means without a bound
+// of the limiter's own.
+func QueueTimeout(d time.Duration) LimiterOption {
+	return func(l *Limiter) { l.queueFor = max(0, d) }
+}
+
+// NewLimiter makes a limiter for code that blocks: it waits for something and
+// uses little CPU. It panics if permits is less than one.
+func NewLimiter(permits int, opts ...LimiterOption) *Limiter {
+	if permits < 1 {
+		panic(fmt.Sprintf("bridge.NewLimiter: %d permits: a limiter needs at least one", permits))
+	}
+	l := &Limiter{name: "blocking", permits: int64(permits), queueMax: DefaultQueue, queueFor: DefaultQueueTimeout}
+	for _, o := range opts {
+		o(l)
+	}
+	l.errFull = fmt.Errorf("%w: limiter %q has its %d permits in use and its queue of %d full", ErrSaturated, l.name, permits, l.queueMax)
+	l.errLate = fmt.Errorf("%w after %v at limiter %q of %d permits", ErrQueueTimeout, l.queueFor, l.name, permits)
+	return l
+}
+
+// NewCPULimiter makes a limiter for code that computes. Its frames run locked to
+// OS threads, and while any runs the process has that many more Ps (see
+// GOMAXPROCS in the package's isolation notes), so that light work beside them
+// finds a free P at once.
+func NewCPULimiter(permits int, opts ...LimiterOption) *Limiter {
+	l := NewLimiter(permits, append([]LimiterOption{Named("cpu")}, opts...)...)
+	l.cpu = true
+	return l
+}
+
+// CPUPermits is the default number of permits for code that computes: the
+// process's share of CPUs less one, at least one.
+func CPUPermits() int { return max(1, share()-1) }
+
+// Limits are the limiters that sync work takes its permits from.
+type Limits struct {
+	Blocking *Limiter // the default of sync frames
+	CPU      *Limiter // for sync frames that compute
+}
+
+var defaultLimits = sync.OnceValue(func() Limits {
+	return Limits{
+		Blocking: NewLimiter(DefaultBlocking),
+		CPU:      NewCPULimiter(CPUPermits()),
+	}
+})
+
+// DefaultLimits returns the process's own limits: 40 permits for blocking code,
+// [CPUPermits] for computing code. Each call returns the same limiters.
+func DefaultLimits() Limits { return defaultLimits() }
+
+// orDefault fills in what is nil.
+func (l Limits) orDefault() Limits {
+	if l.Blocking == nil {
+		l.Blocking = DefaultLimits().Blocking
+	}
+	if l.CPU == nil {
+		l.CPU = DefaultLimits().CPU
+	}
+	return l
+}
+
+// Stats is what a limiter counts. Totals count from the limiter's making.
+type Stats struct {
+	Permits  int           // the limit
+	InUse    int           // permits taken; may exceed Permits for a moment (rule 3)
+	Queued   int           // waiting now
+	Waits    uint64        // total that had to wait, whatever came of it
+	Waited   time.Duration // total time that those waited
+	Rejected uint64        // total refused: queue full or queue deadline
+}
+
+// Stats returns the counters as they are now; the fields are read one by one.
+func (l *Limiter) Stats() Stats {
+	st := l.state.Load()
+	return Stats{
+		Permits:  int(l.permits),
+		InUse:    int(inUse(st)),
+		Queued:   int(queued(st)),
+		Waits:    l.waits.Load(),
+		Waited:   time.Duration(l.waited.Load()),
+		Rejected: l.rejected.Load(),
+	}
+}
+
+// Name is the limiter's name.
+func (l *Limiter) Name() string { return l.name }
+
+// tryAcquire takes a permit if one is free and nobody waits.
+func (l *Limiter) tryAcquire() bool {
+	for {
+		st := l.state.Load()
+		if st >= l.permits { // a waiter makes st larger than any limit
+			return false
+		}
+		if l.state.CompareAndSwap(st, st+1) {
+			return true
+		}
+	}
+}
+
+// resume takes a permit without asking: rule 3.
+func (l *Limiter) resume() { l.state.Add(1) }
+
+// acquire takes a permit, waiting in the queue if it must.
+func (l *Limiter) acquire(ctx context.Context) error {
+	if l.tryAcquire() {
+		return nil
+	}
+	l.mu.Lock()
+	if l.tryAcquire() { // given back since
+		l.mu.Unlock()
+		return nil
+	}
+	if len(l.queue) >= l.queueMax {
+		l.mu.Unlock()
+		l.rejected.Add(1)
+		return l.errFull
+	}
+	t := &ticket{ready: make(chan struct{})}
+	l.queue = append(l.queue, t)
+	l.state.Add(waiter)
+	l.grantLocked() // a permit may have been given back between the two lines above
+	l.mu.Unlock()
+	l.waits.Add(1)
+	return l.wait(ctx, t)
+}
+
+func (l *Limiter) wait(ctx context.Context, t *ticket) error {
+	start := time.Now()
+	defer func() { l.waited.Add(int64(time.Since(start))) }()
+	var late <-chan time.Time
+	if l.queueFor > 0 {
+		timer := time.NewTimer(l.queueFor)
+		defer timer.Stop()
+		late = timer.C
+	}
+	var err error
+	select {
+	case <-t.ready:
+		return nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-late:
+		err = l.errLate
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.granted { // at the same moment: a permit in the hand is worth having
+		if ctx.Err() == nil {
+			return nil
+		}
+		l.state.Add(-1)
+		l.grantLocked()
+		return err
+	}
+	for i, q := range l.queue {
+		if q == t {
+			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			break
+		}
+	}
+	l.state.Add(-waiter)
+	if ctx.Err() == nil {
+		l.rejected.Add(1)
+	}
+	return err
+}
+
+// release gives a permit back.
+func (l *Limiter) release() {
+	if st := l.state.Add(-1); queued(st) == 0 {
+		return
+	}
+	l.mu.Lock()
+	l.grantLocked()
+	l.mu.Unlock()
+}
+
+// grantLocked gives free permits to the waiters that came first.
+func (l *Limiter) grantLocked() {
+	for len(l.queue) > 0 {
+		st := l.state.Load()
+		if inUse(st) >= l.permits {
+			return
+		}
+		if !l.state.CompareAndSwap(st, st+1-waiter) {
+			continue
+		}
+		t := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		t.granted = true
+		close(t.ready)
+	}
+}
+
+func share() int { return runtime.GOMAXPROCS(0) }

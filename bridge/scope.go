@@ -1,0 +1,332 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Scope is one request or one job: the unit whose sync frames run one at a time
+// and whose context sync code may use, through [Await], without ever seeing it.
+// It must not be copied. Its methods are safe for concurrent use.
+type Scope struct {
+	limits Limits
+	job    bool // made by NewRoot: its creator is sync code without a frame
+
+	mu     sync.Mutex
+	closed bool
+	root   lane
+	last   *frame     // live frames, latest first
+	queue  []*pending // waiters of all lanes, first come first
+}
+
+// Scoped is what sync code holds to be able to wait for async code: a *Scope, or
+// the request it was given.
+type Scoped interface{ Scope() *Scope }
+
+// lane is a place where one frame runs at a time: the scope's own, and one for
+// each Await in progress, where code below the awaiting frame uses its slot.
+// A *lane is the context of the async code on it.
+type lane struct {
+	context.Context // what was there before
+
+	scope *Scope
+	above *frame // the frame that awaits; nil for the scope's own lane
+	run   uint64 // which run of above
+	next  *lane  // other lanes below the same frame
+
+	// Guarded by scope.mu.
+	closed bool
+	busy   bool // a frame runs here, or is about to
+	frame  frame
+}
+
+// frame is one sync call. The record is used again for each call on its lane;
+// run tells them apart.
+type frame struct {
+	lane    *lane
+	ctx     context.Context // its caller's
+	limiter *Limiter
+	run     uint64
+	live    bool
+	alone   bool // Parallel: on no lane of its own
+	awaits  int  // Awaits in progress; the permit is held while there is none
+	below   *lane
+	prev    *frame
+	next    *frame
+}
+
+// pending is a call that waits for a lane. Guarded by Scope.mu.
+type pending struct {
+	lane    *lane
+	strays  *frame // set if it came from below a frame that it outlived an Await of
+	run     uint64
+	ready   chan struct{}
+	granted bool
+}
+
+type laneKey struct{}
+
+// Value returns the lane itself for the package's own key.
+func (l *lane) Value(key any) any {
+	if _, ok := key.(laneKey); ok {
+		return l
+	}
+	return l.Context.Value(key)
+}
+
+func laneOf(ctx context.Context) *lane {
+	if l, ok := ctx.(*lane); ok {
+		return l
+	}
+	l, _ := ctx.Value(laneKey{}).(*lane)
+	return l
+}
+
+// Open makes s a scope over ctx and returns the context that async code of the
+// scope must be given. Nil limiters are those of [DefaultLimits]. Only the owner
+// of the scope sees the context; sync code reaches it through [Await] alone.
+// A scope is opened once; Close ends it.
+func (s *Scope) Open(ctx context.Context, limits Limits) context.Context {
+	s.limits = limits.orDefault()
+	s.root.Context = ctx
+	s.root.scope = s
+	s.root.frame.lane = &s.root
+	return &s.root
+}
+
+// NewRoot returns a scope for a command or a job. The goroutine that holds it
+// counts as sync code without a permit: it may call [Await] at once. Close it
+// when the job ends.
+func NewRoot(ctx context.Context, limits Limits) *Scope {
+	s := new(Scope)
+	s.Open(ctx, limits)
+	s.job = true
+	return s
+}
+
+// Scope returns s.
+func (s *Scope) Scope() *Scope { return s }
+
+// Limits returns the limiters that frames of the scope take permits from.
+func (s *Scope) Limits() Limits { return s.limits }
+
+// Close ends the scope: later calls, and those that wait for their turn, get
+// [ErrScopeClosed]. Frames that run are left to return; Close does not wait.
+func (s *Scope) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, p := range s.queue {
+		close(p.ready)
+	}
+	s.queue = nil
+	s.mu.Unlock()
+}
+
+// nearest climbs from l to the nearest place where a frame may run, with s.mu
+// held. strays is the live frame that the caller has to wait for if its lane is
+// gone while the frame goes on.
+func (l *lane) nearest() (at *lane, strays *frame) {
+	for l.above != nil {
+		fr := l.above
+		if !fr.live || fr.run != l.run {
+			l = fr.home()
+			continue
+		}
+		if !l.closed {
+			return l, nil
+		}
+		if fr.below != nil { // it awaits again
+			return fr.below, nil
+		}
+		if fr.alone {
+			l = fr.home()
+			continue
+		}
+		return fr.lane, fr
+	}
+	return l, nil
+}
+
+// home is the lane a frame was called from, or runs on.
+func (fr *frame) home() *lane { return fr.lane }
+
+// enter begins a frame on the lane that ctx belongs to.
+func (s *Scope) enter(ctx context.Context, l *lane, o SyncOption) (*frame, error) {
+	if o.parallel {
+		return s.enterParallel(ctx, l, o)
+	}
+	s.mu.Lock()
+	l, err := s.take(ctx, l)
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	lim, borrowed := l.limiter(o.limiter)
+	switch {
+	case borrowed:
+		lim.resume()
+	case !lim.tryAcquire():
+		s.mu.Unlock()
+		err := lim.acquire(ctx)
+		s.mu.Lock()
+		if err == nil && s.closed {
+			lim.release()
+			err = ErrScopeClosed
+		}
+		if err != nil {
+			s.leaveLane(l)
+			s.mu.Unlock()
+			return nil, err
+		}
+	}
+	fr := &l.frame
+	fr.ctx, fr.limiter, fr.live, fr.awaits = ctx, lim, true, 0
+	s.link(fr)
+	s.mu.Unlock()
+	return fr, nil
+}
+
+// enterParallel begins a frame beside the others of the scope. It never borrows:
+// a slot can be lent to one only.
+func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*frame, error) {
+	s.mu.Lock()
+	l, _ = l.nearest()
+	lim, _ := l.limiter(o.limiter)
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, ErrScopeClosed
+	}
+	if err := lim.acquire(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		lim.release()
+		return nil, ErrScopeClosed
+	}
+	fr := &frame{lane: l, ctx: ctx, limiter: lim, live: true, alone: true}
+	s.link(fr)
+	return fr, nil
+}
+
+// take waits until l, or what has become of it, is free and makes it busy, with
+// s.mu held before and after.
+func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
+	for {
+		if s.closed {
+			return nil, ErrScopeClosed
+		}
+		at, strays := l.nearest()
+		if !at.busy {
+			at.busy = true
+			return at, nil
+		}
+		p := &pending{lane: at, strays: strays, ready: make(chan struct{})}
+		if strays != nil {
+			p.run = strays.run
+		}
+		s.queue = append(s.queue, p)
+		s.mu.Unlock()
+		var err error
+		select {
+		case <-p.ready:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		s.mu.Lock()
+		switch {
+		case err != nil && p.granted:
+			s.leaveLane(p.lane)
+			return nil, err
+		case err != nil:
+			if i := slices.Index(s.queue, p); i >= 0 {
+				s.queue = slices.Delete(s.queue, i, i+1)
+			}
+			return nil, err
+		case !p.granted: // closed
+			return nil, ErrScopeClosed
+		}
+		if now, _ := p.lane.nearest(); now == p.lane && !s.closed {
+			return now, nil
+		}
+		s.leaveLane(p.lane) // it died between the grant and now: climb
+	}
+}
+
+// leaveLane makes a lane free and lets the next waiter have it, with s.mu held.
+func (s *Scope) leaveLane(l *lane) {
+	l.busy = false
+	if len(s.queue) > 0 {
+		s.grant(l)
+	}
+}
+
+// grant gives a free lane to its first waiter, with s.mu held.
+func (s *Scope) grant(l *lane) {
+	for i, p := range s.queue {
+		if p.lane == l {
+			s.queue = slices.Delete(s.queue, i, i+1)
+			l.busy, p.granted = true, true
+			close(p.ready)
+			return
+		}
+	}
+}
+
+// leave ends a frame.
+func (fr *frame) leave() {
+	s := fr.lane.scope
+	s.mu.Lock()
+	lim, held := fr.limiter, fr.awaits == 0
+	s.unlink(fr)
+	fr.live, fr.ctx, fr.limiter, fr.below = false, nil, nil, nil
+	fr.run++
+	if !fr.alone {
+		s.leaveLane(fr.lane)
+	}
+	s.mu.Unlock()
+	if held {
+		lim.release()
+	}
+}
+
+// limiter says which limiter a frame on l uses, and whether it borrows the
+// permit that a frame above has given back. Called with s.mu held.
+func (l *lane) limiter(want *Limiter) (lim *Limiter, borrowed bool) {
+	for at := l; at.above != nil; at = at.above.home() {
+		fr := at.above
+		if !fr.live || fr.run != at.run {
+			continue
+		}
+		if want == nil || want == fr.limiter {
+			return fr.limiter, true
+		}
+	}
+	if want == nil {
+		want = l.scope.limits.Blocking
+	}
+	return want, false
+}
+
+func (s *Scope) link(fr *frame) {
+	fr.next, fr.prev = s.last, nil
+	if s.last != nil {
+		s.last.prev = fr
+	}
+	s.last = fr
+}
+
+func (s *Scope) unlink(fr *frame) {
+	if fr.prev != nil {
+		fr.prev.next = fr.next
+	} else {
+		s.last = fr.next
+	}
+	if fr.next != nil {
+		fr.next.prev = fr.prev
+	}
+	fr.prev, fr.next = nil, nil
+}

@@ -1,0 +1,103 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+)
+
+// SyncOption says how a sync frame runs.
+type SyncOption struct {
+	limiter  *Limiter
+	parallel bool
+}
+
+// On makes frames take their permits from l. Below a frame that has a permit of
+// l that one is borrowed; else the frame queues for l like any other. A frame
+// with no On uses the limiter of the frame above it, or the scope's Blocking.
+func On(l *Limiter) SyncOption { return SyncOption{limiter: l} }
+
+// Parallel lets a frame run beside other frames of the same scope. It takes a
+// permit of its own, wherever it is called from.
+func Parallel() SyncOption { return SyncOption{parallel: true} }
+
+func merge(opts []SyncOption) (o SyncOption) {
+	for _, x := range opts {
+		if x.limiter != nil {
+			o.limiter = x.limiter
+		}
+		o.parallel = o.parallel || x.parallel
+	}
+	return o
+}
+
+// RunSync runs f, which cannot be cancelled, as a sync frame on the calling
+// goroutine. It waits for the scope's turn and for a permit; while it waits, the
+// end of ctx makes it return the cause. Once f has begun RunSync returns when f
+// does, with what f returned, whatever became of ctx.
+//
+// The scope is found in ctx; it is there in whatever a view or Await handed
+// down. With a ctx of no scope f takes a permit of [DefaultLimits].
+func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption) (R, error) {
+	var zero R
+	if ctx.Err() != nil {
+		return zero, context.Cause(ctx)
+	}
+	o := merge(opts)
+	l := laneOf(ctx)
+	if l == nil {
+		return runUnscoped(ctx, f, o)
+	}
+	fr, err := l.scope.enter(ctx, l, o)
+	if err != nil {
+		return zero, err
+	}
+	defer fr.leave()
+	if fr.limiter.cpu {
+		return compute(fr.limiter, f)
+	}
+	return f()
+}
+
+func runUnscoped[R any](ctx context.Context, f func() (R, error), o SyncOption) (R, error) {
+	lim := o.limiter
+	if lim == nil {
+		lim = DefaultLimits().Blocking
+	}
+	if err := lim.acquire(ctx); err != nil {
+		var zero R
+		return zero, err
+	}
+	defer lim.release()
+	if lim.cpu {
+		return compute(lim, f)
+	}
+	return f()
+}
+
+// compute runs f locked to an OS thread.
+func compute[R any](l *Limiter, f func() (R, error)) (R, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return f()
+}
+
+// SyncToAsync adapts a sync function of one argument: the result takes a ctx and
+// runs f as [RunSync] does. It panics if A is a context: such a function is
+// async already and would run inside a permit it does not need.
+func SyncToAsync[A, R any](f func(A) (R, error), opts ...SyncOption) func(context.Context, A) (R, error) {
+	mustBeSync[A](f == nil)
+	return func(ctx context.Context, a A) (R, error) {
+		return RunSync(ctx, func() (R, error) { return f(a) }, opts...)
+	}
+}
+
+func mustBeSync[A any](isNil bool) {
+	if isNil {
+		panic("bridge.SyncToAsync: the function is nil")
+	}
+	if a := reflect.TypeFor[A](); a.Implements(reflect.TypeFor[context.Context]()) {
+		panic(fmt.Sprintf("bridge.SyncToAsync: the function takes a %v, so it is async already: call it directly", a))
+	}
+}

@@ -1,0 +1,167 @@
+package view
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tandem-go/tandem/bridge"
+)
+
+// DefaultMaxBody bounds request bodies where nothing else is said, in bytes.
+const DefaultMaxBody = 10 << 20
+
+// App is an [http.Handler] made of routes and middleware. Routes and Use come
+// first; the first request, or Plan, settles both. Then it is safe for concurrent
+// use.
+type App struct {
+	limits     bridge.Limits
+	log        *slog.Logger
+	maxBody    int64
+	syncOnly   bool
+	middleware []Middleware
+	routes     []Route
+
+	settle  sync.Once
+	settled atomic.Bool
+	mux     *http.ServeMux // serves
+	known   *http.ServeMux // the routes alone: tells 404 from 405
+	plan    []RoutePlan
+}
+
+// Option configures an [App].
+type Option func(*App)
+
+// Limits sets the limiters sync views take their permits from. Nil ones are those
+// of [bridge.DefaultLimits].
+func Limits(l bridge.Limits) Option { return func(a *App) { a.limits = l } }
+
+// Logger sets where errors and panics are logged; the default is slog.Default.
+func Logger(l *slog.Logger) Option { return func(a *App) { a.log = l } }
+
+// BodyLimit bounds request bodies, in bytes; a route's [MaxBody] comes first.
+// Less than zero: no bound.
+func BodyLimit(n int64) Option { return func(a *App) { a.maxBody = n } }
+
+// SyncOnly makes every request take a permit for all of its way, as under a
+// server of sync workers: async views are awaited from sync code.
+func SyncOnly() Option { return func(a *App) { a.syncOnly = true } }
+
+// New makes an App without routes.
+func New(opts ...Option) *App {
+	a := &App{maxBody: DefaultMaxBody, mux: http.NewServeMux(), known: http.NewServeMux()}
+	for _, o := range opts {
+		o(a)
+	}
+	def := bridge.DefaultLimits()
+	if a.limits.Blocking == nil {
+		a.limits.Blocking = def.Blocking
+	}
+	if a.limits.CPU == nil {
+		a.limits.CPU = def.CPU
+	}
+	return a
+}
+
+// Limits returns the limiters that the app's sync views take permits from.
+func (a *App) Limits() bridge.Limits { return a.limits }
+
+// Routes adds routes. Like [http.ServeMux.Handle] it panics where a pattern is
+// malformed or conflicts with one that is there.
+func (a *App) Routes(routes ...Route) {
+	a.mustBeOpen("Routes")
+	for _, rt := range routes {
+		a.known.Handle(rt.pattern, http.NotFoundHandler())
+	}
+	a.routes = append(a.routes, routes...)
+}
+
+// Use adds middleware around every route; the first is outermost.
+func (a *App) Use(ms ...Middleware) {
+	a.mustBeOpen("Use")
+	a.middleware = append(a.middleware, ms...)
+}
+
+func (a *App) mustBeOpen(what string) {
+	if a.settled.Load() {
+		panic("view: App." + what + " after the first request or Plan: routes and middleware are settled by then")
+	}
+}
+
+// Plan returns how each route's requests run, in the order of Routes.
+func (a *App) Plan() []RoutePlan {
+	a.settle.Do(a.compose)
+	return append([]RoutePlan(nil), a.plan...)
+}
+
+func (a *App) compose() {
+	a.settled.Store(true)
+	fallback := true
+	for _, rt := range a.routes {
+		plan, h := a.build(rt)
+		a.plan = append(a.plan, plan)
+		a.mux.Handle(rt.pattern, h)
+		fallback = fallback && rt.pattern != "/"
+	}
+	if fallback { // so that middleware sees 404 and 405 as it sees all else
+		_, h := a.build(Path("/", a.missed, Name("no route")))
+		a.mux.Handle("/", h)
+	}
+}
+
+// ServeHTTP serves one request.
+func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.settle.Do(a.compose)
+	a.mux.ServeHTTP(w, r)
+}
+
+// missed is the view of requests that no route takes: 404, or 405 where only the
+// method is wrong.
+func (a *App) missed(_ context.Context, r *Request) (Response, error) {
+	h, pattern := a.known.Handler(r.http)
+	if pattern != "" { // a redirect to the canonical path
+		return HTTP(h), nil
+	}
+	var rec probe
+	h.ServeHTTP(&rec, r.http)
+	if rec.code == http.StatusMethodNotAllowed {
+		e := &Error{Status: rec.code, Message: "method not allowed"}
+		return WithHeader(r.failed(e), "Allow", rec.header.Get("Allow")), e
+	}
+	return nil, &Error{Status: http.StatusNotFound, Message: "not found"}
+}
+
+// probe takes what ServeMux would answer, without its body.
+type probe struct {
+	header http.Header
+	code   int
+}
+
+func (p *probe) Header() http.Header {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	return p.header
+}
+func (p *probe) WriteHeader(code int)        { p.code = code }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
+
+// endpoint is a route's handler.
+type endpoint struct {
+	app     *App
+	view    AsyncView
+	maxBody int64
+}
+
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	r := &Request{http: hr, app: e.app}
+	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
+		hr.Body = http.MaxBytesReader(w, hr.Body, e.maxBody)
+	}
+	ctx := r.scope.Open(hr.Context(), e.app.limits)
+	defer r.scope.Close()
+	resp, err := e.view(ctx, r)
+	r.write(w, resp, err)
+}

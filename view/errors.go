@@ -1,0 +1,224 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/tandem-go/tandem/bridge"
+)
+
+// StatusClientGone is logged for requests whose client went away before there
+// was an answer. Nobody receives it.
+const StatusClientGone = 499
+
+// ErrNoResponse is the error of a view or middleware that returned neither a
+// Response nor an error.
+var ErrNoResponse = errors.New("the view returned neither a response nor an error")
+
+// Error is an error with an answer of its own. Its Message goes to the client;
+// its cause goes to the log alone.
+type Error struct {
+	Status  int    // 400 to 599
+	Code    string // for programs; "code" in the body; may be empty
+	Message string // for people; the status text if empty
+	Err     error  // the cause; may be nil
+}
+
+// Errorf makes an Error with a formatted message, shown to the client. A wrapped
+// error (%w) is its cause.
+func Errorf(status int, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Status: status, Message: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// Error gives the message and the cause.
+func (e *Error) Error() string {
+	msg := e.Message
+	if msg == "" {
+		msg = http.StatusText(e.Status)
+	}
+	if e.Err != nil && e.Message == "" {
+		return msg + ": " + e.Err.Error()
+	}
+	return msg
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// HTTPStatus returns the status.
+func (e *Error) HTTPStatus() int { return e.Status }
+
+// answer is what an error becomes.
+type answer struct {
+	status        int
+	code, message string
+	retryAfter    string
+}
+
+// answerTo maps an error to its answer. Errors of other packages may say their
+// status with a method HTTPStatus() int; the client then sees the status text.
+func answerTo(err error) answer {
+	var (
+		e      *Error
+		tooBig *http.MaxBytesError
+		status interface{ HTTPStatus() int }
+		panicd *bridge.PanicError
+	)
+	switch {
+	case errors.As(err, &panicd):
+		return answer{status: http.StatusInternalServerError}
+	case errors.As(err, &e):
+		return answer{status: e.Status, code: e.Code, message: e.Message}
+	case errors.As(err, &tooBig):
+		return answer{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("request body is larger than %d bytes", tooBig.Limit)}
+	case errors.Is(err, bridge.ErrSaturated):
+		return answer{status: http.StatusServiceUnavailable, message: "busy, try again", retryAfter: "1"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return answer{status: http.StatusGatewayTimeout}
+	case errors.As(err, &status):
+		return answer{status: status.HTTPStatus()}
+	}
+	return answer{status: http.StatusInternalServerError}
+}
+
+// failure is the response an error becomes.
+type failure struct {
+	err error
+	id  string
+}
+
+type failureBody struct {
+	Error     string `json:"error"`
+	Code      string `json:"code,omitempty"`
+	RequestID string `json:"request_id"`
+}
+
+// Respond writes the answer as JSON.
+func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
+	a := answerTo(f.err)
+	if a.status < 400 || a.status > 599 {
+		a.status = http.StatusInternalServerError
+	}
+	if a.message == "" {
+		a.message = http.StatusText(a.status)
+	}
+	if a.retryAfter != "" {
+		w.Header().Set("Retry-After", a.retryAfter)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return jsonResponse{v: failureBody{a.message, a.code, f.id}, status: a.status}.Respond(w, r)
+}
+
+// failed makes the response of an error.
+func (r *Request) failed(err error) Response { return &failure{err, r.ID()} }
+
+// settle makes sure that there is a response: an error wins over a response
+// unless that response is the error's own, perhaps with headers added.
+func (r *Request) settle(resp Response, err error) (Response, error) {
+	if err == nil {
+		if resp == nil {
+			return r.failed(ErrNoResponse), ErrNoResponse
+		}
+		return resp, nil
+	}
+	if resp != nil && isFailure(resp) {
+		return resp, err
+	}
+	return r.failed(err), err
+}
+
+func isFailure(resp Response) bool {
+	for {
+		switch v := resp.(type) {
+		case *failure:
+			return true
+		case interface{ inner() Response }:
+			resp = v.inner()
+		default:
+			return false
+		}
+	}
+}
+
+// caught turns a panic into an error and its response. http.ErrAbortHandler is
+// net/http's own and passes.
+func (r *Request) caught(resp *Response, err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	p := bridge.Caught(v)
+	if errors.Is(p, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	r.logger().LogAttrs(context.Background(), slog.LevelError, "view panicked",
+		slog.String("request_id", r.ID()), slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path),
+		slog.Any("panic", p.Value), slog.String("stack", string(p.Stack)))
+	*resp, *err = r.failed(p), p
+}
+
+func (r *Request) logger() *slog.Logger {
+	if r.app.log != nil {
+		return r.app.log
+	}
+	return slog.Default()
+}
+
+// write ends the request: the permit is back by now.
+func (r *Request) write(w http.ResponseWriter, resp Response, err error) {
+	if r.http.Context().Err() != nil && errors.Is(r.http.Context().Err(), context.Canceled) {
+		r.report(StatusClientGone, err)
+		w.WriteHeader(StatusClientGone)
+		return
+	}
+	if err != nil {
+		r.report(answerTo(err).status, err)
+	}
+	if err := resp.Respond(w, r.http); err != nil {
+		r.responded(w, err)
+	}
+}
+
+// responded deals with a response that could not be written.
+func (r *Request) responded(w http.ResponseWriter, err error) {
+	var nothing *unwrittenError
+	if errors.As(err, &nothing) {
+		r.report(http.StatusInternalServerError, err)
+		_ = r.failed(err).Respond(w, r.http)
+		return
+	}
+	r.report(StatusClientGone, err)
+}
+
+// report logs a request that failed. Panics were logged with their stacks where
+// they were caught.
+func (r *Request) report(status int, err error) {
+	var p *bridge.PanicError
+	if errors.As(err, &p) {
+		return
+	}
+	level := slog.LevelInfo
+	switch {
+	case status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
+		level = slog.LevelWarn
+	case status >= 500:
+		level = slog.LevelError
+	case status != StatusClientGone:
+		level = slog.LevelDebug
+	}
+	if !r.logger().Enabled(context.Background(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.Int("status", status), slog.String("request_id", r.ID()),
+		slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	r.logger().LogAttrs(context.Background(), level, "request failed", attrs...)
+}

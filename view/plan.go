@@ -1,0 +1,173 @@
+package view
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/tandem-go/tandem/bridge"
+)
+
+// RoutePlan is how one route's requests run. It is settled before the first
+// request; nothing of it is looked up per request.
+type RoutePlan struct {
+	Pattern   string
+	Name      string
+	View      string      // the view function's name
+	Colour    Mode        // the view's
+	Layers    []LayerPlan // middleware, outermost first
+	Crossings int         // between async and sync, for a request that reaches the view
+	Limiter   string      // where its sync code takes permits; "" if it has none
+}
+
+// LayerPlan is one piece of middleware and the mode it runs in.
+type LayerPlan struct {
+	Name string
+	Mode Mode
+}
+
+// stage is a view with the middleware around it so far. One field is set.
+type stage struct {
+	async AsyncView
+	sync  SyncView
+}
+
+func (s stage) mode() Mode {
+	if s.async != nil {
+		return Async
+	}
+	return Sync
+}
+
+// builder composes one route's stages, inside out.
+type builder struct {
+	plan RoutePlan
+	opts []bridge.SyncOption
+	stage
+}
+
+// to makes the stage one of the wanted mode, crossing if it must.
+func (b *builder) to(want Mode) {
+	if b.mode() == want {
+		return
+	}
+	b.plan.Crossings++
+	if want == Async {
+		b.stage = stage{async: b.toAsync(b.sync)}
+	} else {
+		b.stage = stage{sync: toSync(b.async)}
+	}
+}
+
+// wrap puts a piece of middleware around the stage. One that has both modes
+// takes the stage's.
+func (b *builder) wrap(m Middleware) {
+	switch {
+	case m.async == nil:
+		b.to(Sync)
+	case m.sync == nil:
+		b.to(Async)
+	}
+	if b.mode() == Async {
+		b.stage = stage{async: settledAsync(m.async(b.async))}
+	} else {
+		b.stage = stage{sync: settledSync(m.sync(b.sync))}
+	}
+	b.plan.Layers = append(b.plan.Layers, LayerPlan{m.name, b.mode()})
+}
+
+// toAsync is the crossing into sync code. The body is read first, outside the
+// permit.
+func (b *builder) toAsync(f SyncView) AsyncView {
+	opts := b.opts
+	return func(ctx context.Context, r *Request) (Response, error) {
+		r.crossings.Add(1)
+		if err := r.spool(); err != nil {
+			return r.failed(err), err
+		}
+		resp, err := bridge.RunSync(ctx, func() (Response, error) { return f(r) }, opts...)
+		return r.settle(resp, err)
+	}
+}
+
+// toSync is the crossing into async code.
+func toSync(f AsyncView) SyncView {
+	return func(r *Request) (Response, error) {
+		r.crossings.Add(1)
+		resp, err := bridge.Await(r, func(ctx context.Context) (Response, error) { return f(ctx, r) })
+		return r.settle(resp, err)
+	}
+}
+
+// settledAsync makes a layer answer with a Response whatever happens below it:
+// errors and panics become responses here, so that the layer above can add its
+// headers to them.
+func settledAsync(f AsyncView) AsyncView {
+	return func(ctx context.Context, r *Request) (resp Response, err error) {
+		defer r.caught(&resp, &err)
+		resp, err = f(ctx, r)
+		return r.settle(resp, err)
+	}
+}
+
+func settledSync(f SyncView) SyncView {
+	return func(r *Request) (resp Response, err error) {
+		defer r.caught(&resp, &err)
+		resp, err = f(r)
+		return r.settle(resp, err)
+	}
+}
+
+// build settles the plan of a route and composes its handler.
+func (a *App) build(rt Route) (RoutePlan, http.Handler) {
+	b := builder{plan: RoutePlan{Pattern: rt.pattern, Name: rt.name, View: rt.view, Colour: rt.inner.mode()}}
+	if b.plan.Name == "" {
+		b.plan.Name = rt.view
+	}
+	lim := rt.limiter
+	switch {
+	case lim != nil:
+	case rt.cpu:
+		lim = a.limits.CPU
+	default:
+		lim = a.limits.Blocking
+	}
+	b.opts = []bridge.SyncOption{bridge.On(lim)}
+	if rt.inner.async != nil {
+		b.stage = stage{async: settledAsync(rt.inner.async)}
+	} else {
+		b.stage = stage{sync: settledSync(rt.inner.sync)}
+	}
+	ms := append(append([]Middleware(nil), a.middleware...), rt.ms...)
+	for i := len(ms) - 1; i >= 0; i-- {
+		if ms[i].http == nil {
+			b.wrap(ms[i])
+		}
+	}
+	if a.syncOnly {
+		b.to(Sync)
+	}
+	b.to(Async)
+
+	e := &endpoint{app: a, view: b.async, maxBody: rt.maxBody}
+	if e.maxBody == 0 {
+		e.maxBody = a.maxBody
+	}
+	var h http.Handler = e
+	for i := len(ms) - 1; i >= 0; i-- {
+		if ms[i].http != nil {
+			h = ms[i].http(h)
+			b.plan.Layers = append(b.plan.Layers, LayerPlan{ms[i].name, Native})
+		}
+	}
+	reverse(b.plan.Layers)
+	if b.plan.Crossings > 0 {
+		b.plan.Limiter = lim.Name()
+	}
+	return b.plan, h
+}
+
+func reverse(l []LayerPlan) {
+	for i, j := 0, len(l)-1; i < j; i, j = i+1, j-1 {
+		l[i], l[j] = l[j], l[i]
+	}
+}

@@ -1,0 +1,231 @@
+package view
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tandem-go/tandem/bridge"
+)
+
+// Request is an [http.Request] without its context: a sync view cannot come by
+// one except through [bridge.Await]. It may be read by several goroutines; body
+// and form may be used by one at a time.
+type Request struct {
+	http      *http.Request
+	app       *App
+	scope     bridge.Scope
+	crossings atomic.Int32
+	spooled   bool
+	query     url.Values
+
+	mu     sync.Mutex
+	id     string
+	user   User
+	values map[any]any
+}
+
+// Scope returns the request's scope, for [bridge.Await] and its kin.
+func (r *Request) Scope() *bridge.Scope { return &r.scope }
+
+// Crossings counts the crossings between async and sync so far.
+func (r *Request) Crossings() int { return int(r.crossings.Load()) }
+
+// Method is the request's method.
+func (r *Request) Method() string { return r.http.Method }
+
+// URL is the parsed target. It must not be changed.
+func (r *Request) URL() *url.URL { return r.http.URL }
+
+// RequestURI is the target as the client sent it.
+func (r *Request) RequestURI() string { return r.http.RequestURI }
+
+// Proto is the protocol, such as "HTTP/1.1".
+func (r *Request) Proto() string { return r.http.Proto }
+
+// Host is the host the client asked for.
+func (r *Request) Host() string { return r.http.Host }
+
+// RemoteAddr is the address of the peer, as net/http gives it.
+func (r *Request) RemoteAddr() string { return r.http.RemoteAddr }
+
+// TLS describes the connection's encryption; nil without.
+func (r *Request) TLS() *tls.ConnectionState { return r.http.TLS }
+
+// Header is the request's header.
+func (r *Request) Header() http.Header { return r.http.Header }
+
+// ContentLength is the body's length as the client says, -1 if it does not.
+func (r *Request) ContentLength() int64 { return r.http.ContentLength }
+
+// PathValue is the value of a wildcard of the route's pattern.
+func (r *Request) PathValue(name string) string { return r.http.PathValue(name) }
+
+// Pattern is the pattern of the route.
+func (r *Request) Pattern() string { return r.http.Pattern }
+
+// Cookie returns a cookie, or http.ErrNoCookie.
+func (r *Request) Cookie(name string) (*http.Cookie, error) { return r.http.Cookie(name) }
+
+// Query is the parsed query.
+func (r *Request) Query() url.Values {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.query == nil {
+		r.query = r.http.URL.Query()
+	}
+	return r.query
+}
+
+// FormValue is the first value of a form field or query parameter; "" if there
+// is none. It reads the body of a form.
+func (r *Request) FormValue(name string) string { return r.http.FormValue(name) }
+
+// Body is the request's body, bounded: reading past the bound gives a
+// [*http.MaxBytesError], which becomes a 413 if returned. Where sync code is on
+// the way the body has been read before, so that reading it never waits.
+func (r *Request) Body() io.ReadCloser {
+	if r.http.Body == nil {
+		return http.NoBody
+	}
+	return r.http.Body
+}
+
+// spool reads the body before a permit is taken.
+func (r *Request) spool() error {
+	if r.spooled {
+		return nil
+	}
+	r.spooled = true
+	if r.http.Body == nil || r.http.Body == http.NoBody {
+		return nil
+	}
+	var buf bytes.Buffer
+	if n := r.http.ContentLength; n > 0 && n < 1<<20 {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(r.http.Body); err != nil {
+		var tooBig *http.MaxBytesError
+		if errors.As(err, &tooBig) {
+			return err
+		}
+		return &Error{Status: http.StatusBadRequest, Message: "request body could not be read", Err: err}
+	}
+	r.http.Body = io.NopCloser(&buf)
+	return nil
+}
+
+// Decode reads the body as one JSON value. Its errors are answers: 415 for
+// another content type, 400 for what is not such a value, 413 for too much.
+func Decode[T any](r *Request) (T, error) {
+	var v T
+	if ct := r.http.Header.Get("Content-Type"); ct != "" {
+		mt, _, err := mime.ParseMediaType(ct)
+		if err != nil || mt != "application/json" && !strings.HasSuffix(mt, "+json") {
+			return v, Errorf(http.StatusUnsupportedMediaType, "content type %q is not JSON", ct)
+		}
+	}
+	dec := json.NewDecoder(r.Body())
+	err := dec.Decode(&v)
+	if err == nil {
+		if _, err = dec.Token(); errors.Is(err, io.EOF) {
+			return v, nil
+		}
+		if err == nil {
+			err = errors.New("more than one value")
+		}
+	}
+	var tooBig *http.MaxBytesError
+	if errors.As(err, &tooBig) {
+		return v, err
+	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("no value")
+	}
+	return v, &Error{Status: http.StatusBadRequest, Message: "request body: " + err.Error(), Err: err}
+}
+
+// User is who asks. The zero value is nobody in particular.
+type User struct {
+	ID   int64
+	Name string
+}
+
+// Anonymous says whether the user is unknown.
+func (u User) Anonymous() bool { return u == User{} }
+
+// User returns who asks: what middleware set, else the anonymous user, ID 0.
+func (r *Request) User() User {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.user
+}
+
+// SetUser says who asks; for middleware that has found out.
+func (r *Request) SetUser(u User) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.user = u
+}
+
+// Set keeps a value with the request. Unlike a context's values these go both
+// ways: what a view sets its middleware sees, in either mode. Keys are of types
+// of the setter's own, as with contexts.
+func (r *Request) Set(key, value any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.values == nil {
+		r.values = make(map[any]any)
+	}
+	r.values[key] = value
+}
+
+// Value returns the value that was Set for the key, if it is a T.
+func Value[T any](r *Request, key any) (T, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.values[key].(T)
+	return v, ok
+}
+
+// ID is the request's id: the client's X-Request-Id if that is sane, else one of
+// our own.
+func (r *Request) ID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.id == "" {
+		if id := r.http.Header.Get("X-Request-Id"); saneID(id) {
+			r.id = id
+		} else {
+			r.id = fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+		}
+	}
+	return r.id
+}
+
+// saneID accepts ids that are safe in a log line, a header and a page.
+func saneID(id string) bool {
+	if len(id) == 0 || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '_', c == '.', c == ':', c == '/', c == '+', c == '=', c == '@':
+		default:
+			return false
+		}
+	}
+	return true
+}
