@@ -1,0 +1,169 @@
+//go:build load
+
+// Package load holds the promise that matters most to account: nothing that was
+// accepted is lost or answered twice, whatever is done to the supervisor
+// meanwhile. It drives the built binaries from outside with the strict client;
+// `make load` builds and runs it, TANDEM_BIN names another directory of
+// binaries.
+package load
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/strict"
+	"github.com/tandem-go/tandem/test/harness"
+)
+
+var bin = "../../bin"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TANDEM_BIN"); dir != "" {
+		bin = dir
+	}
+	var err error
+	if bin, err = filepath.Abs(bin); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for _, name := range []string{"supervisor", "app"} {
+		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
+			fmt.Fprintf(os.Stderr, "the load tests need built binaries: %v; run `make build`, or set TANDEM_BIN\n", err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// limit is the bound on one test, generous because the machine may be busy.
+const limit = 60 * time.Second
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// serve starts a supervisor with n workers and waits until they are ready.
+func serve(ctx context.Context, t *testing.T, n int, c harness.Config) (*harness.Supervisor, harness.Status) {
+	t.Helper()
+	if c.Bin == "" {
+		c.Bin = bin
+	}
+	if c.Dir == "" {
+		c.Dir = t.TempDir()
+	}
+	c.Args = append([]string{"--workers", fmt.Sprint(n), "--bake", "100ms"}, c.Args...)
+	s, err := harness.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("supervisor's stderr ends:\n%s", s.Stderr.Tail(40))
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	st, err := s.Ready(ctx, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, st
+}
+
+// traffic is what runs beside every test: 8 clients that open a connection for
+// each request and 16 that keep theirs and POST.
+func traffic(addr string) strict.Load {
+	return strict.Load{
+		Addr: addr, Duration: limit, Timeout: 15 * time.Second,
+		Groups: []strict.Group{
+			{Mode: strict.Short, Clients: 8, Target: "/echo/", ThinkMin: time.Millisecond, ThinkMax: 10 * time.Millisecond, Check: strict.EchoJSON, Tag: strict.EchoWorker},
+			{Mode: strict.Kept, Clients: 16, Target: "/echo/", Body: 512, ThinkMin: 50 * time.Millisecond, ThinkMax: 300 * time.Millisecond, Check: strict.EchoJSON, Tag: strict.EchoWorker},
+		},
+	}
+}
+
+// begin starts the load and waits until it flows.
+func begin(ctx context.Context, t *testing.T, l strict.Load) *strict.Running {
+	t.Helper()
+	loadCtx, cancel := context.WithCancel(context.Background())
+	run := strict.Start(loadCtx, l)
+	t.Cleanup(func() { cancel(); run.Wait() })
+	flow(ctx, t, run, 100)
+	return run
+}
+
+func flow(ctx context.Context, t *testing.T, run *strict.Running, n int) {
+	t.Helper()
+	if err := run.Answered(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// faultless fails the test unless every request was answered well and once.
+func faultless(t *testing.T, rep strict.Report) {
+	t.Helper()
+	t.Logf("%s", rep)
+	if err := rep.Err(); err != nil {
+		t.Error(err)
+	}
+	if n := rep.Counts[strict.Refused]; n > 0 {
+		t.Errorf("%d connections were refused although the service never stopped", n)
+	}
+}
+
+func command(ctx context.Context, t *testing.T, s *harness.Supervisor, args ...string) harness.Result {
+	t.Helper()
+	res, err := s.Run(ctx, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func must(ctx context.Context, t *testing.T, s *harness.Supervisor, args ...string) {
+	t.Helper()
+	if res := command(ctx, t, s, args...); res.Code != 0 {
+		t.Fatalf("supervisor %s: exit %d\n%s%s", strings.Join(args, " "), res.Code, res.Stdout, res.Stderr)
+	}
+}
+
+func signal(t *testing.T, s *harness.Supervisor, sig syscall.Signal) {
+	t.Helper()
+	if err := s.Signal(sig); err != nil {
+		t.Fatalf("%s to supervisor %d: %v", sig, s.PID, err)
+	}
+}
+
+// gone waits until nothing of the run is left but its directory.
+func gone(ctx context.Context, t *testing.T, s *harness.Supervisor) {
+	t.Helper()
+	if err := harness.Poll(ctx, "every process of the run to end", func() bool { return len(s.Strays()) == 0 }); err != nil {
+		t.Errorf("%v; left: %v", err, s.Strays())
+	}
+}
+
+// writeFile writes beside and renames: no reader ever sees half a file.
+func writeFile(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sameProcesses(before, after []harness.Worker) bool {
+	return slices.Equal(harness.PIDs(before), harness.PIDs(after))
+}
