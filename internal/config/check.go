@@ -1,0 +1,150 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/tandem-go/tandem/internal/socket"
+)
+
+// bad is the line for a setting whose value is of the right form but cannot be.
+func (l *Loaded) bad(name, format string, args ...any) error {
+	s, _ := Lookup(name)
+	return badValue(name, s.Text(&l.Settings), l.Origins[name], fmt.Errorf(format, args...))
+}
+
+// checkAvailable refuses what this version can only be told to leave alone.
+func (l *Loaded) checkAvailable() error {
+	initial := defaults()
+	for _, s := range all {
+		if s.Later != "" && s.Text(&l.Settings) != s.Text(&initial) {
+			return l.unavailable(s.Name, s.Later)
+		}
+	}
+	if l.LogFormat == LogJournal {
+		return l.unavailable("log-format", "the journal format")
+	}
+	return nil
+}
+
+func (l *Loaded) unavailable(name, what string) error {
+	from := l.Origins[name]
+	return &UsageError{
+		Setting: name, Origin: from,
+		text: fmt.Sprintf("--%s: %s is not available in this version; leave it unset (it is set by %s)", name, what, from),
+	}
+}
+
+func (l *Loaded) checkRanges() error {
+	for _, s := range []struct {
+		name  string
+		value Duration
+	}{
+		{"boot-timeout", l.BootTimeout},
+		{"timeout", l.Timeout},
+		{"graceful-timeout", l.GracefulTimeout},
+		{"reload-timeout", l.ReloadTimeout},
+	} {
+		if s.value == 0 {
+			return l.bad(s.name, "must be longer than 0: nothing here waits without a bound, nor not at all")
+		}
+	}
+	switch {
+	case l.Surge < 1:
+		return l.bad("surge", "must be at least 1: a new worker is ready before an old one drains")
+	case l.Surge > MaxWorkers:
+		return l.bad("surge", "is more than %d", MaxWorkers)
+	case l.Bake >= l.ReloadTimeout:
+		return l.bad("bake", "must be shorter than --reload-timeout, which is %s (%s)", l.ReloadTimeout, l.Origins["reload-timeout"])
+	}
+	seen := make(map[socket.Addr]bool)
+	for _, addr := range l.Bind {
+		if seen[addr] && !anyPort(addr) {
+			return l.bad("bind", "names %s twice", addr)
+		}
+		seen[addr] = true
+	}
+	return nil
+}
+
+// anyPort: the system chooses a port for each, so two of them are two places.
+func anyPort(a socket.Addr) bool {
+	return a.Network == "tcp" && strings.HasSuffix(a.Address, ":0")
+}
+
+func (l *Loaded) checkPaths() error {
+	if l.Chdir != "" {
+		if err := isDir(string(l.Chdir)); err != nil {
+			return l.bad("chdir", "%w", err)
+		}
+	}
+	taken := make(map[string]string)
+	for _, p := range []struct{ name, path string }{
+		{"env-file", string(l.EnvFile.Path)},
+		{"control", string(l.Control)},
+		{"pid-file", string(l.PidFile)},
+		{"log-file", string(l.LogFile)},
+	} {
+		if p.path == "" || p.path == Off {
+			continue
+		}
+		if other, ok := taken[p.path]; ok {
+			return l.bad(p.name, "is the path of --%s too", other)
+		}
+		taken[p.path] = p.name
+	}
+	for _, name := range []string{"pid-file", "log-file"} {
+		s, _ := Lookup(name)
+		path := s.Text(&l.Settings)
+		if !filepath.IsAbs(path) {
+			continue // not set, or stderr
+		}
+		if err := isDir(filepath.Dir(path)); err != nil {
+			return l.bad(name, "cannot be written: %s %w", filepath.Dir(path), err)
+		}
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return l.bad(name, "is a directory")
+		}
+	}
+	return nil
+}
+
+func isDir(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return errors.New("does not exist")
+	case err != nil:
+		return fmt.Errorf("cannot be looked at: %w", errors.Unwrap(err))
+	case !info.IsDir():
+		return errors.New("is not a directory")
+	}
+	return nil
+}
+
+// remark notes what works but may surprise.
+func (l *Loaded) remark(env layer) {
+	note := func(format string, args ...any) { l.Warnings = append(l.Warnings, fmt.Sprintf(format, args...)) }
+	l.Warnings = append(l.Warnings, l.EnvFile.remarks...)
+	for _, v := range l.EnvFile.Vars {
+		where := l.EnvFile.origin(v.Key)
+		_, both := env.values[v.Key]
+		switch {
+		case both:
+			note("%s is set in the environment and in %s; the environment wins", v.Key, where)
+		case private(v.Key) && !strings.HasPrefix(v.Key, prefix+"_"):
+			note("%s in %s is not handed to workers: the supervisor sets it for each of them, or it is private to the supervisor", v.Key, where)
+		}
+	}
+	if need := l.BootTimeout + l.Bake; l.ReloadTimeout < need {
+		note("--reload-timeout %s (%s) is shorter than --boot-timeout and --bake together (%s): a reload may be undone while its first worker is still in time",
+			l.ReloadTimeout, l.Origins["reload-timeout"], need)
+	}
+	if n := env.values["LISTEN_FDS"]; n != "" && l.Origins["bind"].Source != FromDefault && env.values["LISTEN_PID"] == strconv.Itoa(os.Getpid()) {
+		note("--bind (%s) is not used: systemd passes the listening sockets (LISTEN_FDS=%s)", l.Origins["bind"], n)
+	}
+}

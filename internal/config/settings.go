@@ -1,0 +1,67 @@
+package config
+
+import "math"
+
+// Settings are the supervisor's settings. A field is one setting: SplitWords is
+// the flag --split-words and the variable SUPERVISOR_SPLIT_WORDS.
+//
+// The tags:
+//
+//	split_words  always "true": how envconfig names the variable. There must be no
+//	             envconfig tag, which would also read the unprefixed variable ($USER),
+//	             and no default tag, which would beat the layers below the environment
+//	initial      the default, in the form a user would type; "" is "not set"
+//	auto         what the default is, in words, where it has to be worked out
+//	arg          what stands for the value in help
+//	live         "true" when a reload may change it
+//	later        what is missing while this version accepts the default only
+//	short        one line of help
+//	doc          the rest of the entry in the reference page; 'x' is code
+type Settings struct {
+	Workers         Workers   `split_words:"true" initial:"auto" arg:"N|auto" live:"true" short:"worker processes; auto: one per CPU of the quota" doc:"The quota is that of the cgroup; auto is never less than one worker. 'WEB_CONCURRENCY' is read too, below 'SUPERVISOR_WORKERS' in the same place. 'supervisor scale N' and the signals TTIN and TTOU change it while the supervisor runs."`
+	Bind            Addresses `split_words:"true" initial:"127.0.0.1:8000" arg:"ADDR" short:"listen on ADDR; may be given several times" doc:"'host:port', ':port' (all addresses), '[v6]:port', 'unix:/path' or 'fd:N' (a listening socket that was inherited). Several addresses: repeat the flag, or separate them by commas. 'PORT=n' means '0.0.0.0:n' and is read where neither the flag nor 'SUPERVISOR_BIND' is set in the same place. Sockets that systemd passes ('LISTEN_FDS') are used instead."`
+	EnvFile         Path      `split_words:"true" arg:"PATH" short:"KEY=VALUE lines for workers, read at each reload" doc:"Read at start and again at each reload. Workers get the fresh values, and a key that was taken out disappears; a key that the environment has too keeps the value of the environment, and 'check' warns of it. 'SUPERVISOR_*' keys in it are settings of the supervisor and are not handed to workers. See the section on its form below."`
+	BootTimeout     Duration  `split_words:"true" initial:"30s" arg:"TIME" live:"true" short:"a worker must be ready within it"`
+	Timeout         Duration  `split_words:"true" initial:"30s" arg:"TIME" live:"true" short:"a worker that falls silent for so long is hung" doc:"It counts for a worker that has beaten at least once ('WATCHDOG=1' or the scoreboard). A hung worker is asked for its goroutines where it is a Tandem worker, and killed. A worker that never beats is watched for its exit only."`
+	GracefulTimeout Duration  `split_words:"true" initial:"30s" arg:"TIME" live:"true" short:"bound on draining one worker; then it is killed"`
+	LameDuck        Duration  `split_words:"true" initial:"0s" arg:"TIME" live:"true" short:"go on serving for so long after a stop is asked for" doc:"For load balancers that need time to notice: '/readyz' fails at once, new connections are served until the time is over, then the drain begins."`
+	Bake            Duration  `split_words:"true" initial:"1s" arg:"TIME" live:"true" short:"how long a reload watches its first new worker" doc:"The first worker of a new generation must stay healthy for so long before the others are rolled. It must be shorter than '--reload-timeout'."`
+	Surge           Count     `split_words:"true" initial:"1" arg:"N" short:"extra workers during a roll"`
+	ReloadTimeout   Duration  `split_words:"true" auto:"boot-timeout + bake + 30s" arg:"TIME" live:"true" short:"bound on a whole reload; at the bound it is undone"`
+
+	MaxRequests       Count    `split_words:"true" initial:"0" arg:"N" live:"true" later:"recycling" short:"recycle a worker after N requests; 0: off" doc:"The replacement is ready before the old worker stops accepting; one worker at a time."`
+	MaxRequestsJitter Count    `split_words:"true" initial:"0" arg:"N" live:"true" later:"recycling" short:"add up to N to it at random" doc:"So that workers that started together are not recycled together."`
+	MaxLifetime       Duration `split_words:"true" initial:"0s" arg:"TIME" live:"true" later:"recycling" short:"recycle a worker of that age; 0: off"`
+	MaxMemory         Bytes    `split_words:"true" initial:"0" arg:"SIZE" live:"true" later:"recycling" short:"recycle a worker above that size; 0: off"`
+	Ready             Ready    `split_words:"true" initial:"notify" arg:"HOW" later:"readiness other than notify" short:"notify, log:REGEXP or alive:TIME" doc:"How a worker says that it is ready: 'notify' is 'READY=1' on its notify socket, 'log:REGEXP' a line that it prints, 'alive:TIME' that it has lived for so long."`
+	StopSignal        Signal   `split_words:"true" initial:"TERM" arg:"SIG" short:"what asks a worker to drain" doc:"One of HUP, INT, QUIT, TERM, USR1, USR2, WINCH, PWR, with or without SIG in front. A Tandem worker drains on TERM; change it for programs that want another."`
+
+	Control Socket  `split_words:"true" auto:"in $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR/tandem, else /tmp/tandem-UID" arg:"PATH|off" short:"control socket, for the commands above" doc:"Mode 0600. The default is 'supervisor.sock' in '$RUNTIME_DIRECTORY', else in '$XDG_RUNTIME_DIR/tandem', else in '/tmp/tandem-UID', which must then belong to the user and be closed to others. A socket behind which somebody answers is never replaced: the supervisor then does not start and says which process holds it. Where the socket cannot be made, one warning is logged and the service runs without it."`
+	Admin   Admin   `split_words:"true" initial:"off" arg:"ADDR|off" later:"the admin listener" short:"read-only HTTP: /livez, /readyz, /metrics, /" doc:"'host:port', ':port' or 'unix:/path'."`
+	PidFile Path    `split_words:"true" arg:"PATH" short:"write the supervisor process id there"`
+	User    Account `split_words:"true" arg:"NAME" later:"changing the user" short:"run workers as that user" doc:"The supervisor stays what it was. To run everything as one user, start the supervisor as that user."`
+	Group   Account `split_words:"true" arg:"NAME" later:"changing the group" short:"run workers as that group"`
+	Umask   Umask   `split_words:"true" arg:"MODE" short:"file mode mask of workers, in octal" doc:"Not set: that of the supervisor."`
+	Chdir   Path    `split_words:"true" arg:"DIR" short:"directory of workers" doc:"The worker command is looked up from there. Paths among the settings are relative to the directory in which the supervisor was started."`
+
+	LogFormat   LogFormat   `split_words:"true" initial:"auto" arg:"FORMAT" short:"auto, text, json or journal" doc:"'auto' is text on a terminal and json elsewhere. 'journal' (native journald fields) is not in this version yet."`
+	LogLevel    Level       `split_words:"true" initial:"info" arg:"LEVEL" live:"true" short:"debug, info, warn or error" doc:"Of the records of the supervisor; lines of workers are not filtered."`
+	LogFile     LogFile     `split_words:"true" initial:"stderr" arg:"PATH" short:"write all logs there; USR1 opens it anew" doc:"It takes the records of the supervisor and both streams of the workers. 'stderr' or '-' is no file: each stream of a worker comes out on the same stream of the supervisor."`
+	LogOverflow LogOverflow `split_words:"true" initial:"drop" arg:"HOW" short:"drop lines or block workers when the sink is slow" doc:"'drop' counts and says how many lines were dropped, 'block' holds the workers back."`
+	Watch       Switch      `split_words:"true" initial:"off" later:"watching the executable" short:"reload when the worker executable changes" doc:"For development."`
+}
+
+// Off is the value of --control and --admin that turns them off.
+const Off = "off"
+
+// ResolveWorkers gives the number of workers to run on that many CPUs: the
+// number that was set or, for auto, one for each whole CPU and at least one.
+func (s *Settings) ResolveWorkers(cpus float64) int {
+	if s.Workers > 0 {
+		return int(s.Workers)
+	}
+	if math.IsNaN(cpus) || cpus < 1 {
+		return 1
+	}
+	return int(min(cpus, MaxWorkers))
+}

@@ -1,0 +1,70 @@
+package control
+
+import "context"
+
+// Status is what the supervisor knows of itself and of its workers, in the form
+// of GET /v1/status. What is not known is null.
+type Status struct {
+	State         string         `json:"state"` // starting, running, reloading, degraded, stopping
+	PID           int            `json:"pid"`
+	Version       string         `json:"version"`
+	Generation    int            `json:"generation"`
+	UptimeSeconds float64        `json:"uptime_seconds"`
+	Listeners     []string       `json:"listeners"`   // "tcp://127.0.0.1:8000"
+	LastReload    *LastReload    `json:"last_reload"` // null before the first
+	Workers       []WorkerStatus `json:"workers"`
+}
+
+// LastReload is the outcome of the most recent reload.
+type LastReload struct {
+	Generation int    `json:"generation"` // the one that was to be
+	Result     string `json:"result"`     // [ResultOK] or [ResultFailed]
+	Error      string `json:"error"`      // "" when it went well
+}
+
+// WorkerStatus is what is known of one worker. Requests, InFlight and
+// Connections come from its scoreboard, which a foreign worker does not have.
+type WorkerStatus struct {
+	ID          uint64  `json:"id"`
+	PID         int     `json:"pid"`
+	Generation  int     `json:"generation"`
+	State       string  `json:"state"` // starting, ready, draining, killed
+	AgeSeconds  float64 `json:"age_seconds"`
+	Liveness    string  `json:"liveness"` // ok; none: it has never beaten and is watched for its exit only
+	Requests    *uint64 `json:"requests"`
+	InFlight    *int64  `json:"in_flight"`
+	Connections *int64  `json:"connections"`
+	RSSBytes    *int64  `json:"rss_bytes"`
+}
+
+// The results of a reload.
+const (
+	ResultOK       = "ok"
+	ResultFailed   = "failed"   // it was undone; the old generation goes on
+	ResultAccepted = "accepted" // nobody waited for the outcome
+)
+
+// ReloadResult is the answer to a reload.
+type ReloadResult struct {
+	Generation int      `json:"generation"`
+	Result     string   `json:"result"`
+	Error      string   `json:"error,omitempty"`
+	LastWords  []string `json:"last_words,omitempty"` // of the worker that failed
+}
+
+// Backend is the supervisor as the server sees it. The methods are called from
+// many goroutines at once; each must return when its ctx ends.
+type Backend interface {
+	// Status gives a snapshot.
+	Status(ctx context.Context) (Status, error)
+	// Reload starts a reload. With wait it returns the outcome; a reload that was
+	// undone is a result, not an error. Without, it returns once the reload is
+	// accepted. An error says that there was no reload.
+	Reload(ctx context.Context, wait bool) (ReloadResult, error)
+	// Scale sets the number of workers and returns once it is accepted. n is at
+	// least 1.
+	Scale(ctx context.Context, n int) error
+	// Stop asks for a graceful stop, or with now for a quick one, and returns
+	// once it is accepted.
+	Stop(ctx context.Context, now bool) error
+}
