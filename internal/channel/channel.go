@@ -48,14 +48,21 @@ const (
 // ErrFull is Send's error when the peer has not read what it was sent.
 var ErrFull = errors.New("the peer does not read: its queue is full")
 
+// ErrMessage is in Receive's error when one message could not be read. It is
+// lost, its descriptors are closed, and the channel goes on.
+var ErrMessage = errors.New("unreadable message")
+
 // VersionError is Receive's error for a hello of another version. The channel
-// stays usable, for its end at least.
+// stays usable, for its end at least: it is an ErrMessage too.
 type VersionError struct{ Peer int }
 
 func (e *VersionError) Error() string {
 	return fmt.Sprintf("the other side of the channel speaks version %d, this program speaks version %d: "+
 		"build the supervisor and the application from the same release", e.Peer, Version)
 }
+
+// Unwrap makes it an ErrMessage.
+func (e *VersionError) Unwrap() error { return ErrMessage }
 
 // Message is what goes over the channel, at most 64 KiB as JSON.
 type Message struct {
@@ -190,8 +197,9 @@ func (c *Conn) Send(m Message, fds ...int) error {
 // Receive waits for the next message. The descriptors that came with it are
 // close-on-exec and the caller's. io.EOF says that the peer is gone, and
 // net.ErrClosed that this side was closed, which also ends a Receive that waits.
-// After any other error the message is lost and the channel goes on; a hello
-// of another version is returned with a *VersionError and without descriptors.
+// After an ErrMessage the channel goes on; a hello of another version is
+// returned with a *VersionError and without descriptors. Any other error is the
+// channel's end as io.EOF is.
 func (c *Conn) Receive() (Message, []int, error) {
 	c.receive.Lock()
 	defer c.receive.Unlock()
@@ -212,7 +220,7 @@ func (c *Conn) Receive() (Message, []int, error) {
 		fds := descriptors(c.oob[:oobn])
 		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 			closeAll(fds)
-			return Message{}, nil, fmt.Errorf("receive: the message has more than %d bytes or %d descriptors", maxMessage, maxFDs)
+			return Message{}, nil, fmt.Errorf("receive: %w: more than %d bytes or %d descriptors", ErrMessage, maxMessage, maxFDs)
 		}
 		m, err := decode(c.buf[:n])
 		if err != nil {
@@ -235,10 +243,10 @@ func (m Message) known() bool { return m.Type == Hello }
 func decode(body []byte) (Message, error) {
 	var m Message
 	if err := json.Unmarshal(body, &m); err != nil {
-		return Message{}, fmt.Errorf("a message of %d bytes: %w", len(body), err)
+		return Message{}, fmt.Errorf("%w of %d bytes: %w", ErrMessage, len(body), err)
 	}
 	if m.Type == "" {
-		return Message{}, errors.New("a message without a type")
+		return Message{}, fmt.Errorf("%w: it has no type", ErrMessage)
 	}
 	if m.Type == Hello && m.Version != Version {
 		return m, &VersionError{Peer: m.Version}

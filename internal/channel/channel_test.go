@@ -141,6 +141,9 @@ func TestOtherVersion(t *testing.T) {
 	if !is || version.Peer != 7 || m.Version != 7 || fds != nil {
 		t.Fatalf("received %+v, %v, %v", m, fds, err)
 	}
+	if !errors.Is(err, ErrMessage) {
+		t.Error("it does not say that the channel goes on")
+	}
 	if text := err.Error(); !strings.Contains(text, "version 7") || !strings.Contains(text, "version 1") {
 		t.Error("the error does not name both:", text)
 	}
@@ -177,7 +180,7 @@ func TestBrokenMessageIsAnErrorAndNotTheEnd(t *testing.T) {
 	supervisor, worker := pair(t)
 	for _, body := range []string{"not json", `{"version":1}`, `{"type":"hello","version":"one"}`, strings.Repeat(" ", maxMessage+1)} {
 		raw(t, supervisor, body)
-		if m, _, err := worker.Receive(); err == nil || err == io.EOF {
+		if m, _, err := worker.Receive(); !errors.Is(err, ErrMessage) {
 			t.Errorf("%.20q received as %+v, %v", body, m, err)
 		}
 	}

@@ -219,6 +219,15 @@ func (b *Board) Read() Counters {
 	return counters
 }
 
+// Idle says that no request is in flight. It errs to false only, while one ends
+// at this very moment, so that whoever waits for it looks again after each End.
+func (b *Board) Idle() bool {
+	ended := b.page.ended.Load()
+	idle := b.page.begun.Load() == ended
+	runtime.KeepAlive(b)
+	return idle
+}
+
 // Now is the clock of Beat: CLOCK_MONOTONIC in nanoseconds, the same in every
 // process of the machine, and untouched when somebody sets the time.
 func Now() int64 {

@@ -176,7 +176,13 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestLocal(t *testing.T) {
 	board := Local()
+	if !board.Idle() {
+		t.Error("a new board is not idle")
+	}
 	board.Begin()
+	if board.Idle() {
+		t.Error("a board with a request in flight is idle")
+	}
 	if c := board.Read(); c.Requests != 1 || board.FD() != -1 || board.Close() != nil {
 		t.Errorf("read %+v, fd %d", c, board.FD())
 	}
