@@ -1,0 +1,89 @@
+package architecture
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tandem-go/tandem/"
+
+// allowed says, for each package, which of our own packages it may import
+// directly. A new package needs a line here, and a reason.
+var allowed = map[string][]string{
+	"cmd/supervisor": {"internal/budget", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/process", "internal/socket", "internal/supervise"},
+	"cmd/app":        {"bridge", "view", "worker"},
+
+	"bridge": nil,
+	"view":   {"bridge"},
+	"worker": {"internal/channel", "internal/notify", "internal/scoreboard"},
+
+	"internal/supervise": {"internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/notify", "internal/process", "internal/scoreboard", "internal/socket"},
+	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/process", "internal/socket"},
+	"internal/docgen":    {"internal/cli", "internal/config"},
+	"internal/config":    {"internal/socket"},
+
+	"internal/arbiter":      nil,
+	"internal/architecture": nil,
+	"internal/budget":       nil,
+	"internal/channel":      nil,
+	"internal/control":      nil,
+	"internal/logpipe":      nil,
+	"internal/notify":       nil,
+	"internal/process":      nil,
+	"internal/scoreboard":   nil,
+	"internal/socket":       nil,
+
+	"internal/strict": nil,
+	"bench":           {"internal/strict"},
+}
+
+// arbiterImports is all that the pure core may use.
+var arbiterImports = []string{"cmp", "errors", "fmt", "math/rand/v2", "slices", "strconv", "strings", "time"}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if strings.HasPrefix(name, "test/") || slices.Contains(strings.Split(name, "/"), "testdata") {
+			continue // black-box tests, and programs that tests compile
+		}
+		may, known := allowed[name]
+		if !known {
+			t.Errorf("%s has no line in the table of %s", name, path.Join(module, "internal/architecture"))
+			continue
+		}
+		for _, imp := range p.Imports {
+			own, isOwn := strings.CutPrefix(imp, module)
+			if isOwn && !slices.Contains(may, own) {
+				t.Errorf("%s must not import %s", name, own)
+			}
+			if name == "internal/arbiter" && !slices.Contains(arbiterImports, imp) {
+				t.Errorf("the arbiter is pure: it must not import %s", imp)
+			}
+		}
+	}
+}
