@@ -1,0 +1,117 @@
+# Every target with two hashes behind its name is in `make help`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# check's steps are a sequence, also under make -j: the tests would disturb each other's timing.
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+MODULE := github.com/tandem-go/tandem
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X $(MODULE)/internal/cli.version=$(VERSION)
+# Static, and the same bytes from the same source wherever it lies. The version is
+# stamped, so Go need not ask git (which refuses a directory of another owner).
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
+TOOL := go tool -modfile=tools/go.mod
+# How long `make fuzz` spends on each target.
+FUZZTIME ?= 20s
+# Where `make image` writes, and what the image is called.
+IMAGE ?= dist/tandem-image.tar
+IMAGE_NAME ?= tandem
+
+##@ Run
+
+.PHONY: run
+run: build ## build both binaries and serve on 127.0.0.1:8000 with 4 workers
+	exec bin/supervisor --workers 4
+
+.PHONY: build
+build: ## build supervisor and app into bin/
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./cmd/supervisor ./cmd/app
+
+##@ Test
+
+.PHONY: test
+test: ## the whole test suite that needs no privileges, race detector on
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: load
+load: build ## the load tests: no request lost in reloads, restarts, crashes
+	go test -count=1 -tags load ./test/load/...
+
+.PHONY: check
+check: format vet lint docs-in-step check-units load test ## what CI runs; ends with the lines of go test
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: build ## measure, and compare with net/http
+	go run ./bench
+
+##@ Code
+
+.PHONY: fmt
+fmt: ## format all Go files
+	$(TOOL) gofumpt -w .
+
+.PHONY: format
+format: ## fail when a Go file is not formatted
+	@unformatted=$$($(TOOL) gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" >&2; echo "$$unformatted" >&2; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, also of the files behind build tags
+	go vet ./...
+	go vet -tags load ./...
+
+.PHONY: lint
+lint: ## staticcheck, also of the files behind build tags
+	$(TOOL) staticcheck ./...
+	$(TOOL) staticcheck -tags load ./...
+
+.PHONY: vuln
+vuln: ## govulncheck; needs its database
+	$(TOOL) govulncheck ./...
+
+.PHONY: docs
+docs: ## write the generated documentation anew
+	go run ./internal/docgen
+
+.PHONY: docs-in-step
+docs-in-step: ## fail when the generated documentation is not what make docs writes
+	@scripts/docs-in-step
+
+##@ Deploy
+
+.PHONY: image
+image: ## write the container image, an OCI archive, to dist/
+	@mkdir -p dist/image
+	$(BUILD) -o dist/image/ ./cmd/supervisor ./cmd/app
+	go run ./deploy/image -version "$(VERSION)" -name "$(IMAGE_NAME)" -o "$(IMAGE)" dist/image/supervisor dist/image/app
+
+.PHONY: check-units
+check-units: build ## check the systemd units and their env file
+	@deploy/systemd/verify.sh bin
+
+.PHONY: check-deploy
+check-deploy: check-units ## check the Helm chart too; builds helm first (minutes, once)
+	deploy/helm/verify.sh
+
+.PHONY: e2e-systemd
+e2e-systemd: build ## run it all under a real systemd in a container; needs root
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/hammer
+	deploy/systemd/boot_test.sh
+
+.PHONY: e2e-k8s
+e2e-k8s: ## run the chart on a real cluster (not there yet)
+	@echo "make e2e-k8s: there is no cluster test yet; make check-deploy checks the chart without one" >&2; exit 2
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
