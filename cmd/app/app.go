@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/view"
+	"github.com/tandem-go/tandem/worker"
+)
+
+// exhibit is a route and what there is to say about it.
+type exhibit struct {
+	route  view.Route
+	link   string // what to click on; "" where a browser's click is no use
+	about  string
+	inside string // crossings that the view makes itself, beyond those of the route's plan
+}
+
+// site is the application: its routes, and the page that explains them.
+type site struct {
+	app      *view.App
+	exhibits []exhibit
+}
+
+func newSite(s settings, client *http.Client) *site {
+	computing := int(s.CPUPermits)
+	if computing == 0 {
+		computing = bridge.CPUPermits()
+	}
+	limits := bridge.Limits{Blocking: bridge.NewLimiter(int(s.BlockingPermits)), CPU: bridge.NewCPULimiter(computing)}
+	options := []view.Option{view.Limits(limits)}
+	if s.WorkerClass == syncOnly {
+		options = append(options, view.SyncOnly())
+	}
+	site := &site{app: view.New(options...)}
+	site.exhibits = append(site.routes(s, limits, client), standIns()...)
+
+	site.app.Use(view.Use(timing).Named("timing"))
+	for _, e := range site.exhibits {
+		site.app.Routes(e.route)
+	}
+	return site
+}
+
+func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) []exhibit {
+	outside := dashboard{client: client, weather: string(s.WeatherURL), news: string(s.NewsURL), stocks: string(s.StocksURL)}
+	socket := socketEcho{spread: 2 * time.Second}
+	return []exhibit{
+		{route: view.Path("GET /{$}", site.home), link: "/", about: "This page."},
+		{
+			route: view.Path("GET /hello/", hello), link: "/hello/",
+			about: "Waits 100 ms without holding a thread or a permit: ten thousand may do so at once.",
+		},
+		{route: view.Path("GET /modern/", modern), link: "/modern/", about: "The smallest async view."},
+		{
+			route: view.Path("GET /classic/", classic), link: "/classic/",
+			about: "The smallest sync view. It runs inside a permit; the async timing middleware around it makes one crossing.",
+		},
+		{
+			route: view.Path("GET /dashboard/", outside.view), link: "/dashboard/",
+			about: "Asks three services over HTTP at once and takes as long as the slowest. One that does not answer within 5 s is named in a 504.",
+		},
+		{
+			route: view.Path("GET /report/", reportView(limits.CPU), view.With(view.Use(demoUser).Named("demoUser"))), link: "/report/?user=7",
+			about:  "SyncToAsync: an async view has a legacy function compute for the request's user, on a CPU permit.",
+			inside: "SyncToAsync (cpu)",
+		},
+		{
+			route: view.Path("GET /search/", search), link: "/search/?q=tandem",
+			about:  "AsyncToSync: a sync view calls an async function and holds no permit while it waits.",
+			inside: "AsyncToSync",
+		},
+		{
+			route: view.Path("GET /busy/", busy, view.CPU()), link: "/busy/?ms=20",
+			about: "Uses that much CPU time, 1000 ms at most, on a CPU permit: the light routes beside it stay quick.",
+		},
+		{
+			route: view.Path("/echo/", echo), link: "/echo/?a=1&a=2",
+			about: "Any method: says what arrived, and at which worker.",
+		},
+		{
+			route: view.Path("GET /stream/", stream), link: "/stream/?n=10&ms=300",
+			about: "n chunks, one every ms milliseconds, each sent as soon as it is there. Try curl -N.",
+		},
+		{
+			route: view.Path("GET /events/", events), link: "/events/",
+			about: "Server-sent events, one a second. They end when the worker drains, and a browser's EventSource goes on at the next one.",
+		},
+		{
+			route: view.Path("GET /ws/echo/", socket.ServeHTTP, view.Name("webSocketEcho")),
+			about: "WebSocket echo of text and binary. In the browser's console: new WebSocket(location.origin.replace('http', 'ws') + '/ws/echo/').",
+		},
+		{route: view.Path("GET /healthz", healthz), link: "/healthz", about: "200 while the worker serves."},
+	}
+}
+
+//go:embed home.html
+var homeHTML string
+
+var homePage = template.Must(template.New("home").Parse(homeHTML))
+
+// home links and explains all routes.
+func (site *site) home(context.Context, *view.Request) (view.Response, error) {
+	type row struct{ Pattern, Link, Colour, About string }
+	page := struct {
+		Rows   []row
+		Worker worker.Identity
+		PID    int
+	}{Worker: worker.Self(), PID: os.Getpid()}
+	for i, plan := range site.app.Plan() {
+		e := site.exhibits[i]
+		page.Rows = append(page.Rows, row{strings.Replace(plan.Pattern, "{$}", "", 1), e.link, plan.Colour.String(), e.about})
+	}
+	var html strings.Builder
+	if err := homePage.Execute(&html, page); err != nil {
+		return nil, fmt.Errorf("render the page: %w", err)
+	}
+	resp := view.WithHeader(view.HTML(html.String()), "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+	return view.WithHeader(resp, "X-Content-Type-Options", "nosniff"), nil
+}
+
+// writeRoutes prints each route with its colour, the middleware around it with the mode each runs in, and the crossings
+// between async and sync that a request makes: those of the plan and those that the view's own code makes.
+func (site *site) writeRoutes(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ROUTE\tCOLOUR\tMIDDLEWARE\tCROSSINGS")
+	for i, plan := range site.app.Plan() {
+		var layers []string
+		for _, layer := range plan.Layers {
+			layers = append(layers, fmt.Sprintf("%s (%s)", layer.Name, layer.Mode))
+		}
+		crossings := fmt.Sprint(plan.Crossings)
+		if plan.Limiter != "" {
+			crossings += fmt.Sprintf(" (%s)", plan.Limiter)
+		}
+		if inside := site.exhibits[i].inside; inside != "" {
+			crossings += " + 1 in the view: " + inside
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", plan.Pattern, plan.Colour, strings.Join(layers, ", "), crossings)
+	}
+	return table.Flush()
+}

@@ -1,0 +1,112 @@
+// Command app is a small web application with sync and async views side by side, made to be copied. It runs under the
+// supervisor or alone, and drains before it ends.
+//
+//	app            serve
+//	app routes     print every route with its colour, its middleware and its crossings
+//	app version    print the version
+//	app help       print the commands and the settings
+//
+// GOMAXPROCS is set by the supervisor, which divides the machine among its workers; alone, Go's own default is right.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/tandem-go/tandem/worker"
+)
+
+// version is set by the linker; without it the module's own version is used.
+var version string
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run returns the exit code: 0 clean, 1 failed, 2 usage or configuration.
+func run(args []string, stdout, stderr io.Writer) int {
+	command := "serve"
+	if len(args) > 0 {
+		command = args[0]
+	}
+	if len(args) > 1 {
+		return fail(stderr, 2, fmt.Errorf("%s takes no argument, not %q", command, args[1]))
+	}
+	var err error
+	switch command {
+	case "help", "-h", "-help", "--help":
+		err = writeHelp(stdout)
+	case "version", "-version", "--version":
+		_, err = fmt.Fprintf(stdout, "app %s %s\n", buildVersion(), runtime.Version())
+	case "routes", "serve":
+		s, bad := loadSettings()
+		if bad != nil {
+			return fail(stderr, 2, bad)
+		}
+		if command == "routes" {
+			err = newSite(s, nil).writeRoutes(stdout)
+		} else {
+			err = serve(s, stderr)
+		}
+	default:
+		return fail(stderr, 2, fmt.Errorf("no command %q; `app help` lists them", command))
+	}
+	if err != nil {
+		return fail(stderr, 1, err)
+	}
+	return 0
+}
+
+func fail(stderr io.Writer, code int, err error) int {
+	fmt.Fprintln(stderr, "app:", err)
+	return code
+}
+
+func serve(s settings, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	if worker.Self().Supervised {
+		log = slog.New(slog.NewJSONHandler(stderr, nil)) // which the supervisor takes in whole
+	}
+	slog.SetDefault(log)
+
+	stop, err := serveStandIns(&s)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	client := newClient()
+	defer client.CloseIdleConnections()
+	return worker.Run(context.Background(), newSite(s, client).app, worker.Addr(string(s.Addr)), worker.Logger(log))
+}
+
+func writeHelp(w io.Writer) error {
+	_, err := fmt.Fprint(w, `Usage: app [COMMAND]
+
+  serve    serve; this is what app does without a command
+  routes   print every route with its colour, its middleware and its crossings
+  version  print the version
+  help     print this
+
+Settings, from the environment, with their defaults:
+
+`)
+	if err != nil {
+		return err
+	}
+	return writeSettings(w)
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/view"
+)
+
+const (
+	callTimeout = 5 * time.Second
+	maxAnswer   = 1 << 20
+)
+
+// dashboard asks three services at once.
+type dashboard struct {
+	client                *http.Client
+	weather, news, stocks string // URLs
+}
+
+func (d dashboard) view(ctx context.Context, _ *view.Request) (view.Response, error) {
+	weather, news, stocks, err := bridge.Gather3(ctx, d.call("weather", d.weather), d.call("news", d.news), d.call("stocks", d.stocks))
+	if err != nil {
+		return nil, err
+	}
+	return view.JSON(map[string]json.RawMessage{"weather": weather, "news": news, "stocks": stocks}), nil
+}
+
+// call is 504 when there is no answer in time and 502 when there is a wrong one; both name the call.
+func (d dashboard) call(name, url string) func(context.Context) (json.RawMessage, error) {
+	return func(ctx context.Context) (json.RawMessage, error) {
+		limited, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		answer, err := fetchJSON(limited, d.client, url)
+		switch {
+		case err == nil:
+			return answer, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err() // our own client has gone, or another call has failed
+		case errors.Is(limited.Err(), context.DeadlineExceeded):
+			return nil, view.Errorf(http.StatusGatewayTimeout, "%s did not answer within %v", name, callTimeout)
+		default:
+			return nil, &view.Error{Status: http.StatusBadGateway, Message: name + " cannot be asked", Err: err}
+		}
+	}
+}
+
+func fetchJSON(ctx context.Context, client *http.Client, url string) (json.RawMessage, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)) // to the end, so that the connection can be used again
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("answered %s", resp.Status)
+	case len(body) > maxAnswer:
+		return nil, fmt.Errorf("answered more than %d bytes", maxAnswer)
+	case !json.Valid(body):
+		return nil, errors.New("answered something that is not JSON")
+	}
+	return body, nil
+}
+
+// newClient makes the one client of the process; it keeps connections for the next request.
+func newClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = transport.MaxIdleConns // the default, 2, would dial anew for most calls
+	return &http.Client{Transport: transport}
+}

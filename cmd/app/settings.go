@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// settings is the whole configuration. Every field is one environment variable: APP_ and the field's name in words, so
+// CPUPermits is APP_CPU_PERMITS. An empty variable counts as not set.
+//
+// No field has an `envconfig` tag, because envconfig would then also read the variable without its prefix ($ADDR), nor a
+// `default` tag: newSettings has the defaults.
+type settings struct {
+	Addr            address     `split_words:"true" desc:"where to listen when run alone, 127.0.0.1:8000; the supervisor's --bind otherwise"`
+	WorkerClass     workerClass `split_words:"true" desc:"mixed: async views run free, sync ones take a permit; sync: every request takes one"`
+	BlockingPermits permits     `split_words:"true" desc:"how many sync views and functions may block at once, 40"`
+	CPUPermits      autoPermits `split_words:"true" desc:"how many may compute at once, auto: this worker's share of CPUs less one, at least 1"`
+	WeatherURL      serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the weather; the app's own stand-in"`
+	NewsURL         serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the news; the app's own stand-in"`
+	StocksURL       serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the stocks; the app's own stand-in"`
+
+	// Of later versions: known, checked and refused (see later.go), never silently ignored.
+	DatabaseURL    laterDatabase  `split_words:"true" desc:"not in this version"`
+	AccessLog      laterAccessLog `split_words:"true" desc:"not in this version, other than off"`
+	TrustedProxies laterProxies   `split_words:"true" desc:"not in this version"`
+	TLSCert        laterFile      `split_words:"true" desc:"not in this version"`
+	TLSKey         laterFile      `split_words:"true" desc:"not in this version"`
+}
+
+func newSettings() settings {
+	return settings{Addr: "127.0.0.1:8000", WorkerClass: mixed, BlockingPermits: 40}
+}
+
+// loadSettings reads APP_* from the environment. Its error is one line: the variable, what is wrong, what would be right.
+// It never holds a value that may be secret.
+func loadSettings() (settings, error) {
+	s := newSettings()
+	if err := envconfig.Process("app", &s); err != nil {
+		if bad, ok := errors.AsType[*envconfig.ParseError](err); ok {
+			return s, fmt.Errorf("%s: %w", bad.KeyName, bad.Err) // a ParseError's own text would print the value
+		}
+		return s, fmt.Errorf("read the settings: %w", err)
+	}
+	// A pod beside a Kubernetes Service named "app" is given APP_PORT and the like. They are neither ours nor typos, and
+	// the only way to tell CheckDisallowed is to take them away.
+	for _, entry := range os.Environ() {
+		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "APP_") && isServiceLink(name, value) {
+			if err := os.Unsetenv(name); err != nil {
+				return s, fmt.Errorf("drop the service link %s: %w", name, err)
+			}
+		}
+	}
+	if err := envconfig.CheckDisallowed("app", &s); err != nil {
+		return s, fmt.Errorf("%w; `app help` lists the settings", err)
+	}
+	return s, nil
+}
+
+// writeSettings lists every setting with its meaning and default.
+func writeSettings(w io.Writer) error {
+	const format = "{{range .}}  {{usage_key . | printf \"%-21s\"}} {{usage_description .}}\n{{end}}"
+	return envconfig.Usagef("app", &settings{}, w, format)
+}
+
+// address is where to listen: host:port. An empty host means every address, port 0 a free port.
+type address string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *address) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(string(text))
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is no address; give host:port, such as 127.0.0.1:8000", text)
+	}
+	*a = address(text)
+	return nil
+}
+
+type workerClass string
+
+const (
+	mixed    workerClass = "mixed"
+	syncOnly workerClass = "sync"
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *workerClass) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	*c = workerClass(text)
+	return oneOf(text, string(mixed), string(syncOnly))
+}
+
+// permits is how many calls may run at once.
+type permits int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *permits) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > 10_000 {
+		return fmt.Errorf("%q is no number of permits; give 1 to 10000", text)
+	}
+	*p = permits(n)
+	return nil
+}
+
+// autoPermits is permits, or 0 for "auto".
+type autoPermits permits
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *autoPermits) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		return nil
+	}
+	if err := (*permits)(p).UnmarshalText(text); err != nil {
+		return fmt.Errorf("%w, or auto", err)
+	}
+	return nil
+}
+
+// serviceURL is where another service answers. It may hold a password, so errors do not print it.
+type serviceURL string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *serviceURL) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	parsed, err := url.Parse(string(text))
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
+		return errors.New("not an http:// or https:// URL; give one such as http://weather.internal/now")
+	}
+	*u = serviceURL(text)
+	return nil
+}
+
+func oneOf(text []byte, allowed ...string) error {
+	if !slices.Contains(allowed, string(text)) {
+		return fmt.Errorf("%q is none of %s", text, strings.Join(allowed, ", "))
+	}
+	return nil
+}

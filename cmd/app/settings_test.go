@@ -1,0 +1,115 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// setEnvironment leaves exactly the given APP_* variables.
+func setEnvironment(t *testing.T, vars map[string]string) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "APP_") {
+			t.Setenv(name, value) // so that it comes back
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, value := range vars {
+		t.Setenv(name, value)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	defaults := newSettings()
+	with := func(change func(*settings)) settings {
+		s := defaults
+		change(&s)
+		return s
+	}
+	tests := map[string]struct {
+		env  map[string]string
+		want settings
+		err  string // part of it; the variable's name is always part of it
+	}{
+		"defaults": {want: defaults},
+		"empty is not set": {
+			env: map[string]string{
+				"APP_ADDR": "", "APP_WORKER_CLASS": "", "APP_BLOCKING_PERMITS": "", "APP_CPU_PERMITS": "", "APP_WEATHER_URL": "",
+				"APP_DATABASE_URL": "", "APP_ACCESS_LOG": "", "APP_TRUSTED_PROXIES": "", "APP_TLS_CERT": "", "APP_TLS_KEY": "",
+			},
+			want: defaults,
+		},
+		"all": {
+			env: map[string]string{
+				"APP_ADDR": ":9000", "APP_WORKER_CLASS": "mixed", "APP_BLOCKING_PERMITS": "7", "APP_CPU_PERMITS": "3",
+				"APP_WEATHER_URL": "http://w/1", "APP_NEWS_URL": "https://n/2", "APP_STOCKS_URL": "http://s:81/3", "APP_ACCESS_LOG": "off",
+			},
+			want: settings{
+				Addr: ":9000", WorkerClass: mixed, BlockingPermits: 7, CPUPermits: 3,
+				WeatherURL: "http://w/1", NewsURL: "https://n/2", StocksURL: "http://s:81/3",
+			},
+		},
+		"class sync":           {env: map[string]string{"APP_WORKER_CLASS": "sync"}, want: with(func(s *settings) { s.WorkerClass = syncOnly })},
+		"auto":                 {env: map[string]string{"APP_CPU_PERMITS": "auto"}, want: defaults},
+		"not without prefix":   {env: map[string]string{"ADDR": "nowhere", "BLOCKING_PERMITS": "x"}, want: defaults},
+		"address, no port":     {env: map[string]string{"APP_ADDR": "localhost"}, err: "host:port"},
+		"address, big port":    {env: map[string]string{"APP_ADDR": "localhost:70000"}, err: "host:port"},
+		"class":                {env: map[string]string{"APP_WORKER_CLASS": "gevent"}, err: "none of mixed, sync"},
+		"permits, word":        {env: map[string]string{"APP_BLOCKING_PERMITS": "many"}, err: "1 to 10000"},
+		"permits, none":        {env: map[string]string{"APP_BLOCKING_PERMITS": "0"}, err: "1 to 10000"},
+		"permits, too many":    {env: map[string]string{"APP_BLOCKING_PERMITS": "10001"}, err: "1 to 10000"},
+		"permits, auto":        {env: map[string]string{"APP_BLOCKING_PERMITS": "auto"}, err: "1 to 10000"},
+		"cpu permits":          {env: map[string]string{"APP_CPU_PERMITS": "-1"}, err: "or auto"},
+		"service, no scheme":   {env: map[string]string{"APP_NEWS_URL": "news.internal"}, err: "http://"},
+		"service, no host":     {env: map[string]string{"APP_STOCKS_URL": "http:///x"}, err: "http://"},
+		"database":             {env: map[string]string{"APP_DATABASE_URL": "postgres://u:hush@h/d"}, err: "not in this version"},
+		"database, bad":        {env: map[string]string{"APP_DATABASE_URL": "mysql://u:hush@h/d"}, err: "neither a postgres:// URL"},
+		"access log":           {env: map[string]string{"APP_ACCESS_LOG": "json"}, err: "not in this version"},
+		"access log, bad":      {env: map[string]string{"APP_ACCESS_LOG": "xml"}, err: "none of off, common, combined, json"},
+		"proxies":              {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}, err: "not in this version"},
+		"proxies, bad":         {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, err: `"proxy" is neither`},
+		"certificate":          {env: map[string]string{"APP_TLS_CERT": os.DevNull}, err: "not in this version"},
+		"certificate, missing": {env: map[string]string{"APP_TLS_CERT": "/nonexistent/cert"}, err: "/nonexistent/cert"},
+		"key":                  {env: map[string]string{"APP_TLS_KEY": os.DevNull}, err: "not in this version"},
+		"typo":                 {env: map[string]string{"APP_WORKER_CLAS": "sync"}, err: "unknown environment variable"},
+		"not a service link":   {env: map[string]string{"APP_PORT": "8000"}, err: "unknown environment variable"},
+		"service links": {
+			env: map[string]string{
+				"APP_SERVICE_HOST": "10.0.0.1", "APP_SERVICE_PORT": "80", "APP_SERVICE_PORT_HTTP_WEB": "80", "APP_PORT": "tcp://10.0.0.1:80",
+				"APP_PORT_80_TCP": "tcp://10.0.0.1:80", "APP_PORT_80_TCP_PROTO": "tcp", "APP_PORT_80_TCP_PORT": "80",
+				"APP_PORT_80_TCP_ADDR": "10.0.0.1", "APP_BLUE_SERVICE_HOST": "fd00::1",
+			},
+			want: defaults,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			setEnvironment(t, test.env)
+			got, err := loadSettings()
+			if test.err == "" {
+				if err != nil || got != test.want {
+					t.Fatalf("got %+v, %v\nwant %+v", got, err, test.want)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatalf("no error, want one with %q", test.err)
+			}
+			line := err.Error()
+			for variable, value := range test.env {
+				if !strings.Contains(line, variable) {
+					t.Errorf("%q does not name %s", line, variable)
+				}
+				if strings.Contains(value, "hush") && strings.Contains(line, "hush") {
+					t.Errorf("%q prints a secret", line)
+				}
+			}
+			if !strings.Contains(line, test.err) || strings.Contains(line, "\n") {
+				t.Errorf("got %q, want one line with %q", line, test.err)
+			}
+		})
+	}
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/view"
+	"github.com/tandem-go/tandem/worker"
+)
+
+// hello waits without holding a thread or a permit, and stops waiting when the client goes away.
+func hello(ctx context.Context, _ *view.Request) (view.Response, error) {
+	if err := wait(ctx, 100*time.Millisecond); err != nil {
+		return nil, err
+	}
+	return view.JSON(map[string]string{"hello": "async"}), nil
+}
+
+func modern(context.Context, *view.Request) (view.Response, error) {
+	return view.JSON(map[string]string{"hello": "async"}), nil
+}
+
+// classic takes no context: that makes it sync.
+func classic(*view.Request) (view.Response, error) {
+	return view.JSON(map[string]string{"hello": "sync"}), nil
+}
+
+// reportView calls sync code from async: the legacy function computes on a CPU permit while this view waits for it.
+func reportView(cpu *bridge.Limiter) view.AsyncView {
+	compute := bridge.SyncToAsync(legacyReport, bridge.On(cpu))
+	return func(ctx context.Context, r *view.Request) (view.Response, error) {
+		data, err := compute(ctx, r.User().ID)
+		return view.JSON(data), err
+	}
+}
+
+// search calls async code from sync: the view's permit is given back while it waits.
+func search(r *view.Request) (view.Response, error) {
+	q := r.Query().Get("q")
+	results, err := bridge.AsyncToSync(r, lookUp)(q)
+	return view.JSON(map[string]any{"q": q, "results": results}), err
+}
+
+// lookUp stands for a search service: it waits, can be cancelled, and has titles to offer.
+func lookUp(ctx context.Context, q string) ([]string, error) {
+	if err := wait(ctx, 20*time.Millisecond); err != nil {
+		return nil, err
+	}
+	results := []string{}
+	for _, title := range []string{"Riding in tandem", "A tour of sync and async", "Permits and queues", "Draining without loss"} {
+		if strings.Contains(strings.ToLower(title), strings.ToLower(q)) {
+			results = append(results, title)
+		}
+	}
+	return results, nil
+}
+
+// busy computes, so its route has the option view.CPU: few may do so at once.
+func busy(r *view.Request) (view.Response, error) {
+	ms, err := number(r, "ms", 20, 0, 1000)
+	if err != nil {
+		return nil, err
+	}
+	used, err := burn(time.Duration(ms) * time.Millisecond)
+	return view.JSON(map[string]float64{"busy_ms": milliseconds(used)}), err
+}
+
+// echoed is what /echo/ answers.
+type echoed struct {
+	Method   string              `json:"method"`
+	Target   string              `json:"target"` // as sent
+	Query    string              `json:"query"`
+	Headers  map[string][]string `json:"headers"`
+	BodyB64  string              `json:"body_b64"`
+	BodyLen  int                 `json:"body_len"`
+	Protocol string              `json:"protocol"`
+	Worker   uint64              `json:"worker"` // 0 when run alone
+}
+
+func echo(_ context.Context, r *view.Request) (view.Response, error) {
+	body, err := io.ReadAll(r.Body()) // bounded by the app
+	if err != nil {
+		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
+			return nil, err // which is a 413
+		}
+		return nil, view.Errorf(http.StatusBadRequest, "the body cannot be read: %w", err)
+	}
+	headers := maps.Clone(r.Header())
+	headers["Host"] = []string{r.Host()} // net/http keeps it apart
+	return view.JSON(echoed{
+		Method: r.Method(), Target: r.RequestURI(), Query: r.URL().RawQuery, Headers: headers,
+		BodyB64: base64.StdEncoding.EncodeToString(body), BodyLen: len(body),
+		Protocol: r.Proto(), Worker: worker.Self().ID,
+	}), nil
+}
+
+// stream sends its chunks one by one. The sequence runs after the view has returned; the response flushes each chunk.
+func stream(ctx context.Context, r *view.Request) (view.Response, error) {
+	n, err := number(r, "n", 10, 1, 1000)
+	if err != nil {
+		return nil, err
+	}
+	ms, err := number(r, "ms", 100, 0, 10_000)
+	if err != nil {
+		return nil, err
+	}
+	chunks := func(yield func([]byte, error) bool) {
+		for i := range n {
+			if i > 0 {
+				if err := wait(ctx, time.Duration(ms)*time.Millisecond); err != nil {
+					yield(nil, err)
+					return
+				}
+			}
+			if !yield(fmt.Appendf(nil, "chunk %d of %d\n", i+1, n), nil) {
+				return
+			}
+		}
+	}
+	return view.WithHeader(view.Stream(chunks), "Content-Type", "text/plain; charset=utf-8"), nil
+}
+
+// events never ends of itself. When the worker drains it does, and the client's EventSource comes back by itself, to
+// another worker, with the id of the last event it saw.
+func events(ctx context.Context, r *view.Request) (view.Response, error) {
+	id, _ := strconv.ParseUint(r.Header().Get("Last-Event-Id"), 10, 64)
+	draining := worker.Draining(ctx)
+	chunks := func(yield func([]byte, error) bool) {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			id++
+			if !yield(fmt.Appendf(nil, "id: %d\ndata: {\"event\":%d,\"worker\":%d}\n\n", id, id, worker.Self().ID), nil) {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-draining:
+				yield([]byte("retry: 1000\n\n"), nil)
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+	resp := view.WithHeader(view.Stream(chunks), "Content-Type", "text/event-stream")
+	return view.WithHeader(resp, "Cache-Control", "no-cache"), nil
+}
+
+func healthz(context.Context, *view.Request) (view.Response, error) {
+	return view.Text("ok\n"), nil
+}
+
+// timing is async middleware. The errors of what is below it are responses already when they come by.
+func timing(next view.AsyncView) view.AsyncView {
+	return func(ctx context.Context, r *view.Request) (view.Response, error) {
+		start := time.Now()
+		resp, err := next(ctx, r)
+		return view.WithHeader(resp, "X-Elapsed-Ms", strconv.FormatFloat(milliseconds(time.Since(start)), 'f', 3, 64)), err
+	}
+}
+
+// demoUser takes the user from the query. It is a demonstration: a real one looks at a session.
+func demoUser(next view.AsyncView) view.AsyncView {
+	return func(ctx context.Context, r *view.Request) (view.Response, error) {
+		id, err := number(r, "user", 0, 0, 1_000_000)
+		if err != nil {
+			return nil, err
+		}
+		r.SetUser(view.User{ID: int64(id)})
+		return next(ctx, r)
+	}
+}
+
+// number is a query parameter, a whole number from low to high.
+func number(r *view.Request, name string, missing, low, high int) (int, error) {
+	if !r.Query().Has(name) {
+		return missing, nil
+	}
+	n, err := strconv.Atoi(r.Query().Get(name))
+	if err != nil || n < low || n > high {
+		return 0, view.Errorf(http.StatusBadRequest, "%s must be a whole number from %d to %d", name, low, high)
+	}
+	return n, nil
+}
+
+// wait is a sleep that ctx can end.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
