@@ -77,14 +77,16 @@ func (c *Core) calm() {
 		c.emit(Degraded{over})
 	}
 	if b.waves > 0 && !b.degraded && c.count(func(w *worker) bool { return c.proving(w) && c.now.Sub(w.readyAt) >= provenAfter }) > 0 {
-		b.waves, b.held, b.until = 0, 0, time.Time{}
+		b.waves, b.held, b.until, b.changed = 0, 0, time.Time{}, false
 	}
 	if !c.now.Before(b.until) {
 		b.held = 0
 	}
 	if b.changed {
 		b.changed = false
-		c.emit(Backoff{b.until, b.waves})
+		if c.serving() {
+			c.emit(Backoff{b.until, b.waves})
+		}
 	}
 }
 

@@ -173,12 +173,10 @@ func (c *Core) gone(id WorkerID, what string, missing bool) {
 	c.forget(id)
 }
 
-// fail counts a worker's failure, once. What follows from it is settle's.
+// fail counts the failure of a worker that the service counts on. It comes
+// once for each worker, because the worker is counted on no longer. What
+// follows from it is settle's.
 func (c *Core) fail(w *worker, what string) {
-	if w.failed {
-		return
-	}
-	w.failed = true
 	what = fmt.Sprintf("worker %d %s", w.id, what)
 	if c.roll != nil && c.roll.gen == w.gen {
 		c.roll.fail(what, w.id)

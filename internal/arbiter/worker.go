@@ -49,7 +49,6 @@ type worker struct {
 	beaten      bool
 	lastBeat    time.Time // or whatever else began the present silence
 	hung        bool
-	failed      bool // its failure has been counted
 	interrupted bool
 	dumping     bool      // aborted; Kill is due at deadline
 	killedAt    time.Time // first Kill
