@@ -1,7 +1,5 @@
 package config
 
-import "math"
-
 // Settings are the supervisor's settings. A field is one setting: SplitWords is
 // the flag --split-words and the variable SUPERVISOR_SPLIT_WORDS.
 //
@@ -53,15 +51,3 @@ type Settings struct {
 
 // Off is the value of --control and --admin that turns them off.
 const Off = "off"
-
-// ResolveWorkers gives the number of workers to run on that many CPUs: the
-// number that was set or, for auto, one for each whole CPU and at least one.
-func (s *Settings) ResolveWorkers(cpus float64) int {
-	if s.Workers > 0 {
-		return int(s.Workers)
-	}
-	if math.IsNaN(cpus) || cpus < 1 {
-		return 1
-	}
-	return int(min(cpus, MaxWorkers))
-}

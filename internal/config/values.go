@@ -60,6 +60,18 @@ func (w Workers) String() string {
 	return strconv.Itoa(int(w))
 }
 
+// Resolve gives the number of workers to run on that many CPUs: the number that
+// was set or, for auto, one for each whole CPU and at least one.
+func (w Workers) Resolve(cpus float64) int {
+	if w > 0 {
+		return int(w)
+	}
+	if math.IsNaN(cpus) || cpus < 1 {
+		return 1
+	}
+	return int(min(cpus, MaxWorkers))
+}
+
 // Addresses are the addresses to listen on, in the order in which they were given.
 type Addresses []socket.Addr
 

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-go/tandem/internal/config"
+)
+
+// check loads the settings as the supervisor would, looks for the worker's
+// executable, and says what it found.
+func (p *program) check(args []string) (int, error) {
+	loaded, err := config.Load(args, p.environ)
+	if err != nil {
+		return 0, err
+	}
+	if code := p.print(report(loaded)); code != exitOK {
+		return code, nil
+	}
+	path, argv, err := config.ResolveCommand(loaded.Command, string(loaded.Chdir))
+	if err != nil {
+		return 0, err
+	}
+	text := "\nworker command: " + path
+	if len(argv) > 1 {
+		text += " with " + plural(len(argv)-1, "argument")
+	}
+	return p.print(text + "\n\nthe settings are valid\n"), nil
+}
+
+func report(l *config.Loaded) string {
+	rows := [][]string{{"SETTING", "VALUE", "FROM"}}
+	for _, s := range config.All() {
+		value := s.Text(&l.Settings)
+		if value == "" {
+			value = "-"
+		}
+		rows = append(rows, []string{"--" + s.Name, value, l.Origins[s.Name].String()})
+	}
+	var b strings.Builder
+	b.WriteString(columns(rows, ""))
+	if l.EnvFile.Path != "" {
+		var keys []string
+		for _, v := range l.EnvFile.Vars {
+			if slices.Contains(l.WorkerEnv(), v.Key+"="+v.Value) {
+				keys = append(keys, v.Key)
+			}
+		}
+		fmt.Fprintf(&b, "\nenv file %s: %s for workers", l.EnvFile.Path, plural(len(keys), "key"))
+		if len(keys) > 0 {
+			b.WriteString(": " + strings.Join(keys, ", "))
+		}
+		b.WriteString("\n")
+	}
+	for _, list := range []struct {
+		name  string
+		lines []string
+	}{{"ignored", l.Ignored}, {"warning", l.Warnings}} {
+		for i, line := range list.lines {
+			if i == 0 {
+				b.WriteString("\n")
+			}
+			fmt.Fprintf(&b, "%s: %s\n", list.name, oneLine(line))
+		}
+	}
+	return b.String()
+}

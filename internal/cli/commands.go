@@ -1,0 +1,248 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/control"
+)
+
+// askTimeout bounds a call that does not wait for a reload.
+const askTimeout = 15 * time.Second
+
+// command is one command of the program. Help, completion and dispatch are read
+// from the list of them.
+type command struct {
+	name  string
+	args  string // after the name, in help
+	short string
+	long  string
+	flags []string // its own, with dashes; completion offers them
+	words []string // what completion offers as its argument
+	later bool
+	run   func(p *program, args []string) (int, error)
+}
+
+// commands is a function because the list refers to help, and help to the list.
+func commands() []command {
+	return []command{
+		{
+			name: "status", args: "[--json]", short: "show the supervisor and its workers",
+			long:  "Shows the state of the supervisor and one line for each worker; - is what is not known of a worker. With --json it prints the JSON of GET /v1/status.",
+			flags: []string{"--json", "--control"}, run: (*program).status,
+		},
+		{
+			name: "reload", args: "[--wait]", short: "start a new generation of workers",
+			long:  "Reads the env file and the worker executable afresh and replaces the workers one by one. Returns at once; with --wait when the roll has ended: exit code 0, or 1 with the reason and the last words of the worker that failed, when it was undone.",
+			flags: []string{"--wait", "--control"}, run: (*program).reload,
+		},
+		{
+			name: "scale", args: "N", short: "set the number of workers",
+			long:  "Returns when the supervisor has accepted the number; status shows the workers come and go. A reload keeps the number unless the setting itself has changed.",
+			flags: []string{"--control"}, run: (*program).scale,
+		},
+		{
+			name: "stop", args: "[--now]", short: "stop when requests have been answered; --now: at once",
+			long:  "Returns when the supervisor has accepted, not when it has ended. Without --now workers drain first, as after SIGTERM.",
+			flags: []string{"--now", "--control"}, run: (*program).stop,
+		},
+		{
+			name: "check", args: "[flags] [-- COMMAND...]", short: "check the settings and show where each comes from",
+			long: "Takes the flags of the supervisor itself, starts nothing, and prints every effective value and its origin, what was ignored, and warnings. Exit code 0, or 2 when the supervisor would not start with these settings or has no worker executable. Values of the env file that are not settings are never shown.",
+			run:  (*program).check,
+		},
+		{name: "version", short: "print the version", long: "Prints the version of supervisor and of Go.", run: (*program).version},
+		{
+			name: "completion", args: "bash|zsh|fish", short: "print a completion script for a shell",
+			long:  "To use it: source <(supervisor completion bash); in zsh: source <(supervisor completion zsh), after compinit; in fish: supervisor completion fish | source.",
+			words: shells, run: (*program).completion,
+		},
+		{name: "help", args: "[COMMAND]", short: "print this, or more about a command", long: "Prints the list of commands and flags, or more about one command.", run: (*program).help},
+		{name: "upgrade", later: true, short: "replace the supervisor in place"},
+		{name: "logs", later: true, short: "show logs"},
+		{name: "top", later: true, short: "watch workers and requests"},
+		{name: "why", later: true, short: "show why workers ended"},
+	}
+}
+
+func lookup(name string) (command, bool) {
+	for _, c := range commands() {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return command{}, false
+}
+
+func commandNames() []string {
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// client reads a command's arguments, of which --control is always one and the
+// switches are its own, and gives a client of the supervisor that they name. Of
+// words there must be as many as want has names.
+func (p *program) client(args []string, want []string, switches map[string]*bool) (*control.Client, []string, error) {
+	var path string
+	flags := []config.Flag{{Name: "control", Arg: "PATH", Set: func(text string) error {
+		path = text
+		if text == "" {
+			return usage("--control: give the path of the supervisor's control socket")
+		}
+		return nil
+	}}}
+	for name, on := range switches {
+		flags = append(flags, config.Flag{Name: name, Set: func(text string) error {
+			var s config.Switch
+			if err := s.Set(text); err != nil {
+				return usage("--%s: %q %v", name, text, err)
+			}
+			*on = bool(s)
+			return nil
+		}})
+	}
+	words, err := arguments(args, want, flags)
+	if err != nil {
+		return nil, nil, err
+	}
+	if path, err = config.ControlPath(path, p.environ); err != nil {
+		return nil, nil, err
+	}
+	return control.NewClient(path), words, nil
+}
+
+// arguments reads flags, and exactly the words that are wanted.
+func arguments(args, want []string, flags []config.Flag) ([]string, error) {
+	words, command, _, err := config.ParseFlags(args, flags, false)
+	if err != nil {
+		return nil, err
+	}
+	words = append(words, command...)
+	switch {
+	case len(words) < len(want):
+		return nil, usage("needs %s", want[len(words)])
+	case len(words) > len(want):
+		return nil, usage("unexpected argument %q", words[len(want)])
+	}
+	return words, nil
+}
+
+func (p *program) reload(args []string) (int, error) {
+	var wait bool
+	client, _, err := p.client(args, nil, map[string]*bool{"wait": &wait})
+	if err != nil {
+		return 0, err
+	}
+	ctx := context.Background()
+	if !wait { // with it, the supervisor's own bound on a roll counts
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+	}
+	result, err := client.Reload(ctx, wait)
+	if err != nil {
+		return 0, err
+	}
+	switch result.Result {
+	case control.ResultOK:
+		return p.print(fmt.Sprintf("reloaded: generation %d serves\n", result.Generation)), nil
+	case control.ResultAccepted:
+		return p.print("reload accepted; supervisor status shows how it goes\n"), nil
+	}
+	fmt.Fprintf(p.stderr, "supervisor: reload: failed and undone: %s\n", oneLine(result.Error))
+	if len(result.LastWords) > 0 {
+		fmt.Fprintln(p.stderr, "last words of the worker that failed:")
+		for _, line := range result.LastWords {
+			fmt.Fprintf(p.stderr, "  %s\n", oneLine(line))
+		}
+	}
+	return exitFailure, nil
+}
+
+func (p *program) scale(args []string) (int, error) {
+	client, words, err := p.client(args, []string{"the number of workers: supervisor scale N"}, nil)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(words[0])
+	if err != nil || n < 1 || n > config.MaxWorkers {
+		return 0, usage("%q is not a number of workers from 1 to %d", words[0], config.MaxWorkers)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	if err := client.Scale(ctx, n); err != nil {
+		return 0, err
+	}
+	return p.print(fmt.Sprintf("scaling to %s\n", plural(n, "worker"))), nil
+}
+
+func (p *program) stop(args []string) (int, error) {
+	var now bool
+	client, _, err := p.client(args, nil, map[string]*bool{"now": &now})
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	if err := client.Stop(ctx, now); err != nil {
+		return 0, err
+	}
+	if now {
+		return p.print("stopping at once\n"), nil
+	}
+	return p.print("stopping when requests in progress have been answered\n"), nil
+}
+
+func (p *program) version(args []string) (int, error) {
+	if _, err := arguments(args, nil, nil); err != nil {
+		return 0, err
+	}
+	return p.print(versionLine()), nil
+}
+
+func (p *program) help(args []string) (int, error) {
+	if len(args) == 0 {
+		return p.print(Help()), nil
+	}
+	words, err := arguments(args, []string{"a command"}, nil)
+	if err != nil {
+		return 0, err
+	}
+	c, ok := lookup(words[0])
+	if !ok {
+		hint := "see supervisor help"
+		if near := config.Nearest(words[0], commandNames()); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return 0, usage("unknown command %q; %s", words[0], hint)
+	}
+	return p.print(c.help()), nil
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// help is what help COMMAND prints.
+func (c command) help() string {
+	line := strings.TrimSpace("supervisor " + c.name + " " + c.args)
+	if c.later {
+		return fmt.Sprintf("%s: %s %s\n", line, c.short, config.NotYet)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s\n\n%s", line, config.Wrap(c.long, 80, ""))
+	if len(c.flags) > 0 {
+		b.WriteString("\nThe supervisor is found by --control PATH, else SUPERVISOR_CONTROL, else where it\nputs its socket by default.\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-go/tandem/internal/config"
+)
+
+var shells = []string{"bash", "zsh", "fish"}
+
+func (p *program) completion(args []string) (int, error) {
+	words, err := arguments(args, []string{"a shell: supervisor completion bash|zsh|fish"}, nil)
+	if err != nil {
+		return 0, err
+	}
+	switch words[0] {
+	case "bash":
+		return p.print(bash()), nil
+	case "zsh":
+		return p.print(zsh()), nil
+	case "fish":
+		return p.print(fish()), nil
+	}
+	return 0, usage("%q is not a shell this knows: %s", words[0], strings.Join(shells, ", "))
+}
+
+// choices are the values that can be offered for a setting.
+func choices(s config.Setting) []string {
+	switch s.Name {
+	case "workers":
+		return []string{"auto"}
+	case "log-format":
+		return []string{"auto", "text", "json"}
+	case "log-level":
+		return []string{"debug", "info", "warn", "error"}
+	case "log-overflow":
+		return []string{"drop", "block"}
+	case "stop-signal":
+		return []string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH", "PWR"}
+	}
+	return nil
+}
+
+// takesPath: files are what to offer.
+func takesPath(s config.Setting) bool {
+	return strings.HasPrefix(s.Arg, "PATH") || s.Arg == "DIR"
+}
+
+// offered are the commands that this version has.
+func offered() []command {
+	return slices.DeleteFunc(commands(), func(c command) bool { return c.later })
+}
+
+func offeredNames() []string {
+	var names []string
+	for _, c := range offered() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// settings are those that this version lets one change.
+func settings() []config.Setting {
+	return slices.DeleteFunc(config.All(), func(s config.Setting) bool { return s.Later != "" })
+}
+
+func settingFlags() []string {
+	flags := []string{"--help", "--version"}
+	for _, s := range settings() {
+		flags = append(flags, "--"+s.Name)
+	}
+	return flags
+}
+
+func bash() string {
+	var values, subcommands strings.Builder
+	var paths []string
+	for _, s := range settings() {
+		if takesPath(s) {
+			paths = append(paths, "--"+s.Name)
+		} else if list := choices(s); list != nil {
+			fmt.Fprintf(&values, "        --%s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", s.Name, strings.Join(list, " "))
+		} else if s.Arg != "" {
+			fmt.Fprintf(&values, "        --%s) return ;;\n", s.Name)
+		}
+	}
+	for _, c := range offered() {
+		list := append(slices.Clone(c.flags), c.words...)
+		switch c.name {
+		case "check":
+			list = settingFlags()
+		case "help":
+			list = offeredNames()
+		}
+		fmt.Fprintf(&subcommands, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", c.name, strings.Join(append(list, "--help"), " "))
+	}
+	return fmt.Sprintf(`# bash completion of supervisor; to use it: source <(supervisor completion bash)
+_supervisor() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} == -- ]]; then
+            COMPREPLY=($(compgen -c -f -- "$word"))
+            return
+        fi
+    done
+    case $before in
+        %s) COMPREPLY=($(compgen -f -- "$word")); return ;;
+%s    esac
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+%s        esac
+    done
+    COMPREPLY=($(compgen -W '%s' -- "$word"))
+}
+complete -o filenames -F _supervisor supervisor
+`, strings.Join(paths, "|"), values.String(), indent(subcommands.String()), strings.Join(append(offeredNames(), settingFlags()...), " "))
+}
+
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
+}
+
+// zshText fits a description into zsh's specs, where brackets and colons mean
+// something.
+var zshText = strings.NewReplacer("[", "(", "]", ")", ":", `\:`, "'", "")
+
+func zsh() string {
+	var b strings.Builder
+	b.WriteString(`#compdef supervisor
+# zsh completion of supervisor; to use it: source <(supervisor completion zsh)
+_supervisor() {
+    local -a commands flags
+    commands=(
+`)
+	for _, c := range offered() {
+		fmt.Fprintf(&b, "        '%s:%s'\n", c.name, zshText.Replace(c.short))
+	}
+	b.WriteString("    )\n    flags=(\n        '--help[print help]'\n        '--version[print the version]'\n")
+	for _, s := range settings() {
+		spec := fmt.Sprintf("--%s[%s]", s.Name, zshText.Replace(s.Short))
+		switch {
+		case takesPath(s):
+			spec += ":path:_files"
+		case choices(s) != nil:
+			spec += ":value:(" + strings.Join(choices(s), " ") + ")"
+		case s.Arg != "":
+			spec += ":" + strings.ToLower(s.Arg) + ": "
+		}
+		if s.Repeat {
+			spec = "*" + spec
+		}
+		fmt.Fprintf(&b, "        '%s'\n", spec)
+	}
+	b.WriteString("    )\n    local word\n    for word in ${words[2,CURRENT-1]}; do\n        case $word in\n            --) _normal; return ;;\n")
+	for _, c := range offered() {
+		switch c.name {
+		case "check":
+			b.WriteString("            check) _arguments $flags; return ;;\n")
+		case "help":
+			b.WriteString("            help) _describe command commands; return ;;\n")
+		default:
+			fmt.Fprintf(&b, "            %s) compadd -- %s; return ;;\n", c.name, strings.Join(append(append(slices.Clone(c.flags), c.words...), "--help"), " "))
+		}
+	}
+	b.WriteString(`        esac
+    done
+    _arguments $flags '1: :{_describe command commands}'
+}
+compdef _supervisor supervisor
+`)
+	return b.String()
+}
+
+func fish() string {
+	var b strings.Builder
+	b.WriteString("# fish completion of supervisor; to use it: supervisor completion fish | source\n")
+	b.WriteString("complete -c supervisor -f\n")
+	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'" }
+	for _, c := range offered() {
+		fmt.Fprintf(&b, "complete -c supervisor -n __fish_use_subcommand -a %s -d %s\n", c.name, quote(c.short))
+		for _, f := range c.flags {
+			extra := ""
+			if f == "--control" {
+				extra = " -r -F"
+			}
+			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -l %s%s\n", c.name, strings.TrimPrefix(f, "--"), extra)
+		}
+		for _, w := range c.words {
+			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -a %s\n", c.name, w)
+		}
+	}
+	for _, s := range settings() {
+		extra := ""
+		switch {
+		case takesPath(s):
+			extra = " -r -F"
+		case choices(s) != nil:
+			extra = " -x -a " + quote(strings.Join(choices(s), " "))
+		case s.Arg != "":
+			extra = " -x"
+		}
+		fmt.Fprintf(&b, "complete -c supervisor -n '__fish_use_subcommand; or __fish_seen_subcommand_from check' -l %s%s -d %s\n", s.Name, extra, quote(s.Short))
+	}
+	return b.String()
+}

@@ -1,0 +1,163 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const maxAnswer = 16 << 20
+
+// Client asks a supervisor over its control socket. It holds nothing open
+// between calls and may be used from many goroutines.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient gives a client of the socket at path. It does not connect yet.
+func NewClient(path string) *Client {
+	c := &Client{path: path}
+	c.http.Transport = &http.Transport{DialContext: c.dial, DisableKeepAlives: true}
+	return c
+}
+
+// Path is the path of the socket.
+func (c *Client) Path() string { return c.path }
+
+// RefusedError is a supervisor's answer that it will not do what was asked.
+type RefusedError struct {
+	Code int // of HTTP
+	Text string
+}
+
+func (e *RefusedError) Error() string { return e.Text }
+
+// Status asks for a snapshot.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return call[Status](ctx, c, http.MethodGet, "/v1/status", nil)
+}
+
+// Reload asks for a reload. With wait it returns when the roll has ended, one way
+// or the other, which the supervisor bounds by its reload timeout (twice that,
+// when another reload is under way). A reload that was undone is a result, not an
+// error.
+func (c *Client) Reload(ctx context.Context, wait bool) (ReloadResult, error) {
+	path := "/v1/reload"
+	if wait {
+		path += "?wait=1"
+	}
+	return call[ReloadResult](ctx, c, http.MethodPost, path, nil)
+}
+
+// Scale sets the number of workers. It returns when the supervisor has accepted.
+func (c *Client) Scale(ctx context.Context, n int) error {
+	_, err := call[scaleBody](ctx, c, http.MethodPost, "/v1/scale", scaleBody{&n})
+	return err
+}
+
+// Stop asks for a graceful stop, or with now for a quick one. It returns when the
+// supervisor has accepted, not when it has ended.
+func (c *Client) Stop(ctx context.Context, now bool) error {
+	_, err := call[stopBody](ctx, c, http.MethodPost, "/v1/stop", stopBody{now})
+	return err
+}
+
+func call[T any](ctx context.Context, c *Client, method, path string, body any) (answer T, err error) {
+	var payload io.Reader = http.NoBody
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return answer, fmt.Errorf("put the request into JSON: %w", err)
+		}
+		payload = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://supervisor"+path, payload)
+	if err != nil {
+		return answer, fmt.Errorf("ask the supervisor at %s: %w", c.path, err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(r)
+	if err != nil {
+		return answer, c.explain(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return answer, c.explain(err)
+	}
+	if res.StatusCode >= 300 {
+		var refusal errorBody
+		if json.Unmarshal(text, &refusal) != nil || refusal.Error == "" {
+			refusal.Error = fmt.Sprintf("what answers at %s is not a supervisor: %s", c.path, res.Status)
+		}
+		return answer, &RefusedError{Code: res.StatusCode, Text: refusal.Error}
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return answer, fmt.Errorf("what answers at %s is not a supervisor: %w", c.path, err)
+	}
+	return answer, nil
+}
+
+// dial connects, and checks who is at the other end before anything is said.
+func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	dir := filepath.Dir(c.path)
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err == nil {
+		if err := checkFallback(dir, st); err != nil {
+			return nil, &strangerError{err.Error()}
+		}
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.path)
+	if err != nil {
+		return nil, err
+	}
+	cred, err := peerOf(conn.(*net.UnixConn))
+	if me := os.Getuid(); err == nil && me != 0 && cred.Uid != 0 && int(cred.Uid) != me {
+		err = &strangerError{fmt.Sprintf("process %d there belongs to uid %d, neither to us (%d) nor to root", cred.Pid, cred.Uid, me)}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// strangerError: we do not talk to whoever is there.
+type strangerError struct{ text string }
+
+func (e *strangerError) Error() string { return e.text }
+
+// explain turns an error of the transport into what a person can act upon.
+func (c *Client) explain(err error) error {
+	const remedy = "start it, or name its socket with --control"
+	var stranger *strangerError
+	switch {
+	case errors.As(err, &stranger):
+		return fmt.Errorf("will not talk to what is at %s: %w", c.path, stranger)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("no supervisor answers at %s: there is no such socket; %s", c.path, remedy)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no supervisor answers at %s: the socket was left by one that is gone; %s", c.path, remedy)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("may not talk to the supervisor at %s: run this as its user or as root", c.path)
+	case errors.Is(err, syscall.EINVAL) && len(c.path) > maxPath:
+		return fmt.Errorf("no supervisor answers at %s: the path has %d bytes and the system takes %d; %s", c.path, len(c.path), maxPath, remedy)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return fmt.Errorf("the supervisor at %s closed the connection without an answer: it may just have stopped", c.path)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the supervisor at %s did not answer in time: %w", c.path, context.DeadlineExceeded)
+	}
+	return fmt.Errorf("ask the supervisor at %s: %w", c.path, err)
+}
