@@ -14,9 +14,10 @@ import (
 // It returns [ErrNotSync] if no sync frame of the scope is live and the scope is
 // not one of [NewRoot], and [ErrScopeClosed] if the scope has ended.
 //
-// Where several frames of a scope run at once ([Parallel]) Await acts for the
-// latest that does not await already; they all hold permits, so the count is
-// right whichever called.
+// Go cannot tell which frame a goroutine belongs to. Where several of a scope run
+// at once ([Parallel]) Await acts for the latest that does not await already: they
+// all hold permits, so the count is right whichever called; ctx is then the
+// scope's own, not that of a frame which may be another's.
 func Await[R any](s Scoped, f func(context.Context) (R, error)) (R, error) {
 	l, err := s.Scope().suspend()
 	if err != nil {
@@ -35,14 +36,26 @@ func AsyncToSync[A, R any](s Scoped, f func(context.Context, A) (R, error)) func
 	}
 }
 
-// awaiting chooses the frame that an Await acts for, with s.mu held.
-func (s *Scope) awaiting() *frame {
+// awaiting chooses the frame that an Await acts for, and its context, with s.mu
+// held.
+func (s *Scope) awaiting() (*frame, context.Context) {
+	var found *frame
 	for fr := s.last; fr != nil; fr = fr.next {
-		if fr.awaits == 0 {
-			return fr
+		if fr.awaits > 0 {
+			continue
 		}
+		if found != nil {
+			return found, s.root.Context
+		}
+		found = fr
 	}
-	return s.last
+	switch {
+	case found != nil:
+		return found, found.ctx
+	case s.last != nil: // another goroutine of the frame awaits too
+		return s.last, s.last.ctx
+	}
+	return nil, nil
 }
 
 // suspend gives the calling frame's permit back and opens a lane below it.
@@ -52,7 +65,7 @@ func (s *Scope) suspend() (*lane, error) {
 		s.mu.Unlock()
 		return nil, ErrScopeClosed
 	}
-	fr := s.awaiting()
+	fr, ctx := s.awaiting()
 	if fr == nil {
 		defer s.mu.Unlock()
 		if !s.job {
@@ -60,7 +73,7 @@ func (s *Scope) suspend() (*lane, error) {
 		}
 		return &s.root, nil
 	}
-	l := &lane{Context: fr.ctx, scope: s, above: fr, run: fr.run, next: fr.below}
+	l := &lane{Context: ctx, scope: s, above: fr, run: fr.run, next: fr.below}
 	l.frame.lane = l
 	fr.below = l
 	fr.awaits++

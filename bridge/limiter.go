@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +37,9 @@ type Limiter struct {
 	rejected atomic.Uint64
 
 	errFull, errLate error
+
+	computing computing
+	threads   threads
 }
 
 // ticket is one waiter of a limiter's queue. granted is guarded by Limiter.mu.
@@ -257,5 +259,3 @@ func (l *Limiter) grantLocked() {
 		close(t.ready)
 	}
 }
-
-func share() int { return runtime.GOMAXPROCS(0) }

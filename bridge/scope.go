@@ -44,16 +44,17 @@ type lane struct {
 // frame is one sync call. The record is used again for each call on its lane;
 // run tells them apart.
 type frame struct {
-	lane    *lane
-	ctx     context.Context // its caller's
-	limiter *Limiter
-	run     uint64
-	live    bool
-	alone   bool // Parallel: on no lane of its own
-	awaits  int  // Awaits in progress; the permit is held while there is none
-	below   *lane
-	prev    *frame
-	next    *frame
+	lane     *lane
+	ctx      context.Context // its caller's
+	limiter  *Limiter
+	run      uint64
+	live     bool
+	alone    bool // Parallel: on no lane of its own
+	borrowed bool // its permit is that of a frame above
+	awaits   int  // Awaits in progress; the permit is held while there is none
+	below    *lane
+	prev     *frame
+	next     *frame
 }
 
 // pending is a call that waits for a lane. Guarded by Scope.mu.
@@ -130,7 +131,7 @@ func (l *lane) nearest() (at *lane, strays *frame) {
 	for l.above != nil {
 		fr := l.above
 		if !fr.live || fr.run != l.run {
-			l = fr.home()
+			l = fr.lane
 			continue
 		}
 		if !l.closed {
@@ -139,17 +140,14 @@ func (l *lane) nearest() (at *lane, strays *frame) {
 		if fr.below != nil { // it awaits again
 			return fr.below, nil
 		}
-		if fr.alone {
-			l = fr.home()
+		if fr.alone { // nothing to wait on: it blocks no lane
+			l = fr.lane
 			continue
 		}
 		return fr.lane, fr
 	}
 	return l, nil
 }
-
-// home is the lane a frame was called from, or runs on.
-func (fr *frame) home() *lane { return fr.lane }
 
 // enter begins a frame on the lane that ctx belongs to.
 func (s *Scope) enter(ctx context.Context, l *lane, o SyncOption) (*frame, error) {
@@ -181,7 +179,7 @@ func (s *Scope) enter(ctx context.Context, l *lane, o SyncOption) (*frame, error
 		}
 	}
 	fr := &l.frame
-	fr.ctx, fr.limiter, fr.live, fr.awaits = ctx, lim, true, 0
+	fr.ctx, fr.limiter, fr.borrowed, fr.live, fr.awaits = ctx, lim, borrowed, true, 0
 	s.link(fr)
 	s.mu.Unlock()
 	return fr, nil
@@ -296,7 +294,7 @@ func (fr *frame) leave() {
 // limiter says which limiter a frame on l uses, and whether it borrows the
 // permit that a frame above has given back. Called with s.mu held.
 func (l *lane) limiter(want *Limiter) (lim *Limiter, borrowed bool) {
-	for at := l; at.above != nil; at = at.above.home() {
+	for at := l; at.above != nil; at = at.above.lane {
 		fr := at.above
 		if !fr.live || fr.run != at.run {
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"runtime"
 )
 
 // SyncOption says how a sync frame runs.
@@ -55,7 +54,7 @@ func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption
 	}
 	defer fr.leave()
 	if fr.limiter.cpu {
-		return compute(fr.limiter, f)
+		return compute(fr.limiter, fr.borrowed, f)
 	}
 	return f()
 }
@@ -71,15 +70,8 @@ func runUnscoped[R any](ctx context.Context, f func() (R, error), o SyncOption) 
 	}
 	defer lim.release()
 	if lim.cpu {
-		return compute(lim, f)
+		return compute(lim, false, f)
 	}
-	return f()
-}
-
-// compute runs f locked to an OS thread.
-func compute[R any](l *Limiter, f func() (R, error)) (R, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	return f()
 }
 
@@ -90,6 +82,24 @@ func SyncToAsync[A, R any](f func(A) (R, error), opts ...SyncOption) func(contex
 	mustBeSync[A](f == nil)
 	return func(ctx context.Context, a A) (R, error) {
 		return RunSync(ctx, func() (R, error) { return f(a) }, opts...)
+	}
+}
+
+// SyncToAsyncScoped is [SyncToAsync] for a sync function that awaits: it is given
+// the scope to do so with. Called with a ctx of no scope it gets one for the
+// length of the call.
+func SyncToAsyncScoped[A, R any](f func(*Scope, A) (R, error), opts ...SyncOption) func(context.Context, A) (R, error) {
+	mustBeSync[A](f == nil)
+	return func(ctx context.Context, a A) (R, error) {
+		var s *Scope
+		if l := laneOf(ctx); l != nil {
+			s = l.scope
+		} else {
+			s = new(Scope)
+			ctx = s.Open(ctx, Limits{})
+			defer s.Close()
+		}
+		return RunSync(ctx, func() (R, error) { return f(s, a) }, opts...)
 	}
 }
 

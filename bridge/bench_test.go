@@ -1,0 +1,84 @@
+package bridge
+
+import (
+	"context"
+	"testing"
+)
+
+// One crossing into sync code with a free permit, on the request's goroutine.
+func BenchmarkCrossing(b *testing.B) {
+	var s Scope
+	ctx := s.Open(b.Context(), Limits{})
+	defer s.Close()
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n, _ = RunSync(ctx, func() (int, error) { return n + 1, nil })
+	}
+}
+
+// The same from below middleware that derived its own context.
+func BenchmarkCrossingBelowDerivedContext(b *testing.B) {
+	var s Scope
+	ctx := s.Open(b.Context(), Limits{})
+	defer s.Close()
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, s.job, 1))
+	defer cancel()
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n, _ = RunSync(ctx, func() (int, error) { return n + 1, nil })
+	}
+}
+
+func BenchmarkCrossingParallelRequests(b *testing.B) {
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		var s Scope
+		ctx := s.Open(b.Context(), Limits{})
+		defer s.Close()
+		n := 0
+		for pb.Next() {
+			n, _ = RunSync(ctx, func() (int, error) { return n + 1, nil })
+		}
+	})
+}
+
+// One Await from a sync frame.
+func BenchmarkAwait(b *testing.B) {
+	var s Scope
+	ctx := s.Open(b.Context(), Limits{})
+	defer s.Close()
+	b.ReportAllocs()
+	_, err := RunSync(ctx, func() (int, error) {
+		n := 0
+		for b.Loop() {
+			n, _ = Await(&s, func(context.Context) (int, error) { return n + 1, nil })
+		}
+		return n, nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// One crossing into a frame on a CPU limiter's thread.
+func BenchmarkCrossingCPU(b *testing.B) {
+	var s Scope
+	ctx := s.Open(b.Context(), Limits{})
+	defer s.Close()
+	on := On(NewCPULimiter(1))
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n, _ = RunSync(ctx, func() (int, error) { return n + 1, nil }, on)
+	}
+}
+
+func BenchmarkGather3(b *testing.B) {
+	f := func(context.Context) (int, error) { return 1, nil }
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _, _, _ = Gather3(b.Context(), f, f, f)
+	}
+}
