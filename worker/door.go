@@ -1,0 +1,112 @@
+package worker
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// lookAgain is how long after the accept queue was found empty it is looked
+	// at once more: a handshake that was under way has arrived by then.
+	lookAgain = 100 * time.Millisecond
+	// sweepBound ends the sweep of a queue that fills as fast as it is emptied:
+	// who still fills it is served by the other workers.
+	sweepBound = 250 * time.Millisecond
+)
+
+// socket is a *net.TCPListener or a *net.UnixListener.
+type socket interface {
+	net.Listener
+	syscall.Conn
+	SetDeadline(t time.Time) error
+}
+
+// door is a listener that can be left without leaving anybody standing in it:
+// after shut it accepts what is in the queue, and then ends its http.Server's
+// accept loop with net.ErrClosed. Accept is called by that loop alone.
+type door struct {
+	socket
+	server *server
+	until  time.Time // when the sweep ends at the latest; zero before it
+	again  bool      // the queue was found empty once
+}
+
+// shut ends the waiting in Accept. The server is draining already.
+func (d *door) shut() error { return d.SetDeadline(time.Unix(1, 0)) }
+
+func (d *door) Accept() (net.Conn, error) {
+	if d.until.IsZero() {
+		c, err := d.socket.Accept()
+		if err == nil {
+			return &conn{Conn: c, server: d.server}, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err
+		}
+		d.until = time.Now().Add(sweepBound)
+	}
+	return d.sweep()
+}
+
+func (d *door) sweep() (net.Conn, error) {
+	for d.server.base.Err() == nil && time.Now().Before(d.until) {
+		c, err := d.take()
+		switch {
+		case err == nil:
+			return &conn{Conn: c, server: d.server}, nil
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+			continue
+		case !errors.Is(err, unix.EAGAIN):
+			d.server.logger.Warn("the accept queue was not emptied", "addr", d.Addr().String(), "error", err)
+			return nil, d.leave()
+		case d.again:
+			return nil, d.leave()
+		}
+		d.again = true
+		timer := time.NewTimer(lookAgain)
+		select {
+		case <-timer.C:
+		case <-d.server.base.Done():
+			timer.Stop()
+		}
+	}
+	return nil, d.leave()
+}
+
+func (d *door) leave() error {
+	if err := d.Close(); err != nil {
+		return err
+	}
+	return net.ErrClosed
+}
+
+// take accepts one connection without waiting. Accept cannot: with its deadline
+// in the past it gives up before it looks.
+func (d *door) take() (net.Conn, error) {
+	raw, err := d.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	accepted := -1
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		// The description is shared, and another process may have made it
+		// blocking: this call would then never come back.
+		if failed = unix.SetNonblock(int(fd), true); failed == nil {
+			accepted, _, failed = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	file := os.NewFile(uintptr(accepted), "accepted")
+	defer func() { _ = file.Close() }()
+	return net.FileConn(file)
+}

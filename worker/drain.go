@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"context"
+	"time"
+)
+
+// drain ends the server without losing a request, or with a *DrainError when
+// the timeout passes first. The order is the point: http.Server.Shutdown drops
+// requests that it has accepted, so it comes last, when there are none.
+func (s *server) drain(timeout, linger time.Duration) error {
+	ctx, cancel := context.WithTimeout(s.base, timeout)
+	defer cancel()
+	begun := time.Now()
+
+	// Every answer says "Connection: close" from now on; streams end themselves.
+	s.draining.Store(true)
+	close(s.drainCh)
+
+	for _, d := range s.doors {
+		if err := d.shut(); err != nil {
+			s.logger.Warn("leave the socket", "addr", d.Addr().String(), "error", err)
+			_ = d.Close()
+		}
+	}
+	s.loops.Wait() // bounded by the sweep
+
+	for s.quiet(ctx, begun, linger) {
+		s.conns.closeAll(silent, idle)
+		if inUse, _ := s.conns.count(); inUse == 0 && s.board.Idle() {
+			break
+		}
+		// A byte came in the very moment: that one is served, too.
+	}
+	if ctx.Err() == nil && s.http.Shutdown(ctx) == nil {
+		s.end()
+		s.conns.closeAll(hijacked)
+		return nil
+	}
+	if s.base.Err() != nil {
+		return nil // a quick stop has taken over
+	}
+	inUse, _ := s.conns.count()
+	return &DrainError{Requests: s.close(quickGrace), Connections: inUse, After: timeout}
+}
+
+// quiet waits until nothing is read, handled or answered, and until what is
+// idle has been so for the time of linger. It is false when ctx ended first.
+func (s *server) quiet(ctx context.Context, begun time.Time, linger time.Duration) bool {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		inUse, open := s.conns.count()
+		if inUse == 0 && s.board.Idle() {
+			since := begun
+			if last := time.Unix(0, s.lastIdle.Load()); last.After(begun) {
+				since = last
+			}
+			left := linger - time.Since(since)
+			if open == 0 || left <= 0 {
+				return ctx.Err() == nil
+			}
+			timer.Reset(left)
+		}
+		select {
+		case <-s.events:
+		case <-timer.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// close ends everything at once and returns how many requests that cut. It
+// leaves handlers the time of grace to notice.
+func (s *server) close(grace time.Duration) int {
+	cut := int(s.board.Read().InFlight)
+	s.draining.Store(true)
+	s.end()
+	_ = s.http.Close() // says only that a listener was closed before
+	s.conns.closeAll(silent, busy, idle, hijacked)
+	s.loops.Wait()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	for !s.board.Idle() {
+		select {
+		case <-s.events:
+		case <-timer.C:
+			return cut
+		}
+	}
+	return cut
+}

@@ -1,0 +1,57 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/tandem-go/tandem/worker"
+)
+
+// A program that is a good worker under a supervisor, and a server in a
+// terminal. The context stands for whatever else may end the program; here it
+// ends when the first request has been answered.
+func Example() {
+	ctx, end := context.WithCancel(context.Background())
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /hello/", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "hello")
+		end()
+	})
+	serving := make(chan string, 1)
+	go func() { fmt.Println(get("http://" + <-serving + "/hello/")) }()
+
+	err := worker.Run(ctx, mux,
+		worker.Addr("127.0.0.1:0"),
+		worker.Linger(0),
+		worker.Logger(slog.New(slog.DiscardHandler)),
+		worker.ConfigureServer(func(s *http.Server) { announce(s, serving) }),
+	)
+	fmt.Println("drained:", err)
+	// Output:
+	// hello
+	// drained: <nil>
+}
+
+// A stream without an end of its own ends when the worker drains: its client
+// comes back, and another worker goes on.
+func ExampleDraining() {
+	events := func(w http.ResponseWriter, r *http.Request) {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				fmt.Fprintf(w, "data: %s\n\n", now)
+				http.NewResponseController(w).Flush()
+			case <-worker.Draining(r.Context()):
+				return
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+	http.HandleFunc("GET /events/", events)
+}

@@ -1,0 +1,51 @@
+package worker
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Option changes one of Run's settings.
+type Option func(*options)
+
+type options struct {
+	addr         string
+	logger       *slog.Logger
+	drainTimeout time.Duration
+	linger       time.Duration
+	configure    []func(*http.Server)
+}
+
+func settings(opts []Option) options {
+	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), drainTimeout: 30 * time.Second, linger: time.Second}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// Addr is where to listen when no supervisor hands a socket over, host:port.
+// The default is 127.0.0.1:8000; port 0 takes a free one, which the log names.
+func Addr(address string) Option { return func(o *options) { o.addr = address } }
+
+// Logger takes Run's own records and net/http's; the default is slog.Default.
+func Logger(logger *slog.Logger) Option { return func(o *options) { o.logger = logger } }
+
+// DrainTimeout bounds the whole drain; what then still runs is cut, and Run says
+// how much that was. The default is 30 seconds. It should not exceed the
+// supervisor's own bound.
+func DrainTimeout(d time.Duration) Option { return func(o *options) { o.drainTimeout = max(0, d) } }
+
+// Linger is how long an idle connection is kept during a drain, so that a
+// request which its client is about to send is still served, with
+// "Connection: close". The default is one second; round trip and think time of
+// the clients are a good measure.
+func Linger(d time.Duration) Option { return func(o *options) { o.linger = max(0, d) } }
+
+// ConfigureServer changes the http.Server before it serves: timeouts, protocols,
+// TLS (with a TLSConfig the sockets speak TLS), hooks. Handler, hooks and base
+// context that it sets are kept; Run adds its own around them.
+func ConfigureServer(configure func(*http.Server)) Option {
+	return func(o *options) { o.configure = append(o.configure, configure) }
+}

@@ -1,0 +1,148 @@
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/scoreboard"
+)
+
+// server is an http.Server that counts, and that can drain.
+type server struct {
+	http   *http.Server
+	board  *scoreboard.Board
+	logger *slog.Logger
+	doors  []*door
+	conns  conns
+	loops  sync.WaitGroup // the accept loops
+
+	base context.Context // of all requests; ends at a quick stop
+	end  context.CancelFunc
+
+	// idleMeansSilent: what an idle connection sends is a request. Over TLS and
+	// in HTTP/2 it may be housekeeping that no request follows.
+	idleMeansSilent bool
+
+	draining atomic.Bool
+	drainCh  chan struct{}
+	events   chan struct{} // one waiting: something changed while draining
+	lastIdle atomic.Int64  // when a connection last became idle while draining, Unix ns
+}
+
+func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, listeners []socket) *server {
+	s := &server{
+		board: board, logger: o.logger,
+		conns:   conns{set: map[*conn]struct{}{}},
+		drainCh: make(chan struct{}), events: make(chan struct{}, 1),
+	}
+	values := context.WithValue(context.WithoutCancel(ctx), drainingKey{}, (<-chan struct{})(s.drainCh))
+	s.base, s.end = context.WithCancel(values)
+	for _, l := range listeners {
+		s.doors = append(s.doors, &door{socket: l, server: s})
+	}
+	s.http = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(o.logger.Handler(), slog.LevelWarn),
+	}
+	for _, configure := range o.configure {
+		configure(s.http)
+	}
+	s.surround()
+	return s
+}
+
+// surround puts handler, hook and base context of ours around those that the
+// http.Server has.
+func (s *server) surround() {
+	inner := s.http.Handler
+	if inner == nil {
+		inner = http.DefaultServeMux
+	}
+	s.http.Handler = &handler{server: s, inner: inner}
+	hook := s.http.ConnState
+	s.http.ConnState = func(c net.Conn, state http.ConnState) {
+		s.connState(c, state)
+		if hook != nil {
+			hook(c, state)
+		}
+	}
+	if theirs := s.http.BaseContext; theirs == nil {
+		s.http.BaseContext = func(net.Listener) context.Context { return s.base }
+	} else {
+		s.http.BaseContext = func(l net.Listener) context.Context {
+			ctx := context.WithValue(theirs(l), drainingKey{}, (<-chan struct{})(s.drainCh))
+			ctx, end := context.WithCancel(ctx)
+			context.AfterFunc(s.base, end)
+			return ctx
+		}
+	}
+	h2c := s.http.Protocols != nil && s.http.Protocols.UnencryptedHTTP2()
+	s.idleMeansSilent = s.http.TLSConfig == nil && !h2c
+}
+
+// serve starts the accept loops. The channel has room for what each of them may
+// end with.
+func (s *server) serve() <-chan error {
+	failed := make(chan error, len(s.doors))
+	for _, d := range s.doors {
+		s.loops.Go(func() {
+			var err error
+			if s.http.TLSConfig != nil {
+				err = s.http.ServeTLS(d, "", "")
+			} else {
+				err = s.http.Serve(d)
+			}
+			if err := serveErr(err); err != nil {
+				failed <- err
+			}
+		})
+	}
+	return failed
+}
+
+func (s *server) connState(hooked net.Conn, state http.ConnState) {
+	inner := hooked
+	if t, ok := hooked.(*tls.Conn); ok {
+		inner = t.NetConn()
+	}
+	c, ok := inner.(*conn)
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateNew:
+		c.outer = hooked
+		s.board.Opened()
+		s.conns.add(c)
+	case http.StateActive:
+		c.state.Store(busy)
+	case http.StateIdle:
+		c.state.Store(idle)
+		if s.draining.Load() {
+			s.lastIdle.Store(time.Now().UnixNano())
+			s.moved()
+		}
+	case http.StateHijacked:
+		c.state.Store(hijacked)
+		s.moved()
+	}
+}
+
+// moved wakes the drain to look again.
+func (s *server) moved() {
+	if s.draining.Load() {
+		select {
+		case s.events <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,317 @@
+// Package worker makes a Go program a good worker process: one of several that
+// share a listening socket under a supervisor, or a server of its own.
+//
+// Invariant: a request that reached this process is answered. Once it is asked
+// to go it says "Connection: close", empties the accept queue, finishes what it
+// has begun, serves what idle connections still send for a while, and only then
+// closes; DrainTimeout bounds all of it.
+//
+// Smallest use:
+//
+//	func main() {
+//		if err := worker.Run(context.Background(), http.DefaultServeMux); err != nil {
+//			log.Fatal(err)
+//		}
+//	}
+//
+// The protocol is systemd's: LISTEN_FDS, NOTIFY_SOCKET and WATCHDOG_USEC, so
+// that systemd itself can be the supervisor. Without any of it Run listens on
+// Addr, which is how a program is tried out in a terminal.
+//
+// TERM, the end of Run's context and the supervisor's death begin a drain; INT
+// and QUIT end the process at once; ABRT is left to Go, which prints every
+// goroutine. SIGPIPE is ignored: a log reader that went away takes no server
+// with it.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/channel"
+	"github.com/tandem-go/tandem/internal/notify"
+	"github.com/tandem-go/tandem/internal/scoreboard"
+)
+
+// quickGrace is how long a quick stop leaves to handlers whose context has
+// ended and whose connections are closed.
+const quickGrace = 100 * time.Millisecond
+
+// DrainError is Run's error when the drain took longer than DrainTimeout.
+type DrainError struct {
+	Requests    int           // requests that were being handled and were cut off
+	Connections int           // connections that were closed in the middle of one, half-sent requests among them
+	After       time.Duration // the timeout
+}
+
+func (e *DrainError) Error() string {
+	return fmt.Sprintf("drain: cut %d requests in flight and closed %d connections after %v; "+
+		"handlers end sooner when they watch worker.Draining, or DrainTimeout may be longer", e.Requests, e.Connections, e.After)
+}
+
+// Run serves h until the process is asked to go, and returns nil after a drain
+// that lost nothing or after a quick stop, a *DrainError after one that was cut
+// short, and another error when it could not serve at all.
+//
+// The sockets are those that the supervisor handed over, and else one on Addr.
+// When ctx ends Run drains, as on TERM; the context of requests keeps ctx's
+// values but ends only when the process stops at once. Run takes the variables
+// of the protocol out of the environment, and owns the process's TERM, INT and
+// QUIT while it runs. One Run at a time: a second one finds no sockets.
+func Run(ctx context.Context, h http.Handler, opts ...Option) error {
+	o := settings(opts)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+	ignoreSIGPIPE()
+
+	env, err := takeEnvironment()
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	listeners, err := env.listen(ctx, o.addr)
+	if err != nil {
+		env.close()
+		return fmt.Errorf("worker: %w", err)
+	}
+	run := &run{options: o, env: env, watchdog: env.watchdog, gone: make(chan struct{})}
+	board := scoreboard.Local()
+	if env.channel != nil {
+		board = run.greet()
+	}
+	run.server = newServer(ctx, h, o, board, listeners)
+	return run.run(ctx, signals)
+}
+
+// run is one call of Run.
+type run struct {
+	options
+	env      *environment
+	server   *server
+	watchdog time.Duration
+	gone     chan struct{} // closed when the supervisor is
+	helpers  sync.WaitGroup
+}
+
+func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
+	ended := make(chan struct{})
+	defer func() {
+		close(ended)
+		r.env.close() // ends the channel's reader
+		r.server.end()
+		r.helpers.Wait()
+		_ = r.server.board.Close()
+	}()
+	failed := r.server.serve()
+	for _, d := range r.server.doors {
+		r.logger.Info("serving", "addr", d.Addr().Network()+"://"+d.Addr().String(), "pid", os.Getpid())
+	}
+	r.notify("READY=1\nSTATUS=serving")
+	r.helpers.Go(func() { r.beat(ended) })
+
+	quick := make(chan string, 1)
+	reason, err := "", error(nil)
+	select {
+	case reason = <-r.wait(ctx, signals, quick, ended):
+	case reason = <-quick:
+		r.stop(reason)
+		return nil
+	case err = <-failed:
+		reason, err = "a listener failed", fmt.Errorf("worker: accept: %w", err)
+	}
+	r.logger.Info("draining", "because", reason, "in_flight", r.server.board.Read().InFlight)
+	r.notify(fmt.Sprintf("STOPPING=1\nSTATUS=draining: %s", reason))
+	drained := make(chan error, 1)
+	r.helpers.Go(func() { drained <- r.server.drain(r.drainTimeout, r.linger) })
+	select {
+	case reason = <-quick:
+		r.server.end() // which the drain sees, and leaves the rest to stop
+		cut := <-drained
+		r.stop(reason)
+		return errors.Join(err, cut)
+	case cut := <-drained:
+		if cut != nil {
+			r.logger.Error("drained", "error", cut)
+		} else {
+			r.logger.Info("drained", "requests", r.server.board.Read().Requests)
+		}
+		return errors.Join(err, cut)
+	}
+}
+
+// wait sends on its result what asks for a drain, once, and on quick what asks
+// for the end, at any time.
+func (r *run) wait(ctx context.Context, signals <-chan os.Signal, quick chan<- string, ended <-chan struct{}) <-chan string {
+	drain := make(chan string, 1)
+	r.helpers.Go(func() {
+		done, gone := ctx.Done(), r.gone
+		ask := func(reason string) {
+			select {
+			case drain <- reason:
+			default: // asked already; a second time changes nothing
+			}
+		}
+		for {
+			select {
+			case s := <-signals:
+				if s == syscall.SIGTERM {
+					ask("TERM")
+					continue
+				}
+				quick <- s.String()
+				return
+			case <-done:
+				ask("the context ended")
+				done = nil
+			case <-gone:
+				ask("the supervisor is gone")
+				gone = nil
+			case <-ended:
+				return
+			}
+		}
+	})
+	return drain
+}
+
+// stop ends everything now: contexts, connections, and this call soon after.
+func (r *run) stop(reason string) {
+	r.notify("STOPPING=1\nSTATUS=stopping at once: " + reason)
+	cut := r.server.close(quickGrace)
+	r.logger.Info("stopped at once", "because", reason, "cut", cut)
+}
+
+// notify tells the supervisor; that it cannot be told is worth a record, and
+// nothing else: if it is gone the channel says so.
+func (r *run) notify(state string) {
+	if err := notify.Send(r.env.notify, state); err != nil {
+		r.logger.Warn("the supervisor was not told", "state", state, "error", err)
+	}
+}
+
+// beat says that the scheduler of this process still runs goroutines, three
+// times in the interval after which a silent worker counts as hung.
+func (r *run) beat(ended <-chan struct{}) {
+	interval := time.Second
+	if r.watchdog > 0 {
+		interval = r.watchdog / 3
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		r.server.board.Beat()
+		if r.watchdog > 0 {
+			r.notify("WATCHDOG=1")
+		}
+		select {
+		case <-ticker.C:
+		case <-ended:
+			return
+		}
+	}
+}
+
+// greet waits for the supervisor's hello and answers it. A worker that does not
+// get one, or one of another version, serves all the same and is only counted
+// by nobody.
+func (r *run) greet() *scoreboard.Board {
+	first := make(chan *scoreboard.Board, 1)
+	r.helpers.Go(func() { r.listenToSupervisor(first) })
+	timer := time.NewTimer(helloTimeout)
+	defer timer.Stop()
+	select {
+	case board := <-first:
+		if board != nil {
+			return board
+		}
+	case <-timer.C:
+		r.logger.Warn("no hello on the supervisor's channel, going on without a scoreboard", "after", helloTimeout)
+	}
+	return scoreboard.Local()
+}
+
+// helloTimeout bounds the wait for a message that the supervisor sends before
+// the worker's first instruction.
+const helloTimeout = 5 * time.Second
+
+// listenToSupervisor reads the channel to its end. It sends on first exactly
+// once: the board of a good hello, or nil.
+func (r *run) listenToSupervisor(first chan<- *scoreboard.Board) {
+	defer close(r.gone)
+	answered := false
+	answer := func(board *scoreboard.Board) {
+		if answered {
+			if board != nil {
+				_ = board.Close()
+			}
+			return
+		}
+		answered = true
+		first <- board
+	}
+	defer answer(nil)
+	for {
+		m, fds, err := r.env.channel.Receive()
+		switch {
+		case errors.Is(err, channel.ErrMessage):
+			r.logger.Warn("a message of the supervisor was not understood", "error", err)
+			if m.Type != channel.Hello {
+				continue
+			}
+			answer(nil)
+		case err != nil:
+			return // the end, and here the reason makes no difference
+		default:
+			answer(r.open(fds))
+		}
+		if err := r.env.channel.Send(channel.Greeting()); err != nil {
+			r.logger.Warn("the supervisor's hello was not answered", "error", err)
+		}
+	}
+}
+
+// open maps the board that came with a hello, and closes whatever else did.
+func (r *run) open(fds []int) *scoreboard.Board {
+	if len(fds) == 0 {
+		r.logger.Warn("the supervisor's hello came without a scoreboard")
+		return nil
+	}
+	board, err := scoreboard.Open(fds[0])
+	if err != nil {
+		r.logger.Warn("going on without a scoreboard", "error", err)
+	} else {
+		fds = fds[1:]
+	}
+	for _, fd := range fds {
+		_ = syscall.Close(fd)
+	}
+	return board
+}
+
+type drainingKey struct{}
+
+// Draining is closed when the worker begins to drain: what has no end of its
+// own, a stream, server-sent events, a WebSocket, ends then and lets its client
+// come back to another worker. ctx is a request's context or one made from it.
+// Outside of a worker the result is nil, which never becomes ready: the same
+// select works there and waits for its other cases.
+func Draining(ctx context.Context) <-chan struct{} {
+	draining, _ := ctx.Value(drainingKey{}).(<-chan struct{})
+	return draining
+}
+
+// serveErr is what ended a listener, nil when that was wanted.
+func serveErr(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
