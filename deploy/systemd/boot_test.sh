@@ -149,14 +149,14 @@ unset_setting() { script "sed -i -E 's|^($1=.*)|#\1|' /etc/tandem/tandem.env"; }
 
 # load_on starts the load; load_off NAME ends it and checks that nothing was lost
 load_on() {
-	inside hammer -fresh 4 -kept 4 "$url/echo/" >"$run/hammer" 2>&1 &
+	inside hammer >"$run/hammer" 2>&1 &
 	hammer=$!
 	within 10 script 'pgrep -x hammer' || die "the load did not start"
 }
 load_off() {
 	script 'kill -TERM $(pgrep -x hammer)'
 	wait "$hammer"
-	report $? "$1" "$(tail -n 4 "$run/hammer" | tr '\n' ' ')"
+	report $? "$1" "$(tail -n 5 "$run/hammer" | tr '\n' ' ')"
 }
 
 activation() {

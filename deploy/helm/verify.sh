@@ -1,0 +1,98 @@
+#!/bin/bash
+# Checks the Helm chart without a cluster: lint, every ci/*-values.yaml rendered and
+# held to Kubernetes' own schemas (strict) and to kube-score, values that must be
+# refused, the unit tests in tests/, and a README that is in step.
+#
+#   deploy/helm/verify.sh [--write-readme]
+#
+# One line per check; the exit code is 0 only when all of them passed. The tools
+# are built by tools/deploy/build.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+chart=$here/tandem
+"$here/../../tools/deploy/build"
+tools=$(cd "$here/../../bin/tools" && pwd)
+PATH=$tools:$PATH
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export HELM_CACHE_HOME=$scratch/cache HELM_CONFIG_HOME=$scratch/config HELM_DATA_HOME=$scratch/data
+export KUBECONFIG=/dev/null
+
+passed=0 failed=0
+check() { # NAME COMMAND...
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		passed=$((passed + 1))
+		echo "ok    $name"
+	else
+		failed=$((failed + 1))
+		echo "FAIL  $name"
+		sed 's/^/      /' <<<"$out"
+	fi
+}
+
+render() { helm template rel "$chart" --namespace there "$@"; }
+schemas() {
+	render "$@" | kubeconform -strict -schema-location "$tools/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" -
+}
+# What is not asked of it: a CPU limit throttles; the pull policy and the ephemeral
+# storage are the operator's; the same URL serves two probes with different patience;
+# policy, budget and number of replicas depend on the values; zones are spread over
+# by topologySpreadConstraints.
+score() {
+	render --skip-tests "$@" | kube-score score --output-format ci --ignore-test \
+		container-image-pull-policy,container-ephemeral-storage-request-and-limit,pod-probes-identical,pod-networkpolicy,deployment-has-poddisruptionbudget,deployment-has-host-podantiaffinity,deployment-replicas,deployment-strategy,service-type,container-resources -
+}
+# refused TEXT ARGS...: rendering fails, and for that reason
+refused() {
+	local text=$1 out
+	shift
+	if out=$(render "$@" 2>&1); then
+		echo "it was rendered"
+		return 1
+	fi
+	grep -F -e "$text" <<<"$out" >/dev/null || { echo "$out" && return 1; }
+}
+same_twice() { diff <(render) <(render); }
+package() { helm package "$chart" --destination "$scratch" && tar tzf "$scratch"/tandem-*.tgz | grep templates/tests/; }
+readme() { diff -u "$chart/README.md" <(helm-docs --chart-search-root "$chart" --dry-run --log-level error); }
+
+if [ "${1:-}" = --write-readme ]; then
+	helm-docs --chart-search-root "$chart" --log-level error
+	exit
+fi
+
+for values in "" "$chart"/ci/*-values.yaml; do
+	with=(${values:+--values "$values"})
+	name=${values:+ with $(basename "$values")}
+	check "helm lint --strict$name" helm lint --strict --quiet "$chart" ${with[@]+"${with[@]}"}
+	check "Kubernetes' schemas$name" schemas ${with[@]+"${with[@]}"}
+	check "kube-score$name" score ${with[@]+"${with[@]}"}
+done
+
+no="additional properties"
+check "refuses an unknown key" refused "$no" --set replicaCount=2
+check "refuses an unknown key deep down" refused "$no" --set supervisor.worker=2
+check "refuses a word for a number" refused "got string, want integer" --set supervisor.workers=many
+check "refuses no workers" refused "minimum: got 0" --set supervisor.workers=0
+check "refuses a service type that is none" refused "value must be one of" --set service.type=Internal
+check "refuses a digest that is none" refused "does not match pattern" --set image.digest=latest
+check "refuses env that contradicts another value" refused "SUPERVISOR_BIND" --set env.SUPERVISOR_BIND=:9000
+check "refuses a database URL that is not in a secret" refused "APP_DATABASE_URL" --set env.APP_DATABASE_URL=postgres://u:p@h/d
+check "refuses replicas that share no database" refused "SQLite database of its own" --set replicas=2
+check "refuses an autoscaler that shares no database" refused "SQLite database of its own" --set autoscaling.enabled=true
+check "refuses replicas on one claim" refused "cannot share" --set replicas=2,database.perPod=true,state.existingClaim=data
+check "refuses an autoscaler upside down" refused "is more than maxReplicas" \
+	--set database.existingSecret=db,autoscaling.enabled=true,autoscaling.minReplicas=9
+check "refuses an ingress without hosts" refused "ingress.hosts" --set ingress.enabled=true
+check "refuses a node port on a cluster address" refused "needs service.type" --set service.nodePort=30000
+
+check "renders the same twice" same_twice
+check "the package has the test hook" package
+check "unit tests" helm-unittest --strict "$chart"
+check "README.md is in step (deploy/helm/verify.sh --write-readme)" readme
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
