@@ -117,7 +117,7 @@ func (c *Core) advance() {
 		return
 	}
 	if !c.now.Before(r.deadline) {
-		r.fail(fmt.Sprintf("it was not finished within %v", r.deadline.Sub(r.began)), 0)
+		r.fail(c.unfinished(r), 0)
 	}
 	if r.failure != "" {
 		c.undo()
@@ -129,6 +129,15 @@ func (c *Core) advance() {
 	if r.stage == rolling && c.census().candidateReady >= c.wanted() {
 		c.commit()
 	}
+}
+
+// unfinished says how far a reload has come that has run out of time.
+func (c *Core) unfinished(r *roll) string {
+	limit := r.deadline.Sub(r.began)
+	if r.stage == preparing {
+		return fmt.Sprintf("it was not prepared within %v", limit)
+	}
+	return fmt.Sprintf("only %d of %d workers were ready within %v", c.census().candidateReady, c.wanted(), limit)
 }
 
 // commit makes the candidate the wanted generation.
