@@ -1,0 +1,274 @@
+package logpipe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// pipeSize is what a pipe may hold while its reader is busy.
+	pipeSize = 1 << 20
+	// flushAt is how much a reader formats before it queues it.
+	flushAt = 64 << 10
+	// crashHold is how long the lines of a crash are held for more to come.
+	crashHold = 2 * time.Second
+)
+
+// NewPipe makes a pipe for a worker's stdout or stderr: r for [Fanin.Attach], w
+// as a raw, blocking, close-on-exec descriptor for the worker to inherit. Both
+// are the caller's; w should be closed once the worker has it, or r never ends.
+// The pipe holds 1 MiB, if the system's limits allow that.
+func NewPipe() (r *os.File, w int, err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return nil, -1, fmt.Errorf("make a log pipe: %w", err)
+	}
+	_, _ = unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, pipeSize)
+	// The two ends are two open file descriptions: the worker's stays blocking.
+	if err := unix.SetNonblock(p[0], true); err != nil {
+		unix.Close(p[0])
+		unix.Close(p[1])
+		return nil, -1, fmt.Errorf("make a log pipe: %w", err)
+	}
+	return os.NewFile(uintptr(p[0]), "log pipe"), p[1], nil
+}
+
+// Pipe is one stream of one worker. Its methods may be called from any
+// goroutine.
+type Pipe struct {
+	f      *Fanin
+	w      *worker
+	fd     *os.File
+	stream Stream
+	sink   *sink
+	done   chan struct{}
+
+	mu        sync.Mutex
+	finishing bool
+
+	// The reader's own.
+	split   splitter
+	crash   crash
+	format  *formatter
+	out     []byte // formatted records
+	records uint64 // in out
+	hold    bool   // a read deadline is set
+}
+
+// Attach reads fd to its end in a goroutine of its own, and owns it. fd is the
+// read end of a pipe from NewPipe or os.Pipe. Both streams of a worker should be
+// attached: they share its tail. After Close fd is closed unread.
+func (f *Fanin) Attach(src Source, s Stream, fd *os.File) *Pipe {
+	p := &Pipe{f: f, fd: fd, stream: s, sink: f.out, done: make(chan struct{})}
+	if s == Stderr {
+		p.sink = f.err
+	}
+	p.format = newFormatter(p.sink.format, src, s)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closing {
+		p.w = &worker{src: src}
+		fd.Close()
+		close(p.done)
+		return p
+	}
+	p.w = f.workers[src.Worker]
+	if p.w == nil {
+		p.w = &worker{src: src}
+		f.workers[src.Worker] = p.w
+	}
+	p.w.attached[s] = true
+	p.w.open++
+	f.pipes[p] = struct{}{}
+	go p.read()
+	return p
+}
+
+// Done is closed when the pipe has been read to its end, and all that was in it
+// is queued (or counted as dropped).
+func (p *Pipe) Done() <-chan struct{} { return p.done }
+
+// Finish is called when the worker is dead: what is in the pipe by now is read,
+// without waiting for the end that a grandchild may hold open, and the pipe is
+// closed. It does not wait; Done tells.
+func (p *Pipe) Finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finishing = true
+	_ = p.fd.SetReadDeadline(time.Unix(1, 0)) // fails when it has ended already
+}
+
+// Tail gives the last records of the worker, both streams together in the order
+// they came: at most 200, and 256 KiB. A panic is one, of several lines; of a
+// record beyond 64 KiB the beginning is kept.
+func (p *Pipe) Tail() []string {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return p.w.tail.records()
+}
+
+func (p *Pipe) read() {
+	defer p.end()
+	for {
+		n, err := p.fd.Read(p.split.space())
+		p.take(n)
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if p.drain() {
+				return
+			}
+			p.format.at(p.f.now())
+			p.endCrash(false)
+			p.flush()
+		default:
+			if !errors.Is(err, io.EOF) {
+				p.f.mu.Lock()
+				p.f.notices.Error(fmt.Sprintf("cannot read the %s of worker %d", p.stream, p.w.src.Worker), "error", reason(err))
+				p.f.work.Signal()
+				p.f.mu.Unlock()
+			}
+			return
+		}
+		p.setDeadline()
+	}
+}
+
+// setDeadline bounds how long a crash is held.
+func (p *Pipe) setDeadline() {
+	crashed := p.crash.state != noCrash
+	if !crashed && !p.hold {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.finishing {
+		return // Finish has set another
+	}
+	var t time.Time
+	if crashed {
+		t = time.Now().Add(crashHold)
+	}
+	_ = p.fd.SetReadDeadline(t)
+	p.hold = crashed
+}
+
+// drain reads what is in the pipe now, if Finish was called.
+func (p *Pipe) drain() bool {
+	p.mu.Lock()
+	finishing := p.finishing
+	p.mu.Unlock()
+	if !finishing {
+		return false
+	}
+	rc, err := p.fd.SyscallConn()
+	if err != nil {
+		return true
+	}
+	// The worker is dead: what it wrote is there. What a grandchild adds while
+	// this reads would have no end.
+	left := 0
+	_ = rc.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	for err == nil && left > 0 {
+		space := p.split.space()
+		n := 0
+		e := rc.Control(func(fd uintptr) {
+			for {
+				n, err = unix.Read(int(fd), space[:min(len(space), left)])
+				if !errors.Is(err, unix.EINTR) {
+					return
+				}
+			}
+		})
+		if e != nil || err != nil || n == 0 {
+			break
+		}
+		left -= n
+		p.take(n)
+	}
+	return true
+}
+
+// take deals with n bytes that were read into the splitter.
+func (p *Pipe) take(n int) {
+	if n <= 0 {
+		return
+	}
+	p.split.advance(n)
+	p.format.at(p.f.now())
+	for {
+		l, ok := p.split.next()
+		if !ok {
+			break
+		}
+		p.line(l)
+	}
+	p.flush()
+}
+
+func (p *Pipe) line(l line) {
+	if p.stream == Stderr {
+		if l.part == 0 && p.crash.takes(l.text) {
+			if full, ok := p.crash.add(l.text); ok {
+				p.record(full, true)
+			}
+			return
+		}
+		p.endCrash(false)
+	}
+	p.record(l, false)
+}
+
+func (p *Pipe) endCrash(partial bool) {
+	if p.crash.state != noCrash {
+		p.record(p.crash.end(partial), true)
+	}
+}
+
+func (p *Pipe) record(l line, crashed bool) {
+	p.out = p.format.append(p.out, l, crashed)
+	p.records++
+	p.w.mu.Lock()
+	p.w.tail.add(l.text)
+	p.w.mu.Unlock()
+	if len(p.out) >= flushAt {
+		p.flush()
+	}
+}
+
+func (p *Pipe) flush() {
+	if p.records == 0 {
+		return
+	}
+	p.f.put(p.sink, p.w, p.out, p.records)
+	p.records = 0
+	if p.out = p.out[:0]; cap(p.out) > 4*flushAt {
+		p.out = nil
+	}
+}
+
+// end gives out what is held back, and lets go.
+func (p *Pipe) end() {
+	p.format.at(p.f.now())
+	l, unfinished := p.split.rest()
+	if unfinished {
+		p.line(l)
+	}
+	p.endCrash(unfinished)
+	p.flush()
+	p.fd.Close()
+
+	p.f.mu.Lock()
+	delete(p.f.pipes, p)
+	if p.w.open--; p.w.open == 0 && p.w.attached == [2]bool{true, true} {
+		delete(p.f.workers, p.w.src.Worker)
+	}
+	p.f.mu.Unlock()
+	close(p.done)
+}
