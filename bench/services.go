@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tandem-go/tandem/test/harness"
+)
+
+// service is one server under measurement.
+type service struct {
+	name   string
+	addr   string
+	reload func(ctx context.Context) error // nil: it cannot
+	close  func() error
+}
+
+// notInstalled is why a rival is missing from a table.
+type notInstalled struct{ what, packages string }
+
+func (e *notInstalled) Error() string {
+	return fmt.Sprintf("%s is not installed (Debian: %s)", e.what, e.packages)
+}
+
+// tandem starts bin/supervisor with n workers of app.
+func tandem(ctx context.Context, o options, n int, args ...string) (*harness.Supervisor, *service, error) {
+	s, err := harness.Start(harness.Config{Bin: o.bin, Args: append([]string{"--workers", strconv.Itoa(n)}, args...)})
+	if err != nil {
+		return nil, nil, err
+	}
+	ready, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if _, err := s.Ready(ready, n); err != nil {
+		_ = s.Close()
+		return nil, nil, err
+	}
+	return s, &service{
+		name: fmt.Sprintf("Tandem, %d workers", n), addr: s.Addr, close: s.Close,
+		reload: func(ctx context.Context) error {
+			res, err := s.Run(ctx, "reload", "--wait")
+			if err == nil && res.Code != 0 {
+				err = fmt.Errorf("reload: exit %d: %s", res.Code, res.Stderr)
+			}
+			return err
+		},
+	}, nil
+}
+
+// command starts a rival in a process group of its own and waits until it
+// answers at /modern/.
+func command(ctx context.Context, name, dir string, env []string, line func(addr string) []string) (*service, *exec.Cmd, error) {
+	port, err := harness.FreePort()
+	if err != nil {
+		return nil, nil, err
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	args := line(addr)
+	cmd := exec.Command(args[0], args[1:]...)
+	var said bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &said, &said
+	cmd.Env = append(harness.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = 2 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	s := &service{name: name, addr: addr, close: sync.OnceValue(func() error {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+		}
+		// Whatever of its own group is left.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
+		return nil
+	})}
+	up, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	err = harness.Poll(up, name+" to answer", func() bool {
+		resp, err := http.Get("http://" + addr + "/modern/")
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	if err != nil {
+		_ = s.close()
+		return nil, nil, fmt.Errorf("%w; it said: %s", err, said.String())
+	}
+	return s, cmd, nil
+}
+
+func twin(ctx context.Context, kind, name string) (*service, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := command(ctx, name, "", nil, func(addr string) []string { return []string{self, rivalCommand, kind, addr} })
+	return s, err
+}
+
+const asgiApp = `
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    more = True
+    while more:
+        more = (await receive()).get("more_body", False)
+    if scope["path"] == "/modern/":
+        body = b'{"hello":"async"}'
+    else:
+        body = scope["query_string"]
+    await send({"type": "http.response.start", "status": 200, "headers": [
+        (b"content-type", b"application/json"), (b"x-elapsed-ms", b"0.001"),
+        (b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+`
+
+// gunicorn starts gunicorn with 4 uvicorn workers and a bare ASGI application.
+func gunicorn(ctx context.Context, o options) (*service, error) {
+	missing := &notInstalled{"gunicorn with uvicorn", "gunicorn, python3-uvicorn"}
+	path, ok := installed("gunicorn")
+	if !ok || exec.CommandContext(ctx, "/usr/bin/python3", "-c", "import uvicorn.workers").Run() != nil {
+		return nil, missing
+	}
+	dir := filepath.Join(o.tempDir, "gunicorn")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bare.py"), []byte(asgiApp), 0o644); err != nil {
+		return nil, err
+	}
+	s, cmd, err := command(ctx, fmt.Sprintf("gunicorn, %d uvicorn workers, bare ASGI", workers), dir, []string{"PYTHONDONTWRITEBYTECODE=1"}, func(addr string) []string {
+		return []string{path, "--bind", addr, "--workers", strconv.Itoa(workers), "--worker-class", "uvicorn.workers.UvicornWorker", "--log-level", "warning", "--chdir", dir, "bare:app"}
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.reload = func(context.Context) error { return cmd.Process.Signal(syscall.SIGHUP) }
+	return s, nil
+}
+
+const nginxConfig = `
+daemon off; master_process on; worker_processes %d; pid %s/nginx.pid; error_log stderr error;
+events { worker_connections 1024; }
+http {
+  access_log off; keepalive_timeout 75s; keepalive_requests 1000000000;
+  client_body_temp_path %[2]s/body; proxy_temp_path %[2]s/proxy; fastcgi_temp_path %[2]s/fastcgi;
+  uwsgi_temp_path %[2]s/uwsgi; scgi_temp_path %[2]s/scgi;
+  server {
+    listen %s backlog=4096;
+    default_type application/json;
+    location /modern/ { add_header X-Elapsed-Ms 0.001; return 200 '{"hello":"async"}'; }
+    location /echo/ { return 200 $arg_id; }
+  }
+}
+`
+
+// nginx starts nginx answering from its configuration: no application at all.
+func nginx(ctx context.Context, o options) (*service, error) {
+	path, ok := installed("nginx")
+	if !ok {
+		return nil, &notInstalled{"nginx", "nginx-light"}
+	}
+	dir := filepath.Join(o.tempDir, "nginx")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	conf := filepath.Join(dir, "nginx.conf")
+	var writeErr error
+	s, cmd, err := command(ctx, fmt.Sprintf("nginx, %d workers, no application", workers), dir, nil, func(addr string) []string {
+		writeErr = os.WriteFile(conf, fmt.Appendf(nil, nginxConfig, workers, dir, addr), 0o644)
+		return []string{path, "-p", dir, "-c", conf, "-e", "stderr"}
+	})
+	if err != nil || writeErr != nil {
+		return nil, errors.Join(err, writeErr)
+	}
+	s.reload = func(context.Context) error { return cmd.Process.Signal(syscall.SIGHUP) }
+	return s, nil
+}

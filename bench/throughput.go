@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/strict"
+)
+
+// connections is how many the throughput is measured with.
+const connections = 64
+
+// rivals starts everything that can answer /modern/. What is not installed is
+// said in the report.
+func rivals(ctx context.Context, o options, r *report) (all []*service, stop func(), err error) {
+	stop = func() {
+		for _, s := range all {
+			if err := s.close(); err != nil {
+				fmt.Fprintf(o.log, "ending %s: %v\n", s.name, err)
+			}
+		}
+	}
+	for _, start := range []func() (*service, error){
+		func() (*service, error) { return twin(ctx, "nethttp", "net/http, one process") },
+		func() (*service, error) { return twin(ctx, "prefork", fmt.Sprintf("net/http, %d processes", workers)) },
+		func() (*service, error) { _, s, err := tandem(ctx, o, workers); return s, err },
+		func() (*service, error) { return gunicorn(ctx, o) },
+		func() (*service, error) { return nginx(ctx, o) },
+	} {
+		s, err := start()
+		if missing, ok := errors.AsType[*notInstalled](err); ok {
+			r.text("%v.", missing)
+			continue
+		}
+		if err != nil {
+			stop()
+			return nil, nil, err
+		}
+		all = append(all, s)
+	}
+	return all, stop, nil
+}
+
+// throughput is how many requests a second a trivial view answers.
+func throughput(ctx context.Context, o options, r *report) error {
+	all, stop, err := rivals(ctx, o, r)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	load, tool := ownLoad, "the strict client of internal/strict (wrk is not installed; Debian: wrk)"
+	if path, ok := installed("wrk"); ok {
+		tool = "wrk -t1"
+		load = func(ctx context.Context, addr string, d time.Duration) (rate, error) { return wrk(ctx, path, addr, d) }
+	}
+	r.text("`GET /modern/`, %d kept connections, %s each %d times, by %s.", connections, o.each, o.reps, tool)
+	rps, p50, p99 := make([]sample, len(all)), make([]sample, len(all)), make([]sample, len(all))
+	for rep := range o.reps + 1 {
+		for i, s := range all {
+			got, err := load(ctx, s.addr, o.each)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			if rep == 0 {
+				continue // warm-up
+			}
+			rps[i] = append(rps[i], got.perSecond)
+			p50[i] = append(p50[i], ms(got.p50))
+			p99[i] = append(p99[i], ms(got.p99))
+		}
+	}
+	rows := [][]string{{"server", "requests/s", "of net/http", "p50 ms", "p99 ms"}}
+	for i, s := range all {
+		rows = append(rows, []string{s.name, rps[i].show("%.0f"), ratio(rps[i], rps[0]), p50[i].show("%.2f"), p99[i].show("%.2f")})
+	}
+	r.table(rows)
+	return nil
+}
+
+type rate struct {
+	perSecond float64
+	p50, p99  time.Duration
+}
+
+// ownLoad is the load where wrk is missing. It is slower, so the ratios say
+// less.
+func ownLoad(ctx context.Context, addr string, d time.Duration) (rate, error) {
+	rep := strict.Start(ctx, strict.Load{
+		Addr: addr, Duration: d,
+		Groups: []strict.Group{{Mode: strict.Kept, Clients: connections, Target: "/modern/"}},
+	}).Wait()
+	return rate{float64(rep.Counts[strict.OK]) / rep.Elapsed.Seconds(), rep.Latency.Quantile(.5), rep.Latency.Quantile(.99)}, rep.Err()
+}
+
+var (
+	wrkRate  = regexp.MustCompile(`(?m)^Requests/sec:\s+([0-9.]+)`)
+	wrkP50   = regexp.MustCompile(`(?m)^\s+50%\s+(\S+)`)
+	wrkP99   = regexp.MustCompile(`(?m)^\s+99%\s+(\S+)`)
+	wrkFault = regexp.MustCompile(`(?m)^\s+(Socket errors:.*|Non-2xx.*)$`)
+)
+
+func wrk(ctx context.Context, path, addr string, d time.Duration) (rate, error) {
+	seconds := max(1, int(d.Round(time.Second)/time.Second))
+	cmd := exec.CommandContext(ctx, path, "-t1", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%ds", seconds), "--latency", "http://"+addr+"/modern/")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return rate{}, fmt.Errorf("wrk: %w: %s", err, out)
+	}
+	if fault := wrkFault.FindString(string(out)); fault != "" {
+		return rate{}, fmt.Errorf("wrk: %s", strings.TrimSpace(fault))
+	}
+	find := func(re *regexp.Regexp) string {
+		if m := re.FindSubmatch(out); m != nil {
+			return string(m[1])
+		}
+		return ""
+	}
+	var got rate
+	var err2, err3 error
+	got.perSecond, err = strconv.ParseFloat(find(wrkRate), 64)
+	got.p50, err2 = time.ParseDuration(find(wrkP50))
+	got.p99, err3 = time.ParseDuration(find(wrkP99))
+	if err := errors.Join(err, err2, err3); err != nil {
+		return rate{}, fmt.Errorf("wrk said something else than expected: %w: %s", err, out)
+	}
+	return got, nil
+}
