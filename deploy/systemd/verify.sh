@@ -2,7 +2,7 @@
 # Checks the systemd units without starting anything, in seconds:
 # systemd-analyze verify, an exposure of at most 2.0 by systemd-analyze security,
 # and an env file whose values both programs take. (That it lists every setting
-# of the supervisor is env_test.go's matter.)
+# of the supervisor is deploy/settings_test.go's matter.)
 #
 #   deploy/systemd/verify.sh [DIRECTORY OF supervisor AND app]
 #

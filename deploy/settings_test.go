@@ -1,0 +1,112 @@
+// Package deploy_test holds what is deployed to the settings that there are: a
+// name that the programs do not know would only be found at the first start.
+package deploy_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tandem-go/tandem/internal/config"
+)
+
+// settings gives the supervisor's settings by variable.
+func settings() map[string]reflect.StructField {
+	wordEnd := regexp.MustCompile(`([a-z])([A-Z])`)
+	all := map[string]reflect.StructField{}
+	for field := range reflect.TypeFor[config.Settings]().Fields() {
+		all["SUPERVISOR_"+strings.ToUpper(wordEnd.ReplaceAllString(field.Name, "${1}_$2"))] = field
+	}
+	return all
+}
+
+// unitDecides begins the part of tandem.env where what matters is said of all.
+const unitDecides = "# --- the unit decides these"
+
+// An administrator takes tandem.env for the list of what can be set: a setting
+// that is missing there cannot be found, and a wrong default misleads.
+func TestEnvFileListsEverySetting(t *testing.T) {
+	text, err := os.ReadFile("systemd/tandem.env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]string{}
+	for _, match := range regexp.MustCompile(`(?m)^#?(SUPERVISOR_[A-Z_]+)=(.*)$`).FindAllStringSubmatch(string(text), -1) {
+		if _, twice := listed[match[1]]; twice {
+			t.Errorf("tandem.env has %s twice", match[1])
+		}
+		listed[match[1]] = match[2]
+	}
+	for name, field := range settings() {
+		if name == "SUPERVISOR_ENV_FILE" { // it would name itself
+			continue
+		}
+		value, found := listed[name]
+		switch initial, has := field.Tag.Lookup("initial"); {
+		case !found:
+			t.Errorf("tandem.env lacks %s", name)
+		case has && value != initial:
+			t.Errorf("tandem.env says %s=%s, but the default is %s", name, value, initial)
+		}
+		// The file says which settings want a restart; the others follow at a reload.
+		comment := regexp.MustCompile(`(?m)((?:^# .*\n)+)^#` + name + `=`).FindString(string(text))
+		marked, live := strings.Contains(comment, "(restart)"), field.Tag.Get("live") == "true"
+		if live && marked {
+			t.Errorf("tandem.env says that %s needs a restart, but a reload may change it", name)
+		}
+		if !live && !marked && !strings.Contains(string(text[:bytes.Index(text, []byte("#"+name+"="))]), unitDecides) {
+			t.Errorf("tandem.env does not say that %s needs a restart", name)
+		}
+		delete(listed, name)
+	}
+	for name := range listed {
+		t.Errorf("tandem.env has %s, which is no setting of the supervisor", name)
+	}
+}
+
+func TestEveryVariableNamedHereIsASetting(t *testing.T) {
+	known := settings()
+	name := regexp.MustCompile(`\bSUPERVISOR_[A-Z_]*[A-Z]`)
+	files := 0
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, found := range name.FindAllString(string(text), -1) {
+			if _, ok := known[found]; !ok {
+				t.Errorf("%s names %s, which is no setting of the supervisor", path, found)
+			}
+		}
+		return nil
+	})
+	if err != nil || files == 0 {
+		t.Errorf("%d files read: %v", files, err)
+	}
+}
+
+func TestEveryFlagOfThePodIsASetting(t *testing.T) {
+	known := settings()
+	text, err := os.ReadFile("helm/tandem/templates/deployment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`(?m)^ +- --([a-z-]+)=`).FindAllStringSubmatch(string(text), -1)
+	if len(flags) == 0 {
+		t.Error("no flag found")
+	}
+	for _, flag := range flags {
+		if _, ok := known["SUPERVISOR_"+strings.ToUpper(strings.ReplaceAll(flag[1], "-", "_"))]; !ok {
+			t.Errorf("the pod is started with --%s, which is no flag of the supervisor", flag[1])
+		}
+	}
+}
