@@ -1,0 +1,29 @@
+// Command supervisor starts worker processes, keeps them ready, reloads them
+// without losing a request, and gathers their logs.
+//
+// See "supervisor help" for its flags and commands.
+package main
+
+import (
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/tandem-go/tandem/internal/cli"
+	"github.com/tandem-go/tandem/internal/process"
+)
+
+// The main goroutine stays on the main thread, which forks the workers: see
+// process.RunMain.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	process.Shim()
+	// A reader of our output that has gone away must be an error of a write, not
+	// our death. (Notify rather than Ignore: workers would inherit that.)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	os.Exit(process.RunMain(func() int {
+		return cli.Main(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, serve)
+	}))
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/oklog/run"
+
+	"github.com/tandem-go/tandem/internal/budget"
+	"github.com/tandem-go/tandem/internal/cli"
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/socket"
+	"github.com/tandem-go/tandem/internal/supervise"
+)
+
+// The exit codes of a start that fails before there are workers; the others
+// come from the arbiter.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+	exitMissing = 4
+)
+
+// logFlush bounds how long an exit waits for a slow reader of the logs.
+const logFlush = 5 * time.Second
+
+// startError is why nothing was started, and the exit code that says so.
+type startError struct {
+	code int
+	err  error
+}
+
+// serve runs the supervisor until it has stopped and returns the exit code.
+func serve(loaded *config.Loaded) int {
+	// The supervisor itself needs little, and less than the machine has.
+	limits := budget.Read()
+	runtime.GOMAXPROCS(min(2, runtime.GOMAXPROCS(0)))
+	debug.SetGCPercent(50)
+
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH)
+
+	code, failed := start(loaded, limits, signals)
+	if failed != nil {
+		fmt.Fprintln(os.Stderr, "supervisor:", failed.err)
+		return failed.code
+	}
+	return code
+}
+
+// start makes what a supervisor needs, in the order in which it can fail
+// without leaving anything behind, runs it, and takes it all away again.
+func start(loaded *config.Loaded, limits budget.Limits, signals <-chan os.Signal) (int, *startError) {
+	level := new(slog.LevelVar)
+	level.Set(slog.Level(loaded.LogLevel))
+	logs, err := openLogs(loaded, level)
+	if err != nil {
+		return 0, &startError{exitFailure, err}
+	}
+	defer closeLogs(logs)
+	log := slog.New(logs.Handler())
+
+	listeners, err := listen(loaded)
+	if err != nil {
+		return 0, &startError{exitFailure, err}
+	}
+	sup, err := supervise.New(supervise.Options{
+		Config:    loaded,
+		Limits:    limits,
+		Listeners: listeners,
+		Logs:      logs,
+		Log:       log,
+		SetLevel:  func(l slog.Level) { level.Set(l) },
+		Notify:    os.Getenv("NOTIFY_SOCKET"),
+		Version:   cli.Version(),
+	})
+	if err != nil {
+		closeAll(listeners)
+		return 0, &startError{exitMissing, err}
+	}
+	server, err := openControl(loaded, log)
+	if err != nil {
+		closeAll(listeners)
+		return 0, &startError{exitFailure, err}
+	}
+	removePID, err := writePID(loaded.PidFile.String())
+	if err != nil {
+		if server != nil {
+			_ = server.Close()
+		}
+		closeAll(listeners)
+		return 0, &startError{exitFailure, err}
+	}
+	defer removePID()
+
+	log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
+		"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
+	result := runActors(sup, server, signals, log)
+	if result.Code != 0 {
+		log.Error("supervisor gives up", "reason", result.Reason, "exit", result.Code)
+	} else {
+		log.Info("supervisor has stopped")
+	}
+	return result.Code, nil
+}
+
+// runActors runs the supervise loop beside what serves it. The loop alone ends
+// by its own choice; the others end when they are interrupted.
+func runActors(sup *supervise.Supervisor, server *control.Server, signals <-chan os.Signal, log *slog.Logger) supervise.Result {
+	var group run.Group
+	var result supervise.Result
+	{
+		ctx, cancel := context.WithCancel(context.Background())
+		group.Add(func() error {
+			result = sup.Run(ctx)
+			return nil
+		}, func(error) { cancel() })
+	}
+	{
+		done := make(chan struct{})
+		group.Add(func() error {
+			for {
+				select {
+				case sig := <-signals:
+					sup.Signal(sig)
+				case <-done:
+					return nil
+				}
+			}
+		}, func(error) { close(done) })
+	}
+	if server != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		group.Add(func() error {
+			defer server.Close()
+			if err := server.Serve(ctx, sup); err != nil {
+				// The service goes on without it.
+				log.Error("the control socket has failed; commands will not work until a restart", "error", err)
+				<-ctx.Done()
+			}
+			return nil
+		}, func(error) { cancel() })
+	}
+	_ = group.Run()
+	return result
+}
+
+func openLogs(loaded *config.Loaded, level *slog.LevelVar) (*logpipe.Fanin, error) {
+	format, err := logpipe.ParseFormat(loaded.LogFormat.String())
+	if err != nil {
+		return nil, err
+	}
+	overflow, err := logpipe.ParseOverflow(loaded.LogOverflow.String())
+	if err != nil {
+		return nil, err
+	}
+	return logpipe.New(logpipe.Options{
+		Stdout: os.Stdout, Stderr: os.Stderr, File: string(loaded.LogFile),
+		Format: format, Overflow: overflow, Level: level,
+	})
+}
+
+// closeLogs writes what is still buffered. What a reader does not take in time
+// is lost, and said.
+func closeLogs(logs *logpipe.Fanin) {
+	ctx, cancel := context.WithTimeout(context.Background(), logFlush)
+	defer cancel()
+	if err := logs.Close(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "supervisor:", err)
+	}
+}
+
+// listen gives the sockets: those that systemd passed, else those of the
+// settings.
+func listen(loaded *config.Loaded) ([]*socket.Listener, error) {
+	activated, err := socket.Activated(os.Environ())
+	if err != nil || len(activated) > 0 {
+		return activated, err
+	}
+	var made []*socket.Listener
+	for _, addr := range loaded.Bind {
+		l, err := socket.Bind(addr)
+		if err != nil {
+			closeAll(made)
+			return nil, err
+		}
+		made = append(made, l)
+	}
+	return made, nil
+}
+
+func closeAll(listeners []*socket.Listener) {
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+}
+
+func addresses(listeners []*socket.Listener) []string {
+	var a []string
+	for _, l := range listeners {
+		a = append(a, l.Addr().String())
+	}
+	return a
+}
+
+// openControl makes the control socket. Only one that another supervisor
+// answers on is a reason not to start.
+func openControl(loaded *config.Loaded, log *slog.Logger) (*control.Server, error) {
+	path := loaded.Control.String()
+	if path == config.Off {
+		return nil, nil
+	}
+	server, err := control.Listen(path)
+	if _, inUse := errors.AsType[*control.InUseError](err); inUse {
+		return nil, err
+	}
+	if err != nil {
+		log.Warn("no control socket: commands like status and reload --wait will not work; signals do", "error", err)
+		return nil, nil
+	}
+	return server, nil
+}
+
+// writePID writes the pid file, whole or not at all, and returns what removes
+// it while it is still ours.
+func writePID(path string) (remove func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	content := strconv.Itoa(os.Getpid()) + "\n"
+	temp, err := os.CreateTemp(filepath.Dir(path), ".supervisor-pid-*")
+	if err != nil {
+		return nil, fmt.Errorf("write pid file %s: %w", path, err)
+	}
+	_, err = temp.WriteString(content)
+	if err == nil {
+		err = temp.Chmod(0o644)
+	}
+	if cerr := temp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+		return nil, fmt.Errorf("write pid file %s: %w", path, err)
+	}
+	return func() {
+		if b, err := os.ReadFile(path); err == nil && string(b) == content {
+			_ = os.Remove(path)
+		}
+	}, nil
+}

@@ -1,0 +1,132 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/tandem-go/tandem/internal/arbiter"
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/control"
+)
+
+// errStopped answers who asks after the end.
+var errStopped = errors.New("the supervisor is stopping")
+
+// The Supervisor is what the control socket asks. Requests enter by the same
+// door as everything else: as messages to the loop.
+var _ control.Backend = (*Supervisor)(nil)
+
+// ask sends a question to the loop and waits for its answer.
+func ask[T any](ctx context.Context, s *Supervisor, question func(answer chan<- T) message) (T, error) {
+	var none T
+	answer := make(chan T, 1)
+	if !s.send(question(answer)) {
+		return none, errStopped
+	}
+	select {
+	case a := <-answer:
+		return a, nil
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	case <-s.done:
+		select { // the end may have answered
+		case a := <-answer:
+			return a, nil
+		default:
+			return none, errStopped
+		}
+	}
+}
+
+// Status gives a snapshot.
+func (s *Supervisor) Status(ctx context.Context) (control.Status, error) {
+	return ask(ctx, s, func(answer chan<- control.Status) message { return statusWanted{answer} })
+}
+
+type statusWanted struct{ answer chan<- control.Status }
+
+func (m statusWanted) handle(s *Supervisor) { m.answer <- s.status() }
+
+// Reload asks for a new generation, and with wait for the outcome. Asked for
+// during a reload it is remembered and run after it.
+func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.ReloadResult, error) {
+	if !wait {
+		return control.ReloadResult{Result: control.ResultAccepted}, s.tell(arbiter.Reload{})
+	}
+	return ask(ctx, s, func(answer chan<- control.ReloadResult) message { return reloadWanted{answer} })
+}
+
+type reloadWanted struct{ answer chan<- control.ReloadResult }
+
+func (m reloadWanted) handle(s *Supervisor) {
+	s.ticket++
+	s.waiters[s.ticket] = m.answer
+	s.step(arbiter.Reload{Ticket: s.ticket})
+}
+
+// Scale sets the number of workers.
+func (s *Supervisor) Scale(_ context.Context, n int) error {
+	if n < 1 || n > config.MaxWorkers {
+		return fmt.Errorf("cannot scale to %d workers: the number is from 1 to %d", n, config.MaxWorkers)
+	}
+	return s.tell(arbiter.Scale{N: n})
+}
+
+// Stop asks for a graceful stop, or with now for a quick one.
+func (s *Supervisor) Stop(_ context.Context, now bool) error {
+	return s.tell(arbiter.Stop{Quick: now})
+}
+
+// event is a message that is an event for the arbiter and nothing else.
+type event struct{ arbiter.Event }
+
+func (m event) handle(s *Supervisor) { s.step(m.Event) }
+
+func (s *Supervisor) tell(ev arbiter.Event) error {
+	if !s.send(event{ev}) {
+		return errStopped
+	}
+	return nil
+}
+
+// Signal takes in a signal that the supervisor was sent.
+func (s *Supervisor) Signal(sig os.Signal) { s.send(signalled{sig}) }
+
+type signalled struct{ sig os.Signal }
+
+func (m signalled) handle(s *Supervisor) {
+	switch m.sig {
+	case syscall.SIGTERM:
+		s.log.Info("SIGTERM: stop, when requests in flight have been answered")
+		s.step(arbiter.Stop{})
+	case syscall.SIGINT, syscall.SIGQUIT:
+		s.log.Info("stop at once", "signal", m.sig.String())
+		s.step(arbiter.Stop{Quick: true})
+	case syscall.SIGHUP:
+		s.step(arbiter.Reload{})
+	case syscall.SIGUSR1:
+		if err := s.opt.Logs.Reopen(); err != nil {
+			s.log.Error("SIGUSR1: the log file could not be opened anew; the old one is kept", "error", err)
+			return
+		}
+		s.log.Info("SIGUSR1: log file opened anew")
+	case syscall.SIGUSR2:
+		s.log.Error("SIGUSR2: upgrade in place is not available in this version; nothing was changed. Restart the service to run a new supervisor")
+	case syscall.SIGTTIN:
+		s.scaleBy(+1)
+	case syscall.SIGTTOU:
+		s.scaleBy(-1)
+	}
+}
+
+func (s *Supervisor) scaleBy(delta int) {
+	if s.core.Snapshot().Wanted+delta > config.MaxWorkers {
+		s.log.Warn("not scaled: there are as many workers as there may be", "workers", config.MaxWorkers)
+		return
+	}
+	s.step(arbiter.ScaleBy{Delta: delta})
+	s.log.Info("scaled", "workers", s.core.Snapshot().Wanted)
+}

@@ -1,0 +1,171 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/arbiter"
+	"github.com/tandem-go/tandem/internal/budget"
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/socket"
+)
+
+// Options is what a supervisor is made of. Listeners pass into its ownership:
+// it closes them when it stops. Everything else stays the caller's.
+type Options struct {
+	Config    *config.Loaded
+	Limits    budget.Limits
+	Listeners []*socket.Listener
+	Logs      *logpipe.Fanin
+	Log       *slog.Logger
+	SetLevel  func(slog.Level) // the log level at a reload; nil: it stays
+	Notify    string           // the service manager's notify socket; empty: none
+	Version   string
+}
+
+// Supervisor keeps the workers. All methods but Run may be called from any
+// goroutine.
+type Supervisor struct {
+	opt     Options
+	log     *slog.Logger
+	started time.Time
+	inbox   chan message
+	done    chan struct{} // closed when Run has ended: nobody reads the inbox
+
+	// Below: owned by the goroutine of Run.
+	core        *arbiter.Core
+	workers     map[arbiter.WorkerID]*worker
+	generations map[arbiter.Generation]*generation
+	config      *config.Loaded // of the generation that was committed last
+	waiters     map[uint64]chan<- control.ReloadResult
+	ticket      uint64
+	events      []arbiter.Event // the one being carried out, and those that came of it
+	refused     bool
+	result      *Result
+	told        upward
+}
+
+// Result is how a supervisor ended: the exit code of the contract, and why when
+// it is not 0.
+type Result struct {
+	Code   int
+	Reason string
+}
+
+// message is anything that is sent to the loop.
+type message interface{ handle(*Supervisor) }
+
+// New resolves the first generation. Its error says why there can be no worker
+// at all, and nothing has been started then.
+func New(o Options) (*Supervisor, error) {
+	first, err := resolve(1, o.Config)
+	if err != nil {
+		return nil, err
+	}
+	return &Supervisor{
+		opt:         o,
+		log:         o.Log,
+		started:     time.Now(),
+		inbox:       make(chan message, 64),
+		done:        make(chan struct{}),
+		core:        arbiter.New(arbiterSettings(o.Config, o.Limits), uint64(time.Now().UnixNano())),
+		workers:     map[arbiter.WorkerID]*worker{},
+		generations: map[arbiter.Generation]*generation{1: first},
+		config:      o.Config,
+		waiters:     map[uint64]chan<- control.ReloadResult{},
+	}, nil
+}
+
+func arbiterSettings(l *config.Loaded, limits budget.Limits) arbiter.Settings {
+	return arbiter.Settings{
+		Workers:         l.Workers.Resolve(limits.CPUs),
+		Surge:           int(l.Surge),
+		BootTimeout:     time.Duration(l.BootTimeout),
+		Timeout:         time.Duration(l.Timeout),
+		GracefulTimeout: time.Duration(l.GracefulTimeout),
+		LameDuck:        time.Duration(l.LameDuck),
+		Bake:            time.Duration(l.Bake),
+		ReloadTimeout:   time.Duration(l.ReloadTimeout),
+	}
+}
+
+// Run starts the workers and keeps them until it is told to stop, or until the
+// first start has failed. A ctx that ends asks for a graceful stop, once.
+func (s *Supervisor) Run(ctx context.Context) Result {
+	defer s.cleanUp()
+	stop := ctx.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	s.step(arbiter.Start{})
+	for s.result == nil {
+		var deadline <-chan time.Time
+		if next := s.core.NextDeadline(); !next.IsZero() {
+			timer.Reset(max(0, time.Until(next)))
+			deadline = timer.C
+		}
+		select {
+		case m := <-s.inbox:
+			m.handle(s)
+		case <-deadline:
+			s.step(arbiter.Tick{})
+		case <-stop:
+			stop = nil
+			s.step(arbiter.Stop{})
+		}
+	}
+	return *s.result
+}
+
+// step gives the arbiter one event and carries out what it answers. An event
+// that comes of carrying that out (a spawn that fails) waits for its turn, so
+// the actions of one event are never mixed with those of another.
+func (s *Supervisor) step(ev arbiter.Event) {
+	s.events = append(s.events, ev)
+	if len(s.events) > 1 {
+		return
+	}
+	for ; len(s.events) > 0; s.events = s.events[1:] {
+		for _, a := range s.core.Step(time.Now(), s.events[0]) {
+			s.act(a)
+		}
+	}
+	s.events = nil
+	s.report()
+}
+
+// send gives m to the loop, and reports whether the loop was still there.
+func (s *Supervisor) send(m message) bool {
+	select {
+	case s.inbox <- m:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+func (s *Supervisor) cleanUp() {
+	close(s.done)
+	for _, l := range s.opt.Listeners {
+		if !s.refused {
+			s.logError("close a listener", l.Close())
+		}
+	}
+	for _, g := range s.generations {
+		s.logError("close an executable", g.exe.Close())
+	}
+	for ticket := range s.waiters {
+		s.answer(ticket, control.ReloadResult{Result: control.ResultFailed, Error: "the supervisor has stopped"})
+	}
+}
+
+// logError is for what can be said and not helped.
+func (s *Supervisor) logError(doing string, err error) {
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.log.Error(doing, "error", err)
+	}
+}

@@ -1,0 +1,241 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/arbiter"
+	"github.com/tandem-go/tandem/internal/channel"
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/notify"
+	"github.com/tandem-go/tandem/internal/process"
+	"github.com/tandem-go/tandem/internal/scoreboard"
+)
+
+// lastLinesWait bounds how long a dead worker's pipes are read to their end
+// while a process that it left behind may still hold them.
+const lastLinesWait = time.Second
+
+// worker is one worker process and what connects it to us. The loop owns it;
+// its watchers only use what never changes after launch.
+type worker struct {
+	id             arbiter.WorkerID
+	generation     arbiter.Generation
+	process        *process.Process
+	notify         *notify.Socket
+	channel        *channel.Conn
+	board          *scoreboard.Board
+	stdout, stderr *logpipe.Pipe
+	started        time.Time
+	status         string // its own words, by STATUS=
+}
+
+// launch starts a worker and its watchers. On an error nothing is left.
+func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err error) {
+	w := &worker{id: id, generation: g.number, started: time.Now()}
+	var undo []func() error
+	defer func() {
+		if err != nil {
+			for _, f := range undo {
+				_ = f()
+			}
+		}
+	}()
+	if w.notify, err = notify.Listen(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, w.notify.Close)
+	if w.board, err = scoreboard.Create(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, w.board.Close)
+	var theirs int
+	if w.channel, theirs, err = channel.Pair(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, w.channel.Close)
+	defer unix.Close(theirs)
+	outR, outW, err := logpipe.NewPipe()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(outW)
+	undo = append(undo, outR.Close)
+	errR, errW, err := logpipe.NewPipe()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(errW)
+	undo = append(undo, errR.Close)
+
+	fds, names := make([]int, len(s.opt.Listeners)), make([]string, len(s.opt.Listeners))
+	for i, l := range s.opt.Listeners {
+		fds[i], names[i] = l.FD(), l.Name()
+	}
+	share := s.opt.Limits.Share(s.core.Snapshot().Wanted)
+	w.process, err = process.Start(process.Spec{
+		Exe: g.exe, Args: g.argv, Dir: g.dir, Umask: umask(g.config.Umask),
+		Env:    g.environ(id, share, names, w.notify.Addr()),
+		Stdout: outW, Stderr: errW,
+		Listeners: fds, Channel: theirs,
+		// For programs that cannot see the channel's end; a Tandem worker takes it back.
+		DeathSignal: syscall.Signal(g.config.StopSignal),
+	})
+	if err != nil {
+		return nil, err
+	}
+	src := logpipe.Source{Worker: uint64(id), PID: w.process.PID(), Generation: int(g.number)}
+	w.stdout = s.opt.Logs.Attach(src, logpipe.Stdout, outR)
+	w.stderr = s.opt.Logs.Attach(src, logpipe.Stderr, errR)
+	go s.watchExit(w)
+	go s.watchNotify(w)
+	go s.watchChannel(w)
+	return w, nil
+}
+
+// close gives up what is left of a worker that is gone.
+func (w *worker) close() {
+	_ = w.notify.Close()
+	_ = w.channel.Close()
+	_ = w.board.Close()
+}
+
+// exited tells the loop of a worker's end, after its last line has been read.
+type exited struct {
+	id   arbiter.WorkerID
+	exit process.Exit
+}
+
+func (s *Supervisor) watchExit(w *worker) {
+	exit := w.process.Wait()
+	limit := time.NewTimer(lastLinesWait)
+	defer limit.Stop()
+	for _, p := range []*logpipe.Pipe{w.stdout, w.stderr} {
+		select {
+		case <-p.Done():
+		case <-limit.C:
+			limit.Reset(0) // the other one has no more time either
+			p.Finish()
+		}
+	}
+	s.send(exited{id: w.id, exit: exit})
+}
+
+func (m exited) handle(s *Supervisor) {
+	w := s.workers[m.id]
+	if w == nil {
+		return
+	}
+	if m.exit.Exec != nil {
+		missing := !errors.Is(m.exit.Exec, syscall.EAGAIN) && !errors.Is(m.exit.Exec, syscall.ENOMEM)
+		s.log.Error("worker could not be started", "worker", m.id, "error", m.exit.Exec)
+		s.step(arbiter.SpawnFailed{ID: m.id, Reason: m.exit.String(), Missing: missing})
+	} else {
+		level := slog.LevelInfo
+		if !m.exit.Clean() {
+			level = slog.LevelWarn
+		}
+		s.log.Log(context.Background(), level, "worker exited", "worker", m.id, "pid", w.process.PID(),
+			"generation", w.generation, "cause", m.exit.String(), "age", time.Since(w.started).Round(time.Millisecond).String())
+		s.step(arbiter.Exited{ID: m.id, Reason: m.exit.String()})
+	}
+	// Only now: the step may have asked for its last words.
+	delete(s.workers, m.id)
+	w.close()
+}
+
+// said is a message of a worker on its notify socket.
+type said struct {
+	id  arbiter.WorkerID
+	msg notify.Message
+}
+
+func (s *Supervisor) watchNotify(w *worker) {
+	for {
+		msg, err := w.notify.Read()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			s.log.Error("read a worker's notify socket", "worker", w.id, "error", err)
+			return
+		}
+		if !s.send(said{id: w.id, msg: msg}) {
+			return
+		}
+	}
+}
+
+func (m said) handle(s *Supervisor) {
+	w := s.workers[m.id]
+	if w == nil {
+		return
+	}
+	if m.msg.Status != "" {
+		w.status = m.msg.Status
+	}
+	if m.msg.Watchdog {
+		s.step(arbiter.Beat{ID: m.id})
+	}
+	if m.msg.Ready {
+		s.log.Info("worker ready", "worker", m.id, "pid", w.process.PID(), "generation", w.generation,
+			"after", time.Since(w.started).Round(time.Millisecond).String())
+		s.step(arbiter.WorkerReady{ID: m.id})
+	}
+	if m.msg.Stopping {
+		s.step(arbiter.WorkerStopping{ID: m.id})
+	}
+}
+
+// spoke says that a worker speaks Tandem's channel.
+type spoke struct{ id arbiter.WorkerID }
+
+func (m spoke) handle(s *Supervisor) {
+	if s.workers[m.id] != nil {
+		s.step(arbiter.Spoke{ID: m.id})
+	}
+}
+
+func (s *Supervisor) watchChannel(w *worker) {
+	hello := channel.Greeting()
+	if err := w.channel.Send(hello, w.board.FD()); err != nil {
+		s.log.Error("greet a worker on its channel", "worker", w.id, "error", err)
+		return
+	}
+	for {
+		msg, fds, err := w.channel.Receive()
+		for _, fd := range fds {
+			_ = unix.Close(fd) // nothing that a worker may hand over in this version
+		}
+		switch {
+		case err == nil && msg.Type == channel.Hello:
+			s.send(spoke{id: w.id})
+		case err == nil: // a newer worker's message: ignored, by the protocol
+		case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
+			return
+		default:
+			s.log.Error("read a worker's channel", "worker", w.id, "error", err)
+			return
+		}
+	}
+}
+
+// lastWords is what a worker wrote last, for the answer to a failed reload.
+func (w *worker) lastWords() []string {
+	return w.stderr.Tail()
+}
+
+func umask(u config.Umask) int {
+	if !u.IsSet {
+		return -1
+	}
+	return int(u.Mask)
+}
