@@ -14,10 +14,12 @@ import (
 // It returns [ErrNotSync] if no sync frame of the scope is live and the scope is
 // not one of [NewRoot], and [ErrScopeClosed] if the scope has ended.
 //
-// Go cannot tell which frame a goroutine belongs to. Where several of a scope run
-// at once ([Parallel]) Await acts for the latest that does not await already: they
-// all hold permits, so the count is right whichever called; ctx is then the
-// scope's own, not that of a frame which may be another's.
+// Go cannot tell which frame a goroutine belongs to. The request's own scope acts
+// for its latest frame that does not await, which is the caller as long as the
+// sync code below one request is a single chain of calls. Frames beside each other,
+// which are those of [Parallel] and those below goroutines that a sync frame
+// started itself, use the scope that [RunSyncScoped] hands to each: it acts for
+// that frame and no other. A parallel frame is never meant by the request's scope.
 func Await[R any](s Scoped, f func(context.Context) (R, error)) (R, error) {
 	l, err := s.Scope().suspend()
 	if err != nil {
@@ -36,42 +38,49 @@ func AsyncToSync[A, R any](s Scoped, f func(context.Context, A) (R, error)) func
 	}
 }
 
-// awaiting chooses the frame that an Await acts for, and its context, with s.mu
-// held.
-func (s *Scope) awaiting() (*frame, context.Context) {
+// awaiting chooses the frame that an Await on s acts for, and its context, with
+// the lock held. Nil and no error: a job's own sync code.
+func (s *Scope) awaiting() (*frame, context.Context, error) {
+	if s.of != nil {
+		if s.of.live && s.of.run == s.run {
+			return s.of, s.of.ctx, nil
+		}
+		return nil, nil, ErrNotSync
+	}
 	var found *frame
 	for fr := s.last; fr != nil; fr = fr.next {
 		if fr.awaits > 0 {
 			continue
 		}
-		if found != nil {
-			return found, s.root.Context
+		if found != nil { // it may be another's: no deadline but the scope's
+			return found, s.root.Context, nil
 		}
 		found = fr
 	}
 	switch {
 	case found != nil:
-		return found, found.ctx
+		return found, found.ctx, nil
 	case s.last != nil: // another goroutine of the frame awaits too
-		return s.last, s.last.ctx
+		return s.last, s.last.ctx, nil
+	case s.job:
+		return nil, nil, nil
 	}
-	return nil, nil
+	return nil, nil, ErrNotSync
 }
 
 // suspend gives the calling frame's permit back and opens a lane below it.
 func (s *Scope) suspend() (*lane, error) {
+	own := s
+	s = s.base()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return nil, ErrScopeClosed
 	}
-	fr, ctx := s.awaiting()
+	fr, ctx, err := own.awaiting()
 	if fr == nil {
-		defer s.mu.Unlock()
-		if !s.job {
-			return nil, ErrNotSync
-		}
-		return &s.root, nil
+		s.mu.Unlock()
+		return &s.root, err
 	}
 	l := &lane{Context: ctx, scope: s, above: fr, run: fr.run, next: fr.below}
 	l.frame.lane = l

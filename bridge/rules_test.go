@@ -157,25 +157,68 @@ func TestParallelFramesRunBesideEachOther(t *testing.T) {
 	idle(t, l.Blocking)
 }
 
-func TestParallelFrameAwaitsWithTheScopesOwnContextWhenItIsNotAlone(t *testing.T) {
-	l := limits(2)
-	s, ctx := request(t, t.Context(), l)
-	cancelled, cancel := context.WithCancel(ctx)
+func TestParallelFramesAwaitEachForItself(t *testing.T) {
+	type key struct{}
+	l := limits(2, bridge.Queue(0))
+	extra := bridge.NewLimiter(1, bridge.Queue(0), bridge.Named("extra"))
+	_, ctx := request(t, t.Context(), l)
 	var meet sync.WaitGroup
 	meet.Add(2)
-	frame := func(ctx context.Context) (struct{}, error) {
-		return bridge.RunSync(ctx, func() (struct{}, error) {
+	frame := func(lim *bridge.Limiter, who string) func(context.Context) (struct{}, error) {
+		f := bridge.SyncToAsyncScoped(func(s *bridge.Scope, who string) (struct{}, error) {
 			meet.Done()
 			meet.Wait()
-			cancel()
-			return bridge.Await(s, func(ctx context.Context) (struct{}, error) { return struct{}{}, ctx.Err() })
-		}, bridge.Parallel())
+			return bridge.Await(s, func(ctx context.Context) (struct{}, error) {
+				if v := ctx.Value(key{}); v != who {
+					t.Errorf("frame %s awaits with the context of %v", who, v)
+				}
+				return bridge.RunSync(ctx, run(func() {
+					if lim.Stats().InUse != 1 {
+						t.Errorf("frame %s: its permit is not the one in use: %+v", who, lim.Stats())
+					}
+				}))
+			})
+		}, bridge.Parallel(), bridge.On(lim))
+		return func(ctx context.Context) (struct{}, error) {
+			return f(context.WithValue(ctx, key{}, who), who)
+		}
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() { must[struct{}](t)(frame(ctx)) })
-	wg.Go(func() { _, _ = frame(cancelled) })
-	wg.Wait()
-	idle(t, l.Blocking)
+	_, _, err := bridge.Gather2(ctx, frame(l.Blocking, "a"), frame(extra, "b"))
+	if err != nil {
+		t.Error(err)
+	}
+	idle(t, l.Blocking, extra)
+}
+
+func TestTheRequestsScopeNeverMeansAParallelFrame(t *testing.T) {
+	s, ctx := request(t, t.Context(), limits(1))
+	_, err := bridge.RunSync(ctx, func() (struct{}, error) {
+		return bridge.Await(s, waiting(func(context.Context) {}))
+	}, bridge.Parallel())
+	if !errors.Is(err, bridge.ErrNotSync) {
+		t.Errorf("err = %v, want ErrNotSync", err)
+	}
+}
+
+func TestAFramesScopeEndsWithTheFrame(t *testing.T) {
+	s, ctx := request(t, t.Context(), limits(1))
+	kept := must[*bridge.Scope](t)(bridge.RunSyncScoped(ctx, func(own *bridge.Scope) (*bridge.Scope, error) {
+		own.Close() // not its to close
+		if own.Limits() != s.Limits() {
+			t.Error("other limits than the request's")
+		}
+		must[struct{}](t)(bridge.Await(own, waiting(func(context.Context) {})))
+		return own, nil
+	}))
+	must[struct{}](t)(bridge.RunSync(ctx, run(func() { // the same record, another frame
+		if _, err := bridge.Await(kept, waiting(func(context.Context) {})); !errors.Is(err, bridge.ErrNotSync) {
+			t.Errorf("err = %v, want ErrNotSync", err)
+		}
+	})))
+	s.Close()
+	if _, err := bridge.Await(kept, waiting(func(context.Context) {})); !errors.Is(err, bridge.ErrScopeClosed) {
+		t.Errorf("err = %v, want ErrScopeClosed", err)
+	}
 }
 
 func TestTwoRequestsRunBesideEachOther(t *testing.T) {

@@ -9,14 +9,19 @@ import (
 // Scope is one request or one job: the unit whose sync frames run one at a time
 // and whose context sync code may use, through [Await], without ever seeing it.
 // It must not be copied. Its methods are safe for concurrent use.
+//
+// The scope that [RunSyncScoped] hands out stands for one frame of another.
 type Scope struct {
+	of  *frame // the one frame meant; nil in a scope of its own
+	run uint64 // which run of it
+
 	limits Limits
 	job    bool // made by NewRoot: its creator is sync code without a frame
 
 	mu     sync.Mutex
 	closed bool
 	root   lane
-	last   *frame     // live frames, latest first
+	last   *frame     // live frames on lanes, latest first
 	queue  []*pending // waiters of all lanes, first come first
 }
 
@@ -109,12 +114,24 @@ func NewRoot(ctx context.Context, limits Limits) *Scope {
 // Scope returns s.
 func (s *Scope) Scope() *Scope { return s }
 
+// base is the scope that all state is in.
+func (s *Scope) base() *Scope {
+	if s.of != nil {
+		return s.of.lane.scope
+	}
+	return s
+}
+
 // Limits returns the limiters that frames of the scope take permits from.
-func (s *Scope) Limits() Limits { return s.limits }
+func (s *Scope) Limits() Limits { return s.base().limits }
 
 // Close ends the scope: later calls, and those that wait for their turn, get
-// [ErrScopeClosed]. Frames that run are left to return; Close does not wait.
+// [ErrScopeClosed]. Frames that run are left to return; Close does not wait. On a
+// scope handed out for one frame it does nothing: that ends with its frame.
 func (s *Scope) Close() {
+	if s.of != nil {
+		return
+	}
 	s.mu.Lock()
 	s.closed = true
 	for _, p := range s.queue {
@@ -149,9 +166,13 @@ func (l *lane) nearest() (at *lane, strays *frame) {
 	return l, nil
 }
 
-// enter begins a frame on the lane that ctx belongs to.
-func (s *Scope) enter(ctx context.Context, l *lane, o SyncOption) (*frame, error) {
-	if o.parallel {
+// enter begins a frame on l, the lane that ctx belongs to.
+func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
+	s := l.scope
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case o.parallel:
 		return s.enterParallel(ctx, l, o)
 	}
 	s.mu.Lock()
@@ -205,9 +226,7 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 		lim.release()
 		return nil, ErrScopeClosed
 	}
-	fr := &frame{lane: l, ctx: ctx, limiter: lim, live: true, alone: true}
-	s.link(fr)
-	return fr, nil
+	return &frame{lane: l, ctx: ctx, limiter: lim, live: true, alone: true}, nil
 }
 
 // take waits until l, or what has become of it, is free and makes it busy, with
@@ -279,7 +298,9 @@ func (fr *frame) leave() {
 	s := fr.lane.scope
 	s.mu.Lock()
 	lim, held := fr.limiter, fr.awaits == 0
-	s.unlink(fr)
+	if !fr.alone {
+		s.unlink(fr)
+	}
 	fr.live, fr.ctx, fr.limiter, fr.below = false, nil, nil, nil
 	fr.run++
 	if !fr.alone {

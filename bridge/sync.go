@@ -18,7 +18,8 @@ type SyncOption struct {
 func On(l *Limiter) SyncOption { return SyncOption{limiter: l} }
 
 // Parallel lets a frame run beside other frames of the same scope. It takes a
-// permit of its own, wherever it is called from.
+// permit of its own, wherever it is called from. If it awaits it does so with the
+// scope of [RunSyncScoped].
 func Parallel() SyncOption { return SyncOption{parallel: true} }
 
 func merge(opts []SyncOption) (o SyncOption) {
@@ -39,17 +40,16 @@ func merge(opts []SyncOption) (o SyncOption) {
 // The scope is found in ctx; it is there in whatever a view or Await handed
 // down. With a ctx of no scope f takes a permit of [DefaultLimits].
 func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption) (R, error) {
-	var zero R
-	if ctx.Err() != nil {
-		return zero, context.Cause(ctx)
-	}
-	o := merge(opts)
 	l := laneOf(ctx)
 	if l == nil {
-		return runUnscoped(ctx, f, o)
+		var s Scope
+		ctx = s.Open(ctx, Limits{})
+		defer s.Close()
+		l = &s.root
 	}
-	fr, err := l.scope.enter(ctx, l, o)
+	fr, err := l.enter(ctx, merge(opts))
 	if err != nil {
+		var zero R
 		return zero, err
 	}
 	defer fr.leave()
@@ -59,20 +59,27 @@ func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption
 	return f()
 }
 
-func runUnscoped[R any](ctx context.Context, f func() (R, error), o SyncOption) (R, error) {
-	lim := o.limiter
-	if lim == nil {
-		lim = DefaultLimits().Blocking
+// RunSyncScoped is [RunSync] for a function that awaits: f is given a scope that
+// stands for this very frame, until f returns.
+func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts ...SyncOption) (R, error) {
+	l := laneOf(ctx)
+	if l == nil {
+		var s Scope
+		ctx = s.Open(ctx, Limits{})
+		defer s.Close()
+		l = &s.root
 	}
-	if err := lim.acquire(ctx); err != nil {
+	fr, err := l.enter(ctx, merge(opts))
+	if err != nil {
 		var zero R
 		return zero, err
 	}
-	defer lim.release()
-	if lim.cpu {
-		return compute(lim, false, f)
+	defer fr.leave()
+	s := &Scope{of: fr, run: fr.run}
+	if fr.limiter.cpu {
+		return compute(fr.limiter, fr.borrowed, func() (R, error) { return f(s) })
 	}
-	return f()
+	return f(s)
 }
 
 // SyncToAsync adapts a sync function of one argument: the result takes a ctx and
@@ -86,20 +93,11 @@ func SyncToAsync[A, R any](f func(A) (R, error), opts ...SyncOption) func(contex
 }
 
 // SyncToAsyncScoped is [SyncToAsync] for a sync function that awaits: it is given
-// the scope to do so with. Called with a ctx of no scope it gets one for the
-// length of the call.
+// the scope to do so with, as by [RunSyncScoped].
 func SyncToAsyncScoped[A, R any](f func(*Scope, A) (R, error), opts ...SyncOption) func(context.Context, A) (R, error) {
 	mustBeSync[A](f == nil)
 	return func(ctx context.Context, a A) (R, error) {
-		var s *Scope
-		if l := laneOf(ctx); l != nil {
-			s = l.scope
-		} else {
-			s = new(Scope)
-			ctx = s.Open(ctx, Limits{})
-			defer s.Close()
-		}
-		return RunSync(ctx, func() (R, error) { return f(s, a) }, opts...)
+		return RunSyncScoped(ctx, func(s *Scope) (R, error) { return f(s, a) }, opts...)
 	}
 }
 

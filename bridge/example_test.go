@@ -1,0 +1,72 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tandem-go/tandem/bridge"
+)
+
+// legacyTotal blocks and takes no ctx: it is sync.
+func legacyTotal(prices []int) (int, error) {
+	total := 0
+	for _, p := range prices {
+		total += p
+	}
+	return total, nil
+}
+
+// fetchPrice takes a ctx: it is async.
+func fetchPrice(ctx context.Context, item string) (int, error) { return len(item), ctx.Err() }
+
+func ExampleSyncToAsync() {
+	total := bridge.SyncToAsync(legacyTotal) // once, at start
+	fmt.Println(total(context.Background(), []int{1, 2, 3}))
+	// Output: 6 <nil>
+}
+
+func ExampleAsyncToSync() {
+	job := bridge.NewRoot(context.Background(), bridge.Limits{})
+	defer job.Close()
+	price := bridge.AsyncToSync(job, fetchPrice)
+	fmt.Println(price("book"))
+	// Output: 4 <nil>
+}
+
+// Nested both ways with one permit: Await gives it back, what runs below borrows
+// it.
+func ExampleAwait() {
+	job := bridge.NewRoot(context.Background(), bridge.Limits{Blocking: bridge.NewLimiter(1)})
+	defer job.Close()
+	total := bridge.SyncToAsync(func(items []string) (int, error) {
+		prices, err := bridge.Await(job, func(ctx context.Context) ([]int, error) {
+			return bridge.GatherAll(ctx, 8, items, fetchPrice)
+		})
+		if err != nil {
+			return 0, err
+		}
+		return legacyTotal(prices)
+	})
+	fmt.Println(bridge.AsyncToSync(job, total)([]string{"pen", "book"}))
+	// Output: 7 <nil>
+}
+
+func ExampleGather2() {
+	price := func(item string) func(context.Context) (int, error) {
+		return func(ctx context.Context) (int, error) { return fetchPrice(ctx, item) }
+	}
+	a, b, err := bridge.Gather2(context.Background(), price("pen"), price("paper"))
+	fmt.Println(a, b, err)
+	// Output: 3 5 <nil>
+}
+
+func ExampleNewLimiter() {
+	printer := bridge.NewLimiter(1, bridge.Named("printer"), bridge.Queue(0))
+	ctx := context.Background()
+	_, err := bridge.RunSync(ctx, func() (string, error) {
+		return bridge.RunSync(ctx, func() (string, error) { return "second page", nil }, bridge.On(printer))
+	}, bridge.On(printer))
+	fmt.Println(errors.Is(err, bridge.ErrSaturated))
+	// Output: true
+}
