@@ -70,10 +70,10 @@ func takeFlag(args []string, flags []Flag) (used int, err error) {
 func unknownFlag(name string, flags []Flag) error {
 	var names []string
 	for _, f := range flags {
-		names = append(names, "--"+f.Name)
+		names = append(names, f.Name)
 	}
-	if near := Nearest("--"+strings.TrimLeft(name, "-"), append(names, "--help")); near != "" {
-		return usagef("unknown flag %s; did you mean %s?", name, near)
+	if near := Nearest(strings.TrimLeft(name, "-"), append(names, "help")); near != "" {
+		return usagef("unknown flag %s; did you mean --%s?", name, near)
 	}
 	return usagef("unknown flag %s; see --help", name)
 }
@@ -82,7 +82,7 @@ func unknownFlag(name string, flags []Flag) error {
 func Nearest(text string, names []string) string {
 	best, distance := "", len(text)/3+1
 	for _, name := range names {
-		if d := editDistance(text, name); d < distance || d == distance && best == "" {
+		if d := editDistance(text, name); d < distance {
 			best, distance = name, d
 		}
 	}

@@ -50,7 +50,7 @@ func (l *Loaded) checkRanges() error {
 		{"reload-timeout", l.ReloadTimeout},
 	} {
 		if s.value == 0 {
-			return l.bad(s.name, "must be longer than 0: nothing here waits without a bound, nor not at all")
+			return l.bad(s.name, "must be longer than 0")
 		}
 	}
 	switch {

@@ -24,6 +24,7 @@
 // environment and nothing else. What has to be decoded from elsewhere (the env
 // file, an environment handed in by a caller) is therefore put into the process
 // environment for the length of one decoding and taken out again: see
-// [withVariables]. [Load] and [Loaded.Reload] must for that reason not run at
-// the same time as each other or as code that reads SUPERVISOR_* variables.
+// withVariables. For that reason [Load] and [Loaded.Reload] must not run at the
+// same time as code that reads SUPERVISOR_* variables or starts programs with the
+// process environment; among themselves they take turns.
 package config

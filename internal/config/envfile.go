@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -58,36 +57,32 @@ func (f EnvFile) origin(name string) Origin {
 	return o
 }
 
-// readEnvFile reads the file at path. An error names the file and the line, and
+// readEnvFile reads the file at path, which is absolute. An error names the file and the line, and
 // never repeats what stands there.
 func readEnvFile(path string) (EnvFile, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return EnvFile{}, fmt.Errorf("make the path of the env file absolute: %w", err)
-	}
 	// Without O_NONBLOCK, opening a pipe would wait for its writer for ever.
-	f, err := os.OpenFile(abs, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return EnvFile{}, fmt.Errorf("read env file %s: %w", abs, cause(err))
+		return EnvFile{}, fmt.Errorf("read env file %s: %w", path, cause(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return EnvFile{}, fmt.Errorf("read env file %s: %w", abs, cause(err))
+		return EnvFile{}, fmt.Errorf("read env file %s: %w", path, cause(err))
 	case info.IsDir():
-		return EnvFile{}, fmt.Errorf("read env file %s: it is a directory", abs)
+		return EnvFile{}, fmt.Errorf("read env file %s: it is a directory", path)
 	case !info.Mode().IsRegular():
-		return EnvFile{}, fmt.Errorf("read env file %s: it is not a regular file, and it is read again at each reload", abs)
+		return EnvFile{}, fmt.Errorf("read env file %s: it is not a regular file, and it is read again at each reload", path)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxEnvFile+1))
 	if err != nil {
-		return EnvFile{}, fmt.Errorf("read env file %s: %w", abs, cause(err))
+		return EnvFile{}, fmt.Errorf("read env file %s: %w", path, cause(err))
 	}
 	if len(data) > maxEnvFile {
-		return EnvFile{}, fmt.Errorf("read env file %s: it is larger than 1 MiB", abs)
+		return EnvFile{}, fmt.Errorf("read env file %s: it is larger than 1 MiB", path)
 	}
-	file, err := parseEnvFile(abs, data)
+	file, err := parseEnvFile(path, data)
 	if err != nil {
 		return EnvFile{}, err
 	}

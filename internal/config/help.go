@@ -17,7 +17,7 @@ func Help() string {
 	var later []string
 	for _, s := range all {
 		if s.Later != "" {
-			later = append(later, s.usage())
+			later = append(later, unbroken(s.usage()))
 			continue
 		}
 		text := s.Short
@@ -26,9 +26,15 @@ func Help() string {
 		}
 		fmt.Fprintf(&b, "  %-24s %s\n", s.usage(), text)
 	}
-	b.WriteString(Wrap("  "+strings.Join(later, ", ")+" "+NotYet, helpWidth, "    "))
+	later = append(later, unbroken("--log-format journal"))
+	text := Wrap("  "+strings.Join(later, ", ")+" "+unbroken(NotYet), helpWidth, "    ")
+	b.WriteString(strings.ReplaceAll(text, "\x00", " "))
 	return b.String()
 }
+
+// unbroken keeps Wrap from breaking text: the caller turns zero bytes back into
+// spaces.
+func unbroken(text string) string { return strings.ReplaceAll(text, " ", "\x00") }
 
 // usage is the flag with its argument.
 func (s Setting) usage() string {

@@ -39,23 +39,28 @@ type Loaded struct {
 
 	args    []string
 	environ []string
+	dir     string // where relative paths begin
 }
 
 // Load reads the arguments (without the program's name), the environment (as
 // from os.Environ) and the env file that they name. Its error is a [*UsageError]
 // that names the setting and where the value came from.
 //
-// Load must not run at the same time as another Load or Reload: see the package
-// comment.
+// For the length of the call the process environment may have other SUPERVISOR_*
+// variables than before and after it: see the package comment.
 func Load(args, environ []string) (*Loaded, error) {
-	return load(slices.Clone(args), slices.Clone(environ))
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the working directory, from which relative paths begin: %w", err)
+	}
+	return load(slices.Clone(args), slices.Clone(environ), dir)
 }
 
 // Reload reads the env file afresh, with the arguments and the environment of the
 // Load before. It fails, and names the settings, when one differs that cannot
 // change while the supervisor runs. l stays as it is.
 func (l *Loaded) Reload() (*Loaded, error) {
-	next, err := load(l.args, l.environ)
+	next, err := load(l.args, l.environ, l.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +77,8 @@ func (l *Loaded) Reload() (*Loaded, error) {
 	return next, nil
 }
 
-func load(args, environ []string) (*Loaded, error) {
-	l := &Loaded{Settings: defaults(), Origins: make(Origins), args: args, environ: environ}
+func load(args, environ []string, dir string) (*Loaded, error) {
+	l := &Loaded{Settings: defaults(), Origins: make(Origins), args: args, environ: environ, dir: dir}
 	for _, s := range all {
 		l.Origins[s.Name] = Origin{Name: s.Auto}
 	}
@@ -82,7 +87,7 @@ func load(args, environ []string) (*Loaded, error) {
 		return nil, err
 	}
 	env := environment(environ)
-	if l.EnvFile, err = findEnvFile(flags, env); err != nil {
+	if l.EnvFile, err = findEnvFile(flags, env, dir); err != nil {
 		return nil, err
 	}
 	layers := []layer{l.EnvFile.layer(), env}
@@ -100,7 +105,7 @@ func load(args, environ []string) (*Loaded, error) {
 	}
 	for _, step := range []func() error{
 		func() error { return borrow(l, layers) },
-		l.complete,
+		func() error { l.complete(); return nil },
 		l.checkAvailable,
 		l.checkRanges,
 		l.checkPaths,
@@ -162,7 +167,7 @@ func (g given) apply(l *Loaded) error {
 }
 
 // findEnvFile reads the env file that the flags or the environment name.
-func findEnvFile(flags []given, env layer) (EnvFile, error) {
+func findEnvFile(flags []given, env layer, dir string) (EnvFile, error) {
 	path, from := env.values[prefix+"_ENV_FILE"], env.origin(prefix+"_ENV_FILE")
 	for _, f := range flags {
 		if f.Name == "env-file" {
@@ -172,7 +177,7 @@ func findEnvFile(flags []given, env layer) (EnvFile, error) {
 	if path == "" {
 		return EnvFile{}, nil
 	}
-	file, err := readEnvFile(path)
+	file, err := readEnvFile(join(dir, path))
 	if err != nil {
 		return EnvFile{}, &UsageError{Setting: "env-file", Origin: from, cause: err, text: fmt.Sprintf("--env-file (from %s): %v", from, err)}
 	}
@@ -181,7 +186,7 @@ func findEnvFile(flags []given, env layer) (EnvFile, error) {
 
 // complete works out the defaults that depend on other things and makes paths
 // absolute, so that they mean the same at a reload from another directory.
-func (l *Loaded) complete() error {
+func (l *Loaded) complete() {
 	if l.Origins["reload-timeout"].Source == FromDefault {
 		l.ReloadTimeout = l.BootTimeout + l.Bake + Duration(30*time.Second)
 	}
@@ -190,13 +195,10 @@ func (l *Loaded) complete() error {
 		l.Control, l.Origins["control"] = Socket(path), Origin{Name: how}
 	}
 	for _, s := range all {
-		if p, ok := s.in(&l.Settings).(interface{ absolute() error }); ok {
-			if err := p.absolute(); err != nil {
-				return badValue(s.Name, s.Text(&l.Settings), l.Origins[s.Name], err)
-			}
+		if p, ok := s.in(&l.Settings).(interface{ from(dir string) }); ok {
+			p.from(l.dir)
 		}
 	}
-	return nil
 }
 
 // defaultControl says where the control socket is unless somebody says
@@ -215,24 +217,22 @@ func defaultControl(env map[string]string) (path, how string) {
 // ControlPath says where a command finds the supervisor: the path of its flag
 // --control unless that is "", else what the environment says.
 func ControlPath(flag string, environ []string) (string, error) {
-	set, from := Socket(flag), Origin{Source: FromFlag, Name: "--control"}
-	env := environment(environ)
-	if flag == "" {
-		name := prefix + "_CONTROL"
-		set, from = Socket(env.values[name]), env.origin(name)
+	text, from := flag, Origin{Source: FromFlag, Name: "--control"}
+	if env := environment(environ); flag == "" {
+		var ok bool
+		if text, ok = env.values[prefix+"_CONTROL"]; !ok {
+			path, _ := defaultControl(env.values)
+			return path, nil
+		}
+		from = env.origin(prefix + "_CONTROL")
 	}
-	switch set {
-	case "":
-		path, _ := defaultControl(env.values)
-		return path, nil
-	case Off:
-		return "", badValue("control", Off, from, errors.New("names no socket to talk to"))
+	var path Socket
+	err := path.Set(text)
+	if err == nil && path == Off {
+		err = errors.New("names no socket to talk to")
 	}
-	if err := set.Set(string(set)); err != nil {
-		return "", badValue("control", string(set), from, err)
+	if err != nil {
+		return "", badValue("control", text, from, err)
 	}
-	if err := set.absolute(); err != nil {
-		return "", badValue("control", string(set), from, err)
-	}
-	return string(set), nil
+	return string(path), nil
 }

@@ -121,16 +121,18 @@ func (p *Path) Set(text string) error {
 
 func (p Path) String() string { return string(p) }
 
-func (p *Path) absolute() error {
-	if *p == "" {
-		return nil
+// from makes the path absolute, if it is one.
+func (p *Path) from(dir string) {
+	if *p != "" {
+		*p = Path(join(dir, string(*p)))
 	}
-	abs, err := filepath.Abs(string(*p))
-	if err != nil {
-		return fmt.Errorf("cannot be made absolute: %w", err)
+}
+
+func join(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
 	}
-	*p = Path(abs)
-	return nil
+	return filepath.Join(dir, path)
 }
 
 // Socket is the path of the control socket, or [Off]. In a [Loaded] it is
@@ -147,11 +149,10 @@ func (s *Socket) Set(text string) error {
 
 func (s Socket) String() string { return string(s) }
 
-func (s *Socket) absolute() error {
-	if *s == Off {
-		return nil
+func (s *Socket) from(dir string) {
+	if *s != Off {
+		(*Path)(s).from(dir)
 	}
-	return (*Path)(s).absolute()
 }
 
 // Duration is a length of time, never negative.
@@ -481,7 +482,7 @@ func (f *LogFile) Set(text string) error {
 	return (*Path)(f).Set(text)
 }
 
-func (f *LogFile) absolute() error { return (*Path)(f).absolute() }
+func (f *LogFile) from(dir string) { (*Path)(f).from(dir) }
 
 func (f LogFile) String() string {
 	if f == "" {

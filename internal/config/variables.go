@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/kelseyhightower/envconfig"
 )
@@ -33,7 +34,7 @@ func environment(environ []string) layer {
 	}
 	for _, kv := range environ {
 		key, value, ok := strings.Cut(kv, "=")
-		if _, has := l.values[key]; ok && !has {
+		if _, has := l.values[key]; ok && key != "" && !has {
 			l.values[key] = value
 			l.order = append(l.order, key)
 		}
@@ -133,18 +134,21 @@ func flagOf(variable string) string {
 func unknownVariable(name string, from Origin) error {
 	var names []string
 	for _, s := range all {
-		names = append(names, s.Env)
+		names = append(names, strings.TrimPrefix(s.Env, prefix+"_"))
 	}
 	where := "the environment"
 	if from.Source == FromEnvFile {
 		where = from.String()
 	}
 	hint := "see supervisor --help for what there is"
-	if near := Nearest(name, names); near != "" {
-		hint = "did you mean " + near + "?"
+	if near := Nearest(strings.TrimPrefix(name, prefix+"_"), names); near != "" {
+		hint = "did you mean " + prefix + "_" + near + "?"
 	}
 	return &UsageError{Origin: from, text: fmt.Sprintf("unknown setting %s in %s; %s", name, where, hint)}
 }
+
+// decoding is held while the process environment is not what it was.
+var decoding sync.Mutex
 
 // withVariables runs decode while the process environment has exactly these
 // SUPERVISOR_* variables, for envconfig can read them from nowhere else. All
@@ -152,6 +156,8 @@ func unknownVariable(name string, from Origin) error {
 // were, whatever decode did. What is the same on both sides is not touched, so
 // that decoding the process's own environment changes nothing even for a moment.
 func withVariables(want map[string]string, decode func() error) (err error) {
+	decoding.Lock()
+	defer decoding.Unlock()
 	before := make(map[string]string)
 	for _, kv := range os.Environ() {
 		if key, value, ok := strings.Cut(kv, "="); ok && strings.HasPrefix(key, prefix+"_") {

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // WorkerEnv gives the environment that a worker starts from, as KEY=VALUE, in a
 // slice of its own: the supervisor's environment without what is private to the
@@ -14,22 +17,34 @@ import "strings"
 // is part of it: RUNTIME_DIRECTORY and its kin, CREDENTIALS_DIRECTORY,
 // MEMORY_PRESSURE_WATCH.
 func (l *Loaded) WorkerEnv() []string {
-	env := make([]string, 0, len(l.environ)+len(l.EnvFile.Vars))
-	has := make(map[string]bool, len(l.environ))
-	for _, kv := range l.environ {
-		key, _, ok := strings.Cut(kv, "=")
-		if !ok || key == "" || private(key) || has[key] {
-			continue
+	var env []string
+	ours := environment(l.environ)
+	for _, key := range ours.order {
+		if !private(key) {
+			env = append(env, key+"="+ours.values[key])
 		}
-		has[key] = true
-		env = append(env, kv)
 	}
-	for _, v := range l.EnvFile.Vars {
-		if !private(v.Key) && !has[v.Key] {
-			env = append(env, v.Key+"="+v.Value)
-		}
+	for _, v := range l.fromFile() {
+		env = append(env, v.Key+"="+v.Value)
 	}
 	return env
+}
+
+// FileKeys gives the keys that workers get from the env file.
+func (l *Loaded) FileKeys() []string {
+	var keys []string
+	for _, v := range l.fromFile() {
+		keys = append(keys, v.Key)
+	}
+	return keys
+}
+
+func (l *Loaded) fromFile() []EnvVar {
+	ours := environment(l.environ)
+	return slices.DeleteFunc(slices.Clone(l.EnvFile.Vars), func(v EnvVar) bool {
+		_, both := ours.values[v.Key]
+		return both || private(v.Key)
+	})
 }
 
 var privateNames = map[string]bool{
