@@ -32,6 +32,8 @@ type Fanin struct {
 	notices  *slog.Logger  // formats into the queue; used with mu held
 	done     chan struct{} // the writer has ended
 
+	crashHold time.Duration
+
 	lines, dropped, lost atomic.Uint64
 
 	mu         sync.Mutex
@@ -91,7 +93,7 @@ func New(o Options) (*Fanin, error) {
 	}
 	f := &Fanin{
 		limit: o.BufferBytes, block: o.Overflow == Block, level: o.Level, now: o.Now, file: o.File,
-		done: make(chan struct{}), workers: map[uint64]*worker{}, pipes: map[*Pipe]struct{}{},
+		crashHold: crashHold, done: make(chan struct{}), workers: map[uint64]*worker{}, pipes: map[*Pipe]struct{}{},
 	}
 	f.work.L, f.room.L = &f.mu, &f.mu
 	if f.limit == 0 {

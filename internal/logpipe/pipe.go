@@ -65,7 +65,7 @@ type Pipe struct {
 // read end of a pipe from NewPipe or os.Pipe. Both streams of a worker should be
 // attached: they share its tail. After Close fd is closed unread.
 func (f *Fanin) Attach(src Source, s Stream, fd *os.File) *Pipe {
-	p := &Pipe{f: f, fd: fd, stream: s, sink: f.out, done: make(chan struct{})}
+	p := &Pipe{f: f, fd: fd, stream: s, sink: f.out, done: make(chan struct{}), split: splitter{limit: maxLine}}
 	if s == Stderr {
 		p.sink = f.err
 	}
@@ -153,7 +153,7 @@ func (p *Pipe) setDeadline() {
 	}
 	var t time.Time
 	if crashed {
-		t = time.Now().Add(crashHold)
+		t = time.Now().Add(p.f.crashHold)
 	}
 	_ = p.fd.SetReadDeadline(t)
 	p.hold = crashed

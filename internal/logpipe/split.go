@@ -13,6 +13,7 @@ const (
 // splitter cuts a stream into lines. What it gives depends on the bytes alone,
 // never on how reads happened to chop them.
 type splitter struct {
+	limit      int // the longest line that is not split
 	buf        []byte
 	start, end int // what is not yet given
 	seen       int // start of what was not yet searched for a newline
@@ -38,7 +39,7 @@ func (s *splitter) space() []byte {
 	if len(s.buf)-s.end < readSize {
 		buf := s.buf
 		if need := s.end - s.start + readSize; need > len(buf) {
-			buf = make([]byte, min(max(need, 2*len(buf)), maxLine+2*readSize))
+			buf = make([]byte, min(max(need, 2*len(buf)), s.limit+2*readSize))
 		}
 		copy(buf, s.buf[s.start:s.end])
 		s.buf, s.seen, s.end, s.start = buf, s.seen-s.start, s.end-s.start, 0
@@ -56,7 +57,7 @@ func (s *splitter) next() (line, bool) {
 		i += s.seen - s.start
 	}
 	switch {
-	case i >= 0 && i <= maxLine:
+	case i >= 0 && i <= s.limit:
 		s.start += i + 1
 		s.seen = s.start
 		l := line{text: bytes.TrimSuffix(data[:i], []byte{'\r'})}
@@ -65,8 +66,8 @@ func (s *splitter) next() (line, bool) {
 			s.part = 0
 		}
 		return l, true
-	case len(data) > maxLine:
-		cut := runeStart(data, maxLine)
+	case len(data) > s.limit:
+		cut := runeStart(data, s.limit)
 		s.start += cut
 		if s.seen = s.end; i >= 0 {
 			s.seen = s.start // that newline is to be found again
