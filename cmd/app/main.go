@@ -11,12 +11,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/tandem-go/tandem/worker"
 )
@@ -81,7 +83,11 @@ func serve(s settings, stderr io.Writer) error {
 	defer stop()
 	client := newClient()
 	defer client.CloseIdleConnections()
-	return worker.Run(context.Background(), newSite(s, client).app, worker.Addr(string(s.Addr)), worker.Logger(log))
+	err = worker.Run(context.Background(), newSite(s, client).app, worker.Addr(string(s.Addr)), worker.Logger(log))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("APP_ADDR: %w", err)
+	}
+	return err
 }
 
 func writeHelp(w io.Writer) error {

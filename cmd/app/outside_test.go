@@ -54,7 +54,7 @@ func TestDashboard(t *testing.T) {
 		"one is gone":            {good(time.Hour), gone, good(90 * ms), 502, `news cannot be asked`, 0},
 		"one fails":              {good(30 * ms), after(40*ms, 500, `{}`), good(time.Hour), 502, `news cannot be asked`, 40 * ms},
 		"one is no JSON":         {good(30 * ms), good(60 * ms), after(70*ms, 200, `<html>`), 502, `stocks cannot be asked`, 70 * ms},
-		"one has no end":         {after(0, 200, strings.Repeat(" ", maxAnswer+1)), good(60 * ms), good(90 * ms), 502, `weather cannot be asked`, 0},
+		"one has no end":         {after(0, 200, strings.Repeat("1", maxAnswer+2)), good(60 * ms), good(90 * ms), 502, `weather cannot be asked`, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +100,26 @@ func TestDashboardStopsWhenTheClientGoes(t *testing.T) {
 			t.Errorf("after %v %d of 3 calls had stopped", took, stopped.Load())
 		}
 	})
+}
+
+func TestStandInsPlayOnlyWhatIsLeftOpen(t *testing.T) {
+	s := newSettings()
+	s.NewsURL = "http://news.test/"
+	stop, err := serveStandIns(&s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if s.NewsURL != "http://news.test/" {
+		t.Errorf("the news come from %s", s.NewsURL)
+	}
+	client := newClient()
+	defer client.CloseIdleConnections()
+	for _, url := range []serviceURL{s.WeatherURL, s.StocksURL} {
+		if _, err := fetchJSON(t.Context(), client, string(url)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // Connections to a service are kept for the next requests, as many as there are calls at once.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -81,6 +83,19 @@ func TestAppAlone(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after TERM: %v", err)
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	setEnvironment(t, map[string]string{"APP_ADDR": listener.Addr().String()})
+	var out, errs bytes.Buffer
+	if code := run(nil, &out, &errs); code != 1 || !strings.HasPrefix(errs.String(), "app: APP_ADDR: ") {
+		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -183,10 +184,14 @@ func demoUser(next view.AsyncView) view.AsyncView {
 
 // number is a query parameter, a whole number from low to high.
 func number(r *view.Request, name string, missing, low, high int) (int, error) {
-	if !r.Query().Has(name) {
+	query, err := url.ParseQuery(r.URL().RawQuery) // r.Query() would pass over what is malformed
+	if err != nil {
+		return 0, view.Errorf(http.StatusBadRequest, "the query cannot be read: %w", err)
+	}
+	if !query.Has(name) {
 		return missing, nil
 	}
-	n, err := strconv.Atoi(r.Query().Get(name))
+	n, err := strconv.Atoi(query.Get(name))
 	if err != nil || n < low || n > high {
 		return 0, view.Errorf(http.StatusBadRequest, "%s must be a whole number from %d to %d", name, low, high)
 	}
