@@ -93,10 +93,12 @@ func (s *server) surround() {
 // end with.
 func (s *server) serve() <-chan error {
 	failed := make(chan error, len(s.doors))
+	// Asked once, before the first Serve: that one makes a TLSConfig of its own for HTTP/2.
+	encrypted := s.http.TLSConfig != nil
 	for _, d := range s.doors {
 		s.loops.Go(func() {
 			var err error
-			if s.http.TLSConfig != nil {
+			if encrypted {
 				err = s.http.ServeTLS(d, "", "")
 			} else {
 				err = s.http.Serve(d)
