@@ -1,9 +1,6 @@
 package bridge
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // Await runs f, which can be cancelled, from sync code and waits for it. The
 // permit of the calling frame is given back meanwhile and taken again, without
@@ -105,7 +102,8 @@ func (s *Scope) suspend() (*lane, error) {
 	return l, nil
 }
 
-// resume closes the lane and takes the frame's permit again.
+// resume closes the lane and takes the frame's permit again. Who waits for the
+// lane behind a frame that still runs there climbs when that ends.
 func (l *lane) resume() {
 	s := l.scope
 	if l.above == nil { // a job's own lane stays
@@ -126,27 +124,5 @@ func (l *lane) resume() {
 		if fr.awaits == 0 {
 			fr.limiter.resume()
 		}
-	}
-	s.climb(l)
-}
-
-// climb moves the waiters of a lane that is gone to where they may run now, with
-// s.mu held.
-func (s *Scope) climb(l *lane) {
-	at, strays := l.nearest()
-	if at == l || !slices.ContainsFunc(s.queue, func(p *pending) bool { return p.lane == l }) {
-		return
-	}
-	for _, p := range s.queue {
-		if p.lane != l {
-			continue
-		}
-		p.lane, p.strays = at, strays
-		if strays != nil {
-			p.run = strays.run
-		}
-	}
-	if !at.busy {
-		s.grant(at)
 	}
 }

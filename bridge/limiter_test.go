@@ -148,6 +148,43 @@ func TestErrorPanicAndGoexitGiveThePermitBack(t *testing.T) {
 	}
 }
 
+// A permit, or the scope's turn, that comes at the very moment the waiter's ctx
+// ends is either used or passed on.
+func TestAGrantThatMeetsACancellationIsNotLost(t *testing.T) {
+	for _, where := range []string{"permit", "turn"} {
+		t.Run(where, func(t *testing.T) {
+			ran := 0
+			for i := range 400 {
+				synctest.Test(t, func(t *testing.T) {
+					l := bridge.NewLimiter(1)
+					_, first := request(t, t.Context(), bridge.Limits{Blocking: l})
+					mine := first
+					if where == "permit" {
+						_, mine = request(t, t.Context(), bridge.Limits{Blocking: l})
+					}
+					end := make(chan struct{})
+					var wg sync.WaitGroup
+					wg.Go(func() { must[struct{}](t)(bridge.RunSync(first, run(func() { <-end }))) })
+					synctest.Wait()
+					cancelled, cancel := context.WithCancel(mine)
+					wg.Go(func() { _, _ = bridge.RunSync(cancelled, run(func() { ran++ })) })
+					synctest.Wait()
+					wg.Go(func() { must[struct{}](t)(bridge.RunSync(mine, run(func() {}))) }) // behind it
+					synctest.Wait()
+					close(end)
+					for range i % 4 { // now before the grant, now after it, now between grant and waking
+						runtime.Gosched()
+					}
+					cancel()
+					wg.Wait()
+					idle(t, l)
+				})
+			}
+			t.Logf("the cancelled one ran %d of 400 times", ran)
+		})
+	}
+}
+
 // Random traffic from many goroutines leaves nothing behind, and never more
 // frames than permits where nothing awaits.
 func TestPermitsAreConserved(t *testing.T) {

@@ -34,6 +34,23 @@ func TestRule1CodeBelowASyncFrameBorrowsItsSlotFromAnyGoroutine(t *testing.T) {
 	idle(t, l.Blocking)
 }
 
+func TestTheBorrowedSlotNeedsNoFreePermit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limits(1, bridge.Queue(0))
+		s, ctx := request(t, t.Context(), l)
+		var wg sync.WaitGroup
+		must[struct{}](t)(bridge.RunSync(ctx, func() (struct{}, error) {
+			return bridge.Await(s, func(ctx context.Context) (struct{}, error) {
+				end := hold(t, &wg, l.Blocking) // another request has the only permit
+				defer end()
+				return bridge.RunSync(ctx, run(func() {}))
+			})
+		}))
+		wg.Wait()
+		idle(t, l.Blocking)
+	})
+}
+
 func TestRule2AwaitGivesThePermitBack(t *testing.T) {
 	l := limits(1, bridge.Queue(0))
 	s, ctx := request(t, t.Context(), l)

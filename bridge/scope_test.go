@@ -218,6 +218,29 @@ func TestAGoroutineThatOutlivesAllFramesUsesTheScope(t *testing.T) {
 	})
 }
 
+func TestAGoroutineThatOutlivesItsFrameIsNotTakenForTheNextFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limits(1, bridge.Queue(0))
+		s, ctx := request(t, t.Context(), l)
+		st := new(stray)
+		must[struct{}](t)(bridge.RunSync(ctx, func() (struct{}, error) {
+			return bridge.Await(s, waiting(func(ctx context.Context) { st.ctx = ctx }))
+		}))
+		must[struct{}](t)(bridge.RunSync(ctx, func() (struct{}, error) {
+			return bridge.Await(s, waiting(func(context.Context) {
+				st.start(t)
+				if st.hasRun() {
+					t.Error("it borrowed the slot of a frame that it is not below")
+				}
+			}))
+		}))
+		if err := <-st.err; err != nil {
+			t.Error(err)
+		}
+		idle(t, l.Blocking)
+	})
+}
+
 func TestWaitersBelowAnAwaitThatReturnsClimbWithTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits(1, bridge.Queue(0))
