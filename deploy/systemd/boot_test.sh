@@ -147,16 +147,29 @@ seconds() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'
 setting() { script "sed -i -E 's|^#?$1=.*|$1=$2|' /etc/tandem/tandem.env"; }
 unset_setting() { script "sed -i -E 's|^($1=.*)|#\1|' /etc/tandem/tandem.env"; }
 
+# flow lets the load go on for as long as 40 further requests take
+flow() { script "for i in {1..40}; do curl -sS -o /dev/null --max-time 20 $url/modern/ || exit; done"; }
 # load_on starts the load; load_off NAME ends it and checks that nothing was lost
 load_on() {
 	inside hammer >"$run/hammer" 2>&1 &
 	hammer=$!
 	within 10 script 'pgrep -x hammer' || die "the load did not start"
+	flow || die "no answer under load"
 }
 load_off() {
+	flow
 	script 'kill -TERM $(pgrep -x hammer)'
 	wait "$hammer"
 	report $? "$1" "$(tail -n 5 "$run/hammer" | tr '\n' ' ')"
+}
+
+# without sysusers: the user comes and goes with the service
+transient() {
+	script 'chmod 644 /etc/tandem/tandem.env'
+	check "it starts without a lasting user" inside systemctl start tandem.service
+	check "and serves" script "curl -fsS --max-time 20 $url/modern/"
+	check "and stops" inside systemctl stop tandem.socket tandem.service
+	script 'chmod 640 /etc/tandem/tandem.env'
 }
 
 activation() {
@@ -234,6 +247,9 @@ restart() {
 	check "systemctl restart" inside systemctl restart tandem.service
 	load_off "no connection was refused and no request lost in it"
 	report "$([ "$(property MainPID)" != "$pid" ]; echo $?)" "it is another process" "$(property MainPID)"
+	script "mkdir -p /etc/systemd/system/tandem.socket.d && printf '[Socket]\nListenStream=127.0.0.1:8001\n' >/etc/systemd/system/tandem.socket.d/override.conf"
+	check "a second address by a drop-in" script 'systemctl daemon-reload && systemctl restart tandem.socket tandem.service'
+	check "it answers there" script "curl -fsS --max-time 20 ${url%0}1/modern/"
 }
 
 crash() {
@@ -257,10 +273,13 @@ sandbox() {
 	same "it runs as" "$who" tandem
 	for pid in $(property MainPID) $(workers | head -n 1); do
 		same "privileges of $(script "tr '\0' ' ' </proc/$pid/cmdline")" \
-			"$(script "grep -E '^(NoNewPrivs|Seccomp|CapEff)' /proc/$pid/status" | tr -s '\t\n' ' ')" \
+			"$(script "grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/$pid/status" | tr -s '\t\n' ' ')" \
 			"CapEff: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 "
 	done
-	same "open files" "$(script "awk '/^Max open files/ { print \$5 }' /proc/$(property MainPID)/limits")" 65536
+	# without CAP_SYS_RESOURCE systemd cannot give more than it has
+	local limit
+	limit=$(script "awk '/^Max open files/ { print (\$5 < 65536 ? \$5 : 65536) }' /proc/1/limits")
+	same "open files" "$(script "awk '/^Max open files/ { print \$5 }' /proc/$(property MainPID)/limits")" "$limit"
 	same "the control socket" "$(script 'stat -c "%A %U" /run/tandem/supervisor.sock')" "srw------- tandem"
 }
 
@@ -289,7 +308,7 @@ stop() {
 bad_start() {
 	setting SUPERVISOR_WORKERS banana
 	if inside systemctl start tandem.service 2>/dev/null; then report 1 "a bad env file fails the start" ; else report 0 "a bad env file fails the start"; fi
-	report "$(inside journalctl -u "$unit" -o cat --no-pager -n 20 | grep -c SUPERVISOR_WORKERS | awk '{ exit !($1 > 0) }'; echo $?)" "and the journal says why"
+	report "$(inside journalctl -u "$unit" -o cat --no-pager -n 20 | grep -c 'workers.*banana.*tandem.env' | awk '{ exit !($1 > 0) }'; echo $?)" "and the journal says why"
 }
 
 all_checks() {
@@ -297,6 +316,7 @@ all_checks() {
 	began=$(date +%s)
 	boot
 	echo "booted $(inside systemctl --version | head -n 1) in $(($(date +%s) - began)) s"
+	transient
 	activation
 	reload
 	reload_refused

@@ -49,8 +49,8 @@ names() { sed -nE "s/^#?($1_[A-Z_]+)=.*/\1/p" "$2" | sort; }
 
 environment() {
 	local all=$root/all.env report
-	# every setting that has a value, switched on
-	sed -E 's/^#((SUPERVISOR|APP)_[A-Z_]+=.)/\1/' "$here/tandem.env" >"$all"
+	# every setting that has a value, switched on; with directories that are there
+	sed -E "s/^#((SUPERVISOR|APP)_[A-Z_]+=.)/\1/; s,=(/var/lib|/run)/tandem,=$root," "$here/tandem.env" >"$all"
 	if ! report=$(cd "$root" && env -i PATH="$PATH" "$bin/supervisor" check --env-file "$all" 2>&1); then
 		echo "supervisor check refuses what tandem.env says is a default: $report" >&2
 		exit 1
