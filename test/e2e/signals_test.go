@@ -142,11 +142,11 @@ func TestQuietSignals(t *testing.T) {
 	}
 	if _, err := s.Stderr.Await(ctx, "a word about the upgrade", func(l string) bool {
 		l = strings.ToLower(l)
-		return strings.Contains(l, "upgrade") && strings.Contains(l, "not in this version")
+		return strings.Contains(l, "upgrade") && strings.Contains(l, "not available in this version")
 	}); err != nil {
 		t.Error(err)
 	}
-	if res := command(ctx, t, s, "upgrade"); res.Code == 0 || !strings.Contains(res.Stderr, "not in this version") {
+	if res := command(ctx, t, s, "upgrade"); res.Code == 0 || !strings.Contains(res.Stderr, "not available in this version") {
 		t.Errorf("upgrade: exit %d\n%s%s", res.Code, res.Stdout, res.Stderr)
 	}
 	signal(t, s, syscall.SIGTTIN)

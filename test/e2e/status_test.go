@@ -198,7 +198,7 @@ func TestNoControlSocket(t *testing.T) {
 			}); err != nil {
 				t.Fatalf("%v\n%s", err, s.Stderr)
 			}
-			warned := strings.Count(s.Stderr.String(), "control socket")
+			warned := strings.Count(s.Stderr.String(), `"msg":"no control socket`)
 			if want := map[string]int{"impossible": 1, "off": 0}[name]; warned != want {
 				t.Errorf("%d warnings:\n%s", warned, s.Stderr)
 			}

@@ -9,7 +9,11 @@ package load
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,11 +24,41 @@ import (
 
 	"github.com/tandem-go/tandem/internal/strict"
 	"github.com/tandem-go/tandem/test/harness"
+	"github.com/tandem-go/tandem/worker"
 )
 
 var bin = "../../bin"
 
+// ledgerWorker makes this test binary a worker that prints each request's id.
+const ledgerWorker = "LOAD_LEDGER_WORKER"
+
+func ledger() int {
+	err := worker.Run(context.Background(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		// One write: a line.
+		if _, err := fmt.Fprintf(os.Stdout, "served %s\n", r.URL.Query().Get("id")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"target": r.RequestURI, "body_b64": base64.StdEncoding.EncodeToString(body), "body_len": len(body), "worker": worker.Self().ID,
+		})
+	}))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
 func TestMain(m *testing.M) {
+	if os.Getenv(ledgerWorker) != "" {
+		os.Exit(ledger())
+	}
 	if dir := os.Getenv("TANDEM_BIN"); dir != "" {
 		bin = dir
 	}
@@ -119,6 +153,16 @@ func faultless(t *testing.T, rep strict.Report) {
 	}
 	if n := rep.Counts[strict.Refused]; n > 0 {
 		t.Errorf("%d connections were refused although the service never stopped", n)
+	}
+}
+
+// wholeStream accepts an answer of /stream/ that has its last chunk.
+func wholeStream(n int) func(strict.Answer) error {
+	return func(a strict.Answer) error {
+		if want := fmt.Sprintf("chunk %d of %d", n, n); !strings.Contains(string(a.Body), want) {
+			return fmt.Errorf("%q is not in the stream of %d bytes", want, len(a.Body))
+		}
+		return nil
 	}
 }
 

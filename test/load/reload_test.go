@@ -4,9 +4,9 @@ package load
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,27 +16,26 @@ import (
 	"github.com/tandem-go/tandem/test/harness"
 )
 
-var requestID = regexp.MustCompile(`id=([0-9a-f]{8}-\d+-\d+-\d+z)`)
-
-// TestReloads rolls the whole service ten times. The access log, gathered over
-// all workers, is the server's side of the account: each request once.
+// TestReloads rolls the whole service ten times.
 func TestReloads(t *testing.T) {
 	ctx := within(t)
-	s, first := serve(ctx, t, 4, harness.Config{
-		Args: []string{"--log-overflow", "block", "--log-format", "json"},
-		Env:  []string{"APP_ACCESS_LOG=json"},
-	})
+	s, first := serve(ctx, t, 4, harness.Config{})
 	run := begin(ctx, t, traffic(s.Addr))
+	tenReloads(ctx, t, s, run, first)
+	faultless(t, run.Stop())
+}
+
+func tenReloads(ctx context.Context, t *testing.T, s *harness.Supervisor, run *strict.Running, first harness.Status) {
+	t.Helper()
 	for range 10 {
 		must(ctx, t, s, "reload", "--wait")
+		flow(ctx, t, run, 50)
 	}
 	flow(ctx, t, run, 200)
 	st, err := s.Ready(ctx, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rep := run.Stop()
-	faultless(t, rep)
 	if st.Generation != first.Generation+10 {
 		t.Errorf("generation %d after 10 reloads of generation %d", st.Generation, first.Generation)
 	}
@@ -48,22 +47,49 @@ func TestReloads(t *testing.T) {
 			t.Errorf("worker %d is of generation %d after the reload to %d", w.ID, w.Generation, st.Generation)
 		}
 	}
+}
 
+// TestServedOnce keeps the account on the server's side: a worker that prints
+// the id of each request that reaches its handler. Over ten reloads and a stop
+// each request is there, and once.
+func TestServedOnce(t *testing.T) {
+	ctx := within(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, first := serve(ctx, t, 4, harness.Config{
+		Args: []string{"--log-overflow", "block", "--log-format", "json"},
+		Env:  []string{ledgerWorker + "=1"}, Command: []string{self},
+	})
+	l := traffic(s.Addr)
+	l.EndWhenRefused = true
+	run := begin(ctx, t, l)
+	tenReloads(ctx, t, s, run, first)
 	signal(t, s, syscall.SIGTERM)
 	if code, err := s.Wait(ctx); err != nil || code != 0 {
 		t.Fatalf("after TERM: exit %d, %v", code, err)
 	}
+	rep := run.Wait()
+	t.Logf("%s", rep)
+	if err := rep.Err(); err != nil {
+		t.Error(err)
+	}
 	var ledger strict.Ledger
-	for line := range strings.Lines(s.Stdout.String() + s.Stderr.String()) {
-		if m := requestID.FindStringSubmatch(line); m != nil {
-			ledger.Saw(m[1])
+	for line := range strings.Lines(s.Stdout.String()) {
+		var r struct{ Msg string }
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if id, ok := strings.CutPrefix(r.Msg, "served "); ok {
+			ledger.Saw(id)
 		}
 	}
 	if twice := ledger.Twice(); len(twice) > 0 {
-		t.Errorf("%d requests reached a view twice, say %s", len(twice), twice[0])
+		t.Errorf("%d requests reached a handler twice, say %s", len(twice), twice[0])
 	}
-	if ledger.Len() != rep.Sent() {
-		t.Errorf("%d requests sent, %d in the access logs", rep.Sent(), ledger.Len())
+	if ok := rep.Counts[strict.OK]; ledger.Len() != ok {
+		t.Errorf("%d requests were answered, %d reached a handler", ok, ledger.Len())
 	}
 }
 
@@ -82,11 +108,11 @@ func TestStorm(t *testing.T) {
 			signal(t, s, syscall.SIGTTIN)
 			signal(t, s, syscall.SIGHUP)
 		}
-		flow(ctx, t, run, 150)
+		flow(ctx, t, run, 300)
 		for range 4 {
 			signal(t, s, syscall.SIGTTOU)
 		}
-		flow(ctx, t, run, 150)
+		flow(ctx, t, run, 300)
 	}
 	must(ctx, t, s, "scale", "3")
 	st, err := s.Ready(ctx, 3)
