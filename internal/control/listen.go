@@ -46,6 +46,7 @@ type Server struct {
 	listener *net.UnixListener
 	dev, ino uint64
 	remove   sync.Once
+	patience time.Duration // with a peer that has something to send
 	peer     func(*net.UnixConn) (unix.Ucred, error)
 }
 
@@ -99,7 +100,7 @@ func listen(path string) (*Server, error) {
 		listener.Close()
 		return nil, fmt.Errorf("look at the socket just made: %w", err)
 	}
-	return &Server{path: path, listener: listener, dev: st.Dev, ino: st.Ino, peer: peerOf}, nil
+	return &Server{path: path, listener: listener, dev: st.Dev, ino: st.Ino, patience: ioTimeout, peer: peerOf}, nil
 }
 
 // lock takes the lock that orders those who look at a socket file and then make
@@ -143,9 +144,9 @@ func lock(dir string, wait time.Duration) (unlock func(), err error) {
 
 // isFallback reports whether dir is /tmp/tandem-UID: the name that is used when
 // nobody provides a directory, and that anybody can guess.
-func isFallback(dir string) bool {
-	return dir == fmt.Sprintf("/tmp/tandem-%d", os.Getuid())
-}
+func isFallback(dir string) bool { return dir == fallback }
+
+var fallback = fmt.Sprintf("/tmp/tandem-%d", os.Getuid())
 
 func checkFallback(dir string, st unix.Stat_t) error {
 	switch {

@@ -50,9 +50,9 @@ func (s *Server) Serve(ctx context.Context, backend Backend) error {
 	defer cancelRequests()
 	server := &http.Server{
 		Handler:           s.guard(routes(backend)),
-		ReadHeaderTimeout: ioTimeout,
-		ReadTimeout:       ioTimeout,
-		IdleTimeout:       ioTimeout,
+		ReadHeaderTimeout: s.patience,
+		ReadTimeout:       s.patience,
+		IdleTimeout:       s.patience,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log().Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return requests },

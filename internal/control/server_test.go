@@ -1,0 +1,504 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func tContext() context.Context { return context.Background() }
+
+// fake is a supervisor that does nothing but remember what it was asked.
+type fake struct {
+	mu     sync.Mutex
+	asked  []string
+	err    error
+	status Status
+	reload func(ctx context.Context, wait bool) (ReloadResult, error)
+}
+
+func (f *fake) note(format string, args ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, fmt.Sprintf(format, args...))
+	return f.err
+}
+
+func (f *fake) Status(context.Context) (Status, error) { return f.status, f.note("status") }
+
+func (f *fake) Reload(ctx context.Context, wait bool) (ReloadResult, error) {
+	err := f.note("reload wait=%t", wait)
+	if f.reload != nil {
+		return f.reload(ctx, wait)
+	}
+	return ReloadResult{Generation: 2}, err
+}
+
+func (f *fake) Scale(_ context.Context, n int) error   { return f.note("scale %d", n) }
+func (f *fake) Stop(_ context.Context, now bool) error { return f.note("stop now=%t", now) }
+
+// serve runs a server until the test ends; stop ends it earlier and waits.
+func serve(t *testing.T, b Backend, change ...func(*Server)) (path string, stop func()) {
+	t.Helper()
+	path = filepath.Join(publicDir(t), "s")
+	s := mustListen(t, path)
+	s.Log = slog.New(slog.DiscardHandler)
+	for _, c := range change {
+		c(s)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, b) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("Serve left the socket: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return path, stop
+}
+
+func pointer[T any](v T) *T { return &v }
+
+func TestClientAndServer(t *testing.T) {
+	b := &fake{status: Status{
+		State: "running", PID: 4242, Version: "v1", Generation: 2, UptimeSeconds: 61.2, Listeners: []string{"tcp://127.0.0.1:8000"},
+		LastReload: &LastReload{Generation: 2, Result: ResultOK},
+		Workers:    []WorkerStatus{{ID: 7, PID: 4250, Generation: 2, State: "ready", AgeSeconds: 3.1, Liveness: "ok", Requests: pointer[uint64](1841)}, {ID: 8, Liveness: "none"}},
+	}}
+	path, _ := serve(t, b)
+	c := NewClient(path)
+	ctx := t.Context()
+	st, err := c.Status(ctx)
+	if err != nil || !reflect.DeepEqual(st, b.status) {
+		t.Errorf("status %+v (%v)", st, err)
+	}
+	r, err := c.Reload(ctx, false)
+	if err != nil || r.Result != ResultAccepted || r.Generation != 2 {
+		t.Errorf("reload %+v (%v)", r, err)
+	}
+	b.reload = func(context.Context, bool) (ReloadResult, error) {
+		return ReloadResult{Generation: 3, Result: ResultFailed, Error: "why", LastWords: []string{"a", "b"}}, nil
+	}
+	r, err = c.Reload(ctx, true)
+	if err != nil || !reflect.DeepEqual(r, ReloadResult{Generation: 3, Result: ResultFailed, Error: "why", LastWords: []string{"a", "b"}}) {
+		t.Errorf("reload %+v (%v)", r, err)
+	}
+	for _, err := range []error{c.Scale(ctx, 5), c.Stop(ctx, false), c.Stop(ctx, true)} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{"status", "reload wait=false", "reload wait=true", "scale 5", "stop now=false", "stop now=true"}
+	if !reflect.DeepEqual(b.asked, want) {
+		t.Errorf("asked %q, want %q", b.asked, want)
+	}
+}
+
+// The JSON is a promise to scripts: names, and null for what is not known.
+func TestStatusJSON(t *testing.T) {
+	path, _ := serve(t, &fake{status: Status{
+		State: "running", PID: 4242, Version: "v1", Generation: 2, UptimeSeconds: 61.2, Listeners: []string{"tcp://127.0.0.1:8000"},
+		LastReload: &LastReload{Generation: 2, Result: ResultOK},
+		Workers: []WorkerStatus{
+			{ID: 7, PID: 4250, Generation: 2, State: "ready", AgeSeconds: 3.1, Liveness: "ok", Requests: pointer[uint64](1841), InFlight: pointer[int64](2), Connections: pointer[int64](9), RSSBytes: pointer[int64](14680064)},
+			{ID: 8, PID: 4251, Generation: 2, State: "starting", AgeSeconds: 0.5, Liveness: "none"},
+		},
+	}})
+	want := `{"state":"running","pid":4242,"version":"v1","generation":2,"uptime_seconds":61.2,` +
+		`"listeners":["tcp://127.0.0.1:8000"],` +
+		`"last_reload":{"generation":2,"result":"ok","error":""},` +
+		`"workers":[{"id":7,"pid":4250,"generation":2,"state":"ready","age_seconds":3.1,` +
+		`"liveness":"ok","requests":1841,"in_flight":2,"connections":9,"rss_bytes":14680064},` +
+		`{"id":8,"pid":4251,"generation":2,"state":"starting","age_seconds":0.5,` +
+		`"liveness":"none","requests":null,"in_flight":null,"connections":null,"rss_bytes":null}]}` + "\n"
+	if code, body := raw(t, path, "GET", "/v1/status", ""); code != 200 || body != want {
+		t.Errorf("%d %s\nwant %s", code, body, want)
+	}
+	path, _ = serve(t, &fake{})
+	want = `{"state":"","pid":0,"version":"","generation":0,"uptime_seconds":0,"listeners":[],"last_reload":null,"workers":[]}` + "\n"
+	if code, body := raw(t, path, "GET", "/v1/status", ""); code != 200 || body != want {
+		t.Errorf("%d %s\nwant %s", code, body, want)
+	}
+}
+
+func raw(t *testing.T, path, method, target, body string) (code int, answer string) {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://x"+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, target, err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind := res.Header.Get("Content-Type"); kind != "application/json" || !json.Valid(text) {
+		t.Errorf("%s %s: %s %s", method, target, kind, text)
+	}
+	return res.StatusCode, string(text)
+}
+
+func TestRequests(t *testing.T) {
+	b := &fake{}
+	path, _ := serve(t, b)
+	for _, tc := range []struct {
+		method, target, body string
+		code                 int
+		answer, asked        string
+	}{
+		{"POST", "/v1/reload", "", 202, `"result":"accepted"`, "reload wait=false"},
+		{"POST", "/v1/reload", "{}", 202, `"result":"accepted"`, "reload wait=false"},
+		{"POST", "/v1/reload?wait=0", "", 202, `"result":"accepted"`, "reload wait=false"},
+		{"POST", "/v1/reload?wait=1", "", 200, `"generation":2`, "reload wait=true"},
+		{"POST", "/v1/reload?wait=soon", "", 400, `wait=\"soon\" is not 1 or 0`, ""},
+		{"POST", "/v1/reload", "x", 400, `body: invalid character`, ""},
+		{"POST", "/v1/scale", `{"workers":3}`, 200, `{"workers":3}`, "scale 3"},
+		{"POST", "/v1/scale", ``, 400, `want {\"workers\":N}`, ""},
+		{"POST", "/v1/scale", `{}`, 400, `want {\"workers\":N}`, ""},
+		{"POST", "/v1/scale", `{"workers":0}`, 400, `workers is 0; want 1 to 4096`, ""},
+		{"POST", "/v1/scale", `{"workers":4097}`, 400, `workers is 4097; want 1 to 4096`, ""},
+		{"POST", "/v1/scale", `{"workers":"3"}`, 400, `cannot unmarshal`, ""},
+		{"POST", "/v1/scale", `{"workers":3,"x":1}`, 400, `unknown field`, ""},
+		{"POST", "/v1/scale", `{"workers":3}{}`, 400, `there is more after the JSON object`, ""},
+		{"POST", "/v1/scale", `{"workers":3` + strings.Repeat(" ", maxBody) + `}`, 400, `request body too large`, ""},
+		{"POST", "/v1/stop", ``, 202, `{"now":false}`, "stop now=false"},
+		{"POST", "/v1/stop", `{"now":true}`, 202, `{"now":true}`, "stop now=true"},
+		{"POST", "/v1/stop", `true`, 400, `cannot unmarshal`, ""},
+		{"POST", "/v1/upgrade", ``, 501, `/v1/upgrade is not in this version yet`, ""},
+		{"GET", "/v1/logs", ``, 501, `/v1/logs is not in this version yet`, ""},
+		{"GET", "/v1/stop", ``, 405, `/v1/stop takes POST, not GET`, ""},
+		{"POST", "/v1/status", ``, 405, `/v1/status takes GET, not POST`, ""},
+		{"DELETE", "/v1/logs", ``, 405, `/v1/logs takes GET, not DELETE`, ""},
+		{"GET", "/", ``, 404, `there is no \"/\"`, ""},
+		{"GET", "/v2/status", ``, 404, `there is no \"/v2/status\"`, ""},
+	} {
+		b.asked = nil
+		code, answer := raw(t, path, tc.method, tc.target, tc.body)
+		if code != tc.code || !strings.Contains(answer, tc.answer) || strings.Join(b.asked, ",") != tc.asked {
+			t.Errorf("%s %s %.40s: %d %s asked %q, want %d %s asked %q", tc.method, tc.target, tc.body, code, answer, b.asked, tc.code, tc.answer, tc.asked)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	b := &fake{}
+	path, _ := serve(t, b)
+	c := NewClient(path)
+	for _, tc := range []struct {
+		err  error
+		code int
+		text string
+	}{
+		{errors.New("a stop is under way"), 409, "a stop is under way"},
+		{fmt.Errorf("x: %w", context.DeadlineExceeded), 503, "the supervisor did not answer within 10s"},
+		{context.Canceled, 503, "the supervisor stops"},
+	} {
+		b.err = tc.err
+		_, status := c.Status(t.Context())
+		_, reload := c.Reload(t.Context(), true)
+		for _, err := range []error{status, reload, c.Scale(t.Context(), 1), c.Stop(t.Context(), false)} {
+			var refused *RefusedError
+			if !errors.As(err, &refused) || refused.Code != tc.code || err.Error() != tc.text {
+				t.Errorf("%v (%#v), want %d %s", err, refused, tc.code, tc.text)
+			}
+		}
+	}
+}
+
+// A roll may last longer than a request may take to arrive.
+func TestWaitOutlivesTheReadTimeout(t *testing.T) {
+	const patience = 50 * time.Millisecond
+	b := &fake{reload: func(ctx context.Context, _ bool) (ReloadResult, error) {
+		select {
+		case <-time.After(4 * patience): // the roll
+			return ReloadResult{Result: ResultOK}, nil
+		case <-ctx.Done():
+			return ReloadResult{}, ctx.Err()
+		}
+	}}
+	path, _ := serve(t, b, func(s *Server) { s.patience = patience })
+	if r, err := NewClient(path).Reload(t.Context(), true); err != nil || r.Result != ResultOK {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestWaitEndsWithItsClient(t *testing.T) {
+	started, ended := make(chan struct{}), make(chan struct{})
+	b := &fake{reload: func(ctx context.Context, _ bool) (ReloadResult, error) {
+		close(started)
+		<-ctx.Done()
+		close(ended)
+		return ReloadResult{}, ctx.Err()
+	}}
+	path, _ := serve(t, b)
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, err := NewClient(path).Reload(ctx, true)
+		failed <- err
+	}()
+	<-started
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client got %v", err)
+	}
+	<-ended
+}
+
+// Whoever waits when the server ends is answered: with the outcome if there is
+// one by then, else with the reason.
+func TestEndOfServe(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		started, finish := make(chan struct{}), make(chan struct{})
+		b := &fake{reload: func(ctx context.Context, _ bool) (ReloadResult, error) {
+			close(started)
+			if !answers {
+				<-ctx.Done()
+				return ReloadResult{}, ctx.Err()
+			}
+			<-finish
+			return ReloadResult{Result: ResultFailed, Error: "stopped"}, nil
+		}}
+		path, stop := serve(t, b)
+		type answer struct {
+			ReloadResult
+			err error
+		}
+		got := make(chan answer)
+		go func() {
+			r, err := NewClient(path).Reload(context.Background(), true)
+			got <- answer{r, err}
+		}()
+		<-started
+		stopped := make(chan struct{})
+		go func() { stop(); close(stopped) }()
+		if answers {
+			close(finish)
+		}
+		a := <-got
+		<-stopped
+		if answers && (a.err != nil || a.Error != "stopped") {
+			t.Errorf("the outcome was lost: %+v", a)
+		}
+		if !answers && (a.err == nil || a.err.Error() != "the supervisor stops") {
+			t.Errorf("without an outcome: %+v", a)
+		}
+	}
+}
+
+func TestCloseEndsServe(t *testing.T) {
+	path := filepath.Join(publicDir(t), "s")
+	s := mustListen(t, path)
+	done := make(chan error)
+	go func() { done <- s.Serve(t.Context(), &fake{}) }()
+	if _, err := NewClient(path).Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), <-done); err != nil {
+		t.Error(err)
+	}
+}
+
+// A peer that says nothing, or says it for ever, is let go.
+func TestSlowPeers(t *testing.T) {
+	path, _ := serve(t, &fake{}, func(s *Server) { s.patience = 20 * time.Millisecond })
+	for _, begin := range []string{"", "GET /v1/status HTTP/1.1\r\nHost: x\r\n", "POST /v1/scale HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"} {
+		c := dial(t, path)
+		if _, err := io.WriteString(c, begin); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("%q: %v", begin, err)
+		}
+	}
+	c := dial(t, path)
+	go io.Copy(c, strings.NewReader("GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 4*maxHeader)))
+	answer, _ := io.ReadAll(c)
+	if !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
+		t.Errorf("a large header: %q", answer)
+	}
+}
+
+// Connections beyond the limit wait until one is free.
+func TestConnectionLimit(t *testing.T) {
+	path, _ := serve(t, &fake{})
+	var idle []net.Conn
+	for range maxConns {
+		idle = append(idle, dial(t, path))
+	}
+	got := make(chan error)
+	go func() {
+		_, err := NewClient(path).Status(context.Background())
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		t.Fatalf("connection %d was served: %v", maxConns+1, err)
+	default:
+	}
+	idle[0].Close()
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	for _, c := range idle {
+		c.Close()
+	}
+}
+
+func TestOtherUsersAreRefused(t *testing.T) {
+	var logged strings.Builder
+	b := &fake{}
+	path, stop := serve(t, b, func(s *Server) {
+		s.Log = slog.New(slog.NewTextHandler(&logged, nil))
+		s.peer = func(*net.UnixConn) (unix.Ucred, error) { return unix.Ucred{Pid: 77, Uid: uint32(os.Getuid()) + 1}, nil }
+	})
+	err := NewClient(path).Stop(t.Context(), true)
+	var refused *RefusedError
+	if !errors.As(err, &refused) || refused.Code != 403 || !strings.Contains(err.Error(), "may not control this supervisor") {
+		t.Errorf("%v", err)
+	}
+	stop()
+	if len(b.asked) > 0 || !strings.Contains(logged.String(), "pid=77") {
+		t.Errorf("asked %q, logged %s", b.asked, logged.String())
+	}
+}
+
+func TestPeerThatCannotBeNamed(t *testing.T) {
+	b := &fake{}
+	path, _ := serve(t, b, func(s *Server) {
+		s.peer = func(*net.UnixConn) (unix.Ucred, error) { return unix.Ucred{}, errors.New("no") }
+	})
+	if err := NewClient(path).Stop(t.Context(), true); err == nil || len(b.asked) > 0 {
+		t.Errorf("%v, asked %q", err, b.asked)
+	}
+}
+
+// The same with another user in earnest: through the file's mode, and through a
+// file that somebody has opened up.
+func TestAnotherUserInEarnest(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	b := &fake{}
+	path, _ := serve(t, b)
+	_, out, _ := helper(t, "ask", path, 65534)
+	if line := readLine(t, out); line != "answer: may not talk to the supervisor at "+path+": run this as its user or as root" {
+		t.Error(line)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, out, _ = helper(t, "ask", path, 65534)
+	if line := readLine(t, out); line != "answer: uid 65534 may not control this supervisor; its own user (uid 0) and root may" {
+		t.Error(line)
+	}
+	if len(b.asked) > 0 {
+		t.Errorf("asked %q", b.asked)
+	}
+}
+
+func TestClientErrors(t *testing.T) {
+	dir := publicDir(t)
+	stale := filepath.Join(dir, "stale")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	long := filepath.Join(dir, strings.Repeat("x", 120))
+	for path, want := range map[string]string{
+		dir + "/none":   "no supervisor answers at " + dir + "/none: there is no such socket; start it, or name its socket with --control",
+		dir + "/none/x": "no supervisor answers at " + dir + "/none/x: there is no such socket; start it, or name its socket with --control",
+		stale:           "no supervisor answers at " + stale + ": the socket was left by one that is gone; start it, or name its socket with --control",
+		long:            fmt.Sprintf("no supervisor answers at %s: the path has %d bytes and the system takes 107; start it, or name its socket with --control", long, len(long)),
+	} {
+		if _, err := NewClient(path).Status(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+	for answer, want := range map[string]string{
+		"":     "closed the connection without an answer: it may just have stopped",
+		"hi\n": "ask the supervisor at ",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":          "is not a supervisor: invalid character",
+		"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nhi":          "is not a supervisor: 500 Oh",
+		"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"state\"": "closed the connection without an answer",
+	} {
+		path := stranger(t, answer)
+		if _, err := NewClient(path).Status(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", answer, err, want)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	path, _ := serve(t, &fake{reload: func(ctx context.Context, _ bool) (ReloadResult, error) {
+		<-ctx.Done()
+		return ReloadResult{}, ctx.Err()
+	}})
+	if _, err := NewClient(path).Reload(ctx, true); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not answer in time") {
+		t.Errorf("%v", err)
+	}
+}
+
+// stranger answers one request with anything.
+func stranger(t *testing.T, answer string) (path string) {
+	t.Helper()
+	path = filepath.Join(publicDir(t), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, answer)
+	}()
+	return path
+}
+
+func TestNothingIsLeftOpen(t *testing.T) {
+	before := openFiles(t)
+	for range 3 {
+		path, stop := serve(t, &fake{})
+		for range 20 {
+			if _, err := NewClient(path).Status(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop()
+	}
+	if after := openFiles(t); after > before {
+		t.Errorf("%d files are open, %d were before", after, before)
+	}
+}
