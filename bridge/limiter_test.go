@@ -157,9 +157,10 @@ func TestAGrantThatMeetsACancellationIsNotLost(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l := bridge.NewLimiter(1)
 					_, first := request(t, t.Context(), bridge.Limits{Blocking: l})
-					mine := first
+					mine, third := first, first
 					if where == "permit" {
 						_, mine = request(t, t.Context(), bridge.Limits{Blocking: l})
+						_, third = request(t, t.Context(), bridge.Limits{Blocking: l})
 					}
 					cancelled, cancel := context.WithCancel(mine)
 					end := make(chan struct{})
@@ -172,7 +173,7 @@ func TestAGrantThatMeetsACancellationIsNotLost(t *testing.T) {
 					synctest.Wait()
 					wg.Go(func() { _, _ = bridge.RunSync(cancelled, run(func() {})) })
 					synctest.Wait()
-					wg.Go(func() { must[struct{}](t)(bridge.RunSync(mine, run(func() {}))) }) // behind it
+					wg.Go(func() { must[struct{}](t)(bridge.RunSync(third, run(func() {}))) }) // behind it
 					synctest.Wait()
 					close(end)
 					wg.Wait()
