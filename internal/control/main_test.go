@@ -118,6 +118,7 @@ func readLine(t *testing.T, r io.Reader) string {
 	}
 }
 
+// openFiles counts the descriptors of this process.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

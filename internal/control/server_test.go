@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 )
 
@@ -498,6 +499,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		}
 		stop()
 	}
+	goleak.VerifyNone(t) // it waits for the goroutines that close the client's ends
 	if after := openFiles(t); after > before {
 		t.Errorf("%d files are open, %d were before", after, before)
 	}
