@@ -35,7 +35,7 @@ func (w *world) putDown(p *proc) {
 	case p.state == Ready && (!p.beaten || s.Timeout == 0 || w.now.Sub(p.heard) < s.Timeout):
 		w.fail("I2: worker %d put down while it was well", p.id)
 	}
-	w.candidateFailed(p)
+	w.failed(p)
 }
 
 func (w *world) spawned(a Spawn, serving bool) {
@@ -70,6 +70,9 @@ func (w *world) prepare(a Prepare) {
 	}
 	if w.drainingGenerations() > 1 {
 		w.fail("Prepare while %d generations drain", w.drainingGenerations())
+	}
+	if stray := w.count(func(p *proc) bool { return p.gen != w.gen && p.state == Ready }); stray > 0 && w.now.Before(w.recoverBy) {
+		w.fail("Prepare while %d workers of an undone generation serve", stray)
 	}
 	w.last, w.cand, w.began = a.Generation, a.Generation, w.now
 	w.candReady, w.candCount, w.candFail, w.candBad = time.Time{}, 0, 0, false
@@ -118,6 +121,9 @@ func (w *world) reloadDone(a ReloadDone) {
 		}
 	} else {
 		w.undone++
+		if !w.candReady.IsZero() {
+			w.recoverBy = w.now.Add(w.settings[w.gen].ReloadTimeout)
+		}
 		if !w.candBad && !timedOut && !w.stopping {
 			w.fail("I7: generation %d undone without a cause: %s", w.cand, a.Reason)
 		}
@@ -172,6 +178,12 @@ func (w *world) check() {
 	if w.started && serving && active < w.n && !w.now.Before(w.holdUntil) {
 		w.fail("capacity: %d active of %d though nothing holds back", active, w.n)
 	}
+	if w.started && serving && active < w.n {
+		w.due("back-off", w.holdUntil)
+	}
+	if w.started && !w.stopping {
+		w.strength(active)
+	}
 	if w.candBad && !w.stopping {
 		w.fail("I7: generation %d failed and was not undone", w.cand)
 	}
@@ -182,6 +194,28 @@ func (w *world) check() {
 	// is an overlap that nobody asked for.
 	if w.started && !w.stopping && w.cand == 0 && ready > w.n {
 		w.fail("overlap at rest: %d ready of %d", ready, w.n)
+	}
+}
+
+// strength checks that the committed generation is kept up while its
+// candidate bakes and rolls, and that the candidate gets its turn.
+func (w *world) strength(active int) {
+	_, prepared := w.settings[w.cand]
+	rolling := w.cand != 0 && !w.candReady.IsZero() && w.now.Sub(w.candReady) >= w.inForce().Bake
+	have := w.count(func(p *proc) bool {
+		return p.gen == w.gen && p.active() || rolling && p.state == Ready
+	})
+	full := active >= w.wanted()+w.inForce().Surge
+	if have < w.n && !full && !w.now.Before(w.holdUntil) {
+		w.fail("capacity: %d of %d kept for the committed generation", have, w.n)
+	}
+	starting := w.count(func(p *proc) bool { return p.gen == w.gen && p.state == Starting })
+	if prepared && w.cand != 0 && w.candCount == 0 && starting > 0 {
+		w.fail("the first worker of generation %d is kept out", w.cand)
+	}
+	candidates := w.count(func(p *proc) bool { return p.gen == w.cand && p.active() })
+	if rolling && candidates < w.wanted() && !full {
+		w.fail("the roll stands still at %d of %d", candidates, w.wanted())
 	}
 }
 
@@ -217,12 +251,28 @@ func (w *world) conservation(s Snapshot) {
 	}
 }
 
+// due checks that the core has asked to be woken by t.
+func (w *world) due(what string, t time.Time) {
+	if w.asked.IsZero() || w.asked.After(t) {
+		w.fail("I4: %s is due at %v, woken at %v", what, t, w.asked)
+	}
+}
+
 // bounds checks that nothing can last for ever.
 func (w *world) bounds() {
-	limbo := w.cand != 0 && !w.stopping || len(w.open) > 0 && w.started
+	if len(w.open) > 0 && w.started && w.asked.IsZero() && !w.exited {
+		w.fail("I4: a reload waits and no deadline is set")
+	}
 	for _, p := range w.procs {
 		s := w.settings[p.gen]
-		limbo = limbo || p.state != Ready
+		switch {
+		case p.state == Starting:
+			w.due("boot", p.spawned.Add(s.BootTimeout))
+		case p.state > Ready:
+			w.due(p.state.String(), p.by)
+		case p.beaten && s.Timeout > 0:
+			w.due("silence", p.heard.Add(s.Timeout))
+		}
 		switch {
 		case p.state == Starting && w.now.Sub(p.spawned) >= s.BootTimeout:
 			w.fail("I4: worker %d starting for %v", p.id, w.now.Sub(p.spawned))
@@ -235,8 +285,17 @@ func (w *world) bounds() {
 	if w.cand != 0 && w.now.Sub(w.began) >= w.inForce().ReloadTimeout {
 		w.fail("I4: reload to %d under way for %v", w.cand, w.now.Sub(w.began))
 	}
-	if limbo && w.asked.IsZero() && !w.exited {
-		w.fail("I4: something waits and no deadline is set")
+	if w.cand != 0 {
+		w.due("reload", w.began.Add(w.inForce().ReloadTimeout))
+	}
+	if bake := w.candReady.Add(w.inForce().Bake); w.cand != 0 && !w.candReady.IsZero() && w.now.Before(bake) {
+		w.due("bake", bake)
+	}
+	if w.stopping && w.now.Before(w.duckUntil) && !w.quick {
+		w.due("lame duck", w.duckUntil)
+	}
+	if w.everReady && w.core.Snapshot().Phase == PhaseStarting {
+		w.due("first start", w.startedAt.Add(w.settings[1].ReloadTimeout))
 	}
 	if !w.asked.IsZero() && !w.asked.After(w.now) {
 		w.fail("I4: busy, deadline %v ago", w.now.Sub(w.asked))

@@ -136,12 +136,7 @@ func (c *Core) trim() {
 	if c.roll == nil || c.roll.stage < rolling {
 		// The candidate's first worker is not counted on before it has baked.
 		excess := max(t.committedReady+t.committedStarting-c.n, 0)
-		if c.crowdedOut(t, excess) {
-			// A starting worker of the generation that is to be replaced must
-			// not keep out the one that may be the cure.
-			excess++
-		}
-		c.dismiss(committed, excess)
+		c.dismiss(committed, excess+c.crowding(t, excess))
 		spare := t.committedReady + t.strayReady - c.n
 		spare -= c.retire(stray, spare)
 		c.retire(committed, spare)
@@ -155,13 +150,14 @@ func (c *Core) trim() {
 	c.retire(candidate, spare)
 }
 
-// crowdedOut says whether the first worker of the candidate would find no room
-// though excess starting workers go.
-func (c *Core) crowdedOut(t census, excess int) bool {
+// crowding returns how many starting workers keep out the first worker of the
+// candidate when excess of them are gone: those of the generation that is to be
+// replaced must not be in the way of what may be the cure.
+func (c *Core) crowding(t census, excess int) int {
 	if c.roll == nil || c.roll.stage != first || t.candidateReady+t.candidateStarting > 0 {
-		return false
+		return 0
 	}
-	return t.active()-t.strayStarting-excess >= c.wanted()+c.settings().Surge
+	return max(t.active()-t.strayStarting-excess-c.wanted()-c.settings().Surge+1, 0)
 }
 
 // dismiss interrupts up to n starting workers, the newest first.

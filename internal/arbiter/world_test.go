@@ -53,6 +53,9 @@ type world struct {
 	exit                        Exit
 	duckUntil                   time.Time
 	holdUntil                   time.Time
+	startedAt                   time.Time
+	recoverBy                   time.Time // an undo is over by then
+	committedFailed             bool      // in this Step
 	degraded                    bool
 	open                        map[uint64]bool // tickets: asked, not answered
 	unanswered                  []Generation    // of Prepare
@@ -110,6 +113,7 @@ func (w *world) step(ev Event) []Action {
 		return nil
 	}
 	w.steps++
+	w.committedFailed = false
 	w.lateness()
 	w.facts(ev)
 	acts := w.core.Step(w.now, ev)
@@ -146,7 +150,7 @@ func (w *world) facts(ev Event) {
 			return
 		}
 		if p.active() {
-			w.candidateFailed(p)
+			w.failed(p)
 			w.missing = w.missing || missing && !w.everReady
 		}
 		w.procs = slices.DeleteFunc(w.procs, func(q *proc) bool { return q == p })
@@ -160,7 +164,9 @@ func (w *world) facts(ev Event) {
 	}
 	switch e := ev.(type) {
 	case Start:
-		w.started = w.started || !w.stopping
+		if !w.started && !w.stopping {
+			w.started, w.startedAt = true, w.now
+		}
 	case SpawnFailed:
 		gone(e.ID, e.Missing)
 	case Exited:
@@ -183,7 +189,7 @@ func (w *world) facts(ev Event) {
 		}
 	case WorkerStopping:
 		if p := w.proc(e.ID); p != nil && p.active() {
-			w.candidateFailed(p)
+			w.failed(p)
 			p.state, p.by = Draining, w.now.Add(w.inForce().GracefulTimeout)
 		}
 	case Reload:
@@ -224,7 +230,11 @@ func (w *world) scale(n int) {
 	}
 }
 
-func (w *world) candidateFailed(p *proc) {
+// failed notes that a worker which was counted on is no more.
+func (w *world) failed(p *proc) {
+	if p.gen == w.gen {
+		w.committedFailed = true
+	}
 	if p.gen == w.cand && !w.candBad {
 		w.candBad, w.candFail = true, p.id
 	}
@@ -338,6 +348,9 @@ func (w *world) replay(acts []Action) {
 			w.exiting(a)
 		case Backoff:
 			w.holdUntil = a.Until
+			if !w.committedFailed {
+				w.fail("Backoff though no worker of the committed generation failed")
+			}
 			if !a.Until.After(w.now) || a.Until.Sub(w.now) > 10*time.Second {
 				w.fail("Backoff for %v", a.Until.Sub(w.now))
 			}
