@@ -305,6 +305,21 @@ stop() {
 	report "$(! script 'test -e /run/tandem'; echo $?)" "the control socket is gone"
 }
 
+# Type=notify: a start has not succeeded before workers are ready
+never_ready() {
+	setting SUPERVISOR_BOOT_TIMEOUT 500ms
+	script 'cp /usr/bin/app /root/app.good && printf "#!/bin/sh\nexec sleep 60\n" >/usr/bin/app'
+	if inside timeout 60 systemctl start tandem.service 2>/dev/null; then
+		report 1 "workers that never become ready fail the start" "it said it had succeeded"
+	else
+		report 0 "workers that never become ready fail the start"
+	fi
+	same "with the supervisor's exit code for it" "$(property ExecMainStatus)" 3
+	inside systemctl stop tandem.service tandem.socket
+	same "processes left" "$(script "ps -u tandem -o pid=" | wc -l)" 0
+	script 'mv /root/app.good /usr/bin/app && systemctl reset-failed tandem.service'
+}
+
 bad_start() {
 	setting SUPERVISOR_WORKERS banana
 	if inside systemctl start tandem.service 2>/dev/null; then report 1 "a bad env file fails the start" ; else report 0 "a bad env file fails the start"; fi
@@ -325,6 +340,7 @@ all_checks() {
 	sandbox
 	journal
 	stop
+	never_ready
 	bad_start
 	if [ "$failed" != 0 ]; then
 		echo "--- the end of the journal"
