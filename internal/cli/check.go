@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tandem-go/tandem/internal/config"
@@ -41,12 +40,7 @@ func report(l *config.Loaded) string {
 	var b strings.Builder
 	b.WriteString(columns(rows, ""))
 	if l.EnvFile.Path != "" {
-		var keys []string
-		for _, v := range l.EnvFile.Vars {
-			if slices.Contains(l.WorkerEnv(), v.Key+"="+v.Value) {
-				keys = append(keys, v.Key)
-			}
-		}
+		keys := l.FileKeys()
 		fmt.Fprintf(&b, "\nenv file %s: %s for workers", l.EnvFile.Path, plural(len(keys), "key"))
 		if len(keys) > 0 {
 			b.WriteString(": " + strings.Join(keys, ", "))

@@ -51,7 +51,7 @@ func commands() []command {
 			flags: []string{"--now", "--control"}, run: (*program).stop,
 		},
 		{
-			name: "check", args: "[flags] [-- COMMAND...]", short: "check the settings and show where each comes from",
+			name: "check", args: "[flags] [-- CMD]", short: "check the settings and show where each is from",
 			long: "Takes the flags of the supervisor itself, starts nothing, and prints every effective value and its origin, what was ignored, and warnings. Exit code 0, or 2 when the supervisor would not start with these settings or has no worker executable. Values of the env file that are not settings are never shown.",
 			run:  (*program).check,
 		},
