@@ -16,8 +16,8 @@ const (
 
 // loss reloads each server ten times under clients that retry nothing.
 func loss(ctx context.Context, o options, r *report) error {
-	r.text("%d reloads, one every %s, under two loads at once: 8 clients with a connection for each request and 32 that keep theirs, POST, and think 200 ms; and 32 that keep theirs and think 4 s. A request is lost when its connection was accepted and no whole answer came; nothing is retried.", reloads, reloadEvery)
-	rows := [][]string{{"server", "sent", "lost, thinking ≤ 200 ms", "lost, thinking 4 s", "wrong or doubled", "refused", "slowest answer ms"}}
+	r.text("%d reloads, one every %s, under three loads at once: 8 clients with a connection for each request and 32 that keep theirs, POST, and think 200 ms; 32 that keep theirs and think 4 s, and 32 such that are blind: they send without a look at whether the server has ended the idle connection, as one behind a long wire cannot know. A request is lost when its connection was accepted and no whole answer came; nothing is retried.", reloads, reloadEvery)
+	rows := [][]string{{"server", "sent", "lost, thinking ≤ 200 ms", "lost, thinking 4 s", "lost, thinking 4 s, blind", "wrong or doubled", "refused", "slowest answer ms"}}
 	for _, start := range []func() (*service, error){
 		func() (*service, error) { _, s, err := tandem(ctx, o, workers, "--bake", "200ms"); return s, err },
 		func() (*service, error) { return gunicorn(ctx, o) },
@@ -50,9 +50,12 @@ func reloadUnderLoad(ctx context.Context, s *service) ([]string, error) {
 		return strict.Start(ctx, strict.Load{Addr: s.addr, Duration: length, Groups: groups})
 	}
 	quick := load(group(strict.Short, 8, 0, 5*time.Millisecond), group(strict.Kept, 32, 256, 200*time.Millisecond))
-	idle := load(group(strict.Kept, 32, 256, 4*time.Second))
-	defer func() { quick.Stop(); idle.Stop() }()
-	if err := errors.Join(quick.Answered(ctx, 200), idle.Answered(ctx, 16)); err != nil {
+	slow := group(strict.Kept, 32, 256, 4*time.Second)
+	idle := load(slow)
+	slow.Blind = true
+	blind := load(slow)
+	defer func() { quick.Stop(); idle.Stop(); blind.Stop() }()
+	if err := errors.Join(quick.Answered(ctx, 200), idle.Answered(ctx, 32), blind.Answered(ctx, 32)); err != nil {
 		return nil, err
 	}
 	tick := time.NewTicker(reloadEvery)
@@ -70,14 +73,14 @@ func reloadUnderLoad(ctx context.Context, s *service) ([]string, error) {
 	if err := quick.Answered(ctx, 200); err != nil {
 		return nil, err
 	}
-	a, b := quick.Stop(), idle.Stop()
-	if n := a.Counts[strict.Fault] + b.Counts[strict.Fault]; n > 0 {
-		return nil, fmt.Errorf("the client itself failed %d times: %w", n, a.Err())
+	a, b, c := quick.Stop(), idle.Stop(), blind.Stop()
+	all := func(o strict.Outcome) int { return a.Counts[o] + b.Counts[o] + c.Counts[o] }
+	if n := all(strict.Fault); n > 0 {
+		return nil, fmt.Errorf("the client itself failed %d times: %w", n, errors.Join(a.Err(), b.Err(), c.Err()))
 	}
-	both := func(o strict.Outcome) int { return a.Counts[o] + b.Counts[o] }
 	return []string{
-		s.name, fmt.Sprint(a.Sent() + b.Sent()), fmt.Sprint(a.Counts[strict.Lost]), fmt.Sprint(b.Counts[strict.Lost]),
-		fmt.Sprint(both(strict.Wrong) + both(strict.Doubled)), fmt.Sprint(both(strict.Refused)),
-		fmt.Sprintf("%.0f", ms(max(a.Latency.Max(), b.Latency.Max()))),
+		s.name, fmt.Sprint(a.Sent() + b.Sent() + c.Sent()), fmt.Sprint(a.Counts[strict.Lost]), fmt.Sprint(b.Counts[strict.Lost]), fmt.Sprint(c.Counts[strict.Lost]),
+		fmt.Sprint(all(strict.Wrong) + all(strict.Doubled)), fmt.Sprint(all(strict.Refused)),
+		fmt.Sprintf("%.0f", ms(max(a.Latency.Max(), b.Latency.Max(), c.Latency.Max()))),
 	}, nil
 }

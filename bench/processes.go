@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,12 +61,16 @@ func processes(ctx context.Context, o options, r *report) error {
 // startToReady is the time from the start of the process to the READY=1 that
 // systemd would get.
 func startToReady(ctx context.Context, o options) (time.Duration, error) {
-	addr := filepath.Join(o.tempDir, "notify")
+	dir, err := os.MkdirTemp(o.tempDir, "notify")
+	if err != nil {
+		return 0, err
+	}
+	addr := filepath.Join(dir, "socket")
 	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: addr, Net: "unixgram"})
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close() // removes the path
+	defer c.Close()
 	s, err := harness.Start(harness.Config{Bin: o.bin, Args: []string{"--workers", fmt.Sprint(workers)}, Env: []string{"NOTIFY_SOCKET=" + addr}})
 	if err != nil {
 		return 0, err

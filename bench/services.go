@@ -45,7 +45,7 @@ func tandem(ctx context.Context, o options, n int, args ...string) (*harness.Sup
 		return nil, nil, err
 	}
 	return s, &service{
-		name: fmt.Sprintf("Tandem, %d workers", n), addr: s.Addr, close: s.Close,
+		name: fmt.Sprintf("Tandem, %d %s", n, map[bool]string{true: "worker", false: "workers"}[n == 1]), addr: s.Addr, close: s.Close,
 		reload: func(ctx context.Context) error {
 			res, err := s.Run(ctx, "reload", "--wait")
 			if err == nil && res.Code != 0 {

@@ -69,7 +69,7 @@ func (c *client) pause(sending context.Context, start time.Time) (time.Time, boo
 		until = time.Now().Add(c.think())
 	}
 	if d := time.Until(until); d > 0 {
-		if c.conn != nil {
+		if c.conn != nil && !c.group.Blind {
 			c.watch(sending, until)
 		}
 		// The connection may have gone early; the pause is still due.
@@ -77,7 +77,7 @@ func (c *client) pause(sending context.Context, start time.Time) (time.Time, boo
 			return intended, false
 		}
 	}
-	if c.conn != nil && !c.conn.idle() {
+	if c.conn != nil && !c.group.Blind && !c.conn.idle() {
 		c.drop()
 	}
 	return intended, sending.Err() == nil

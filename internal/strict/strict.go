@@ -74,6 +74,10 @@ type Group struct {
 	Body int
 	// ThinkMin and ThinkMax bound the pause between two requests of a client.
 	ThinkMin, ThinkMax time.Duration
+	// Blind clients send without a look at whether the server has ended the
+	// idle connection, as one behind a long wire cannot know. A request that
+	// meets a closed connection is then lost. For Kept.
+	Blind bool
 	// Pace is how long Upload takes over a body.
 	Pace time.Duration
 	// Rate, when above 0, makes the group an open loop: so many requests a

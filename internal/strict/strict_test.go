@@ -190,10 +190,18 @@ func TestEveryFaultIsSeen(t *testing.T) {
 }
 
 func TestIdleCloseIsNoLoss(t *testing.T) {
-	addr := fake(t, func(c *net.TCPConn, req *http.Request, _ string, nth int) bool {
+	closesAfterTwo := func(c *net.TCPConn, req *http.Request, _ string, nth int) bool {
 		say(c, "200 OK", "", idOf(req))
 		return nth < 2 // closes without a word after the second answer
-	})
+	}
+	blind := strict.Start(t.Context(), strict.Load{
+		Addr: fake(t, closesAfterTwo), Requests: 20,
+		Groups: []strict.Group{{Mode: strict.Kept, Blind: true, Clients: 2, Target: "/", ThinkMin: 20 * time.Millisecond, Check: strict.Contains}},
+	}).Wait()
+	if n := blind.Counts[strict.Lost]; n < 5 || n > 7 {
+		t.Errorf("a blind client loses each third request:\n%s", blind)
+	}
+	addr := fake(t, closesAfterTwo)
 	rep := strict.Start(t.Context(), strict.Load{
 		Addr: addr, Requests: 20,
 		Groups: []strict.Group{{Mode: strict.Kept, Clients: 2, Target: "/", ThinkMin: 20 * time.Millisecond, Check: strict.Contains}},
