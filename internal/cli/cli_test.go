@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/tandem-go/tandem/internal/config"
+)
+
+func TestHelpFitsTheScreen(t *testing.T) {
+	lines := strings.Split(strings.TrimSuffix(Help(), "\n"), "\n")
+	if len(lines) > 50 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, c := range commands() {
+		if !strings.Contains(Help(), c.name) {
+			t.Errorf("help does not name %s", c.name)
+		}
+		for line := range strings.Lines(c.help()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 81 {
+				t.Errorf("help %s: %d columns: %s", c.name, n, line)
+			}
+		}
+	}
+}
+
+// A setting's texts must not break the scripts that quote them.
+func TestCompletionQuoting(t *testing.T) {
+	for _, s := range config.All() {
+		if strings.ContainsAny(s.Short+s.Arg+s.Name, "'\"\\$`\n") {
+			t.Errorf("--%s has a character in it that shells take for their own: %s %s", s.Name, s.Arg, s.Short)
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAnswerThatCannotBeWritten(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"version"}, {"check"}, {"completion", "bash"}} {
+		var stderr strings.Builder
+		if code := Main(args, nil, nil, full{}, &stderr, nil); code != exitFailure {
+			t.Errorf("%q: exit code %d", args, code)
+		}
+		if want := "supervisor: write the answer: no space left on device\n"; stderr.String() != want {
+			t.Errorf("%q: %q, want %q", args, stderr.String(), want)
+		}
+	}
+}
+
+// What the supervisor returns is what the program exits with.
+func TestRunReturnsTheExitCode(t *testing.T) {
+	for want := range 5 {
+		var workers config.Workers
+		code := Main([]string{"--workers=3"}, []string{"A=b"}, nil, io.Discard, io.Discard, func(l *config.Loaded) int {
+			workers = l.Workers
+			return want
+		})
+		if code != want || workers != 3 {
+			t.Errorf("exit code %d with %d workers, want %d", code, workers, want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	defer func(was string) { version = was }(version)
+	version = "v9.8.7"
+	if Version() != "v9.8.7" {
+		t.Errorf("a release says %s", Version())
+	}
+	version = ""
+	if Version() == "" {
+		t.Error("a build without a version says nothing")
+	}
+}
+
+func TestAge(t *testing.T) {
+	for seconds, want := range map[float64]string{0: "0s", 0.05: "0s", 3.14: "3.1s", 59.99: "59.9s", 60: "1m00s", 3599: "59m59s", 3600: "1h00m", 86399: "23h59m", 86400: "1d00h", 1e6: "11d13h"} {
+		if got := age(seconds); got != want {
+			t.Errorf("%v seconds are %s, want %s", seconds, got, want)
+		}
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	if got, want := oneLine("a\tb\nc\x1b[2Jd\u009be\x7fé\n\n"), "a b c?[2Jd?e?é"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
