@@ -81,6 +81,7 @@ type load struct {
 	stop    chan struct{}
 
 	mu   sync.Mutex
+	more *sync.Cond // signalled with every answer and every loss
 	done int
 	lost []string
 	pids map[string]int // answers by the process that gave them
@@ -88,6 +89,7 @@ type load struct {
 
 func apply(addr string, clients int, keep bool, think time.Duration) *load {
 	l := &load{stop: make(chan struct{}), pids: map[string]int{}}
+	l.more = sync.NewCond(&l.mu)
 	for n := range clients {
 		l.clients.Go(func() { l.client(addr, n, keep, think) })
 	}
@@ -142,12 +144,23 @@ func (l *load) request(c *client, want string) (pid string, closing bool, err er
 func (l *load) note(pid string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.more.Broadcast()
 	if err != nil {
 		l.lost = append(l.lost, err.Error())
 		return
 	}
 	l.done++
 	l.pids[pid]++
+}
+
+// goOn waits until the load has had n more answers, so that what the test does
+// next is done in the middle of it. A loss ends the waiting, too.
+func (l *load) goOn(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for until := l.done + n; l.done < until && len(l.lost) == 0; {
+		l.more.Wait()
+	}
 }
 
 // end stops the clients and judges.

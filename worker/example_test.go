@@ -20,8 +20,8 @@ func Example() {
 		fmt.Fprintln(w, "hello")
 		end()
 	})
-	serving := make(chan string, 1)
-	go func() { fmt.Println(get("http://" + <-serving + "/hello/")) }()
+	serving, answer := make(chan string, 1), make(chan string, 1)
+	go func() { answer <- get("http://" + <-serving + "/hello/") }()
 
 	err := worker.Run(ctx, mux,
 		worker.Addr("127.0.0.1:0"),
@@ -29,6 +29,7 @@ func Example() {
 		worker.Logger(slog.New(slog.DiscardHandler)),
 		worker.ConfigureServer(func(s *http.Server) { announce(s, serving) }),
 	)
+	fmt.Println(<-answer)
 	fmt.Println("drained:", err)
 	// Output:
 	// hello

@@ -38,6 +38,7 @@ func TestRollLosesNothing(t *testing.T) {
 			workers := []*proc{start(t, fd, "LINGER=300ms"), start(t, fd, "LINGER=300ms")}
 			l := apply(addr, 8, c.keep, c.think)
 			for i := range 4 {
+				l.goOn(200)
 				next := start(t, fd, "LINGER=300ms")
 				if !nonblocking(t, fd) {
 					t.Fatal("a worker's start made the shared socket blocking")
@@ -54,7 +55,8 @@ func TestRollLosesNothing(t *testing.T) {
 					t.Fatal("a worker's stop made the shared socket blocking")
 				}
 			}
-			l.end(t, 100, 3)
+			l.goOn(200)
+			l.end(t, 1000, 3)
 		})
 	}
 }

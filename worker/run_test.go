@@ -226,6 +226,29 @@ func TestLingerServesTheIdle(t *testing.T) {
 	}
 }
 
+// What comes before the answer, or takes the connection away from HTTP, is not
+// the place for "Connection: close", not even in a drain.
+func TestInterimAnswersAreLeftAlone(t *testing.T) {
+	begun := make(chan struct{})
+	addr, drain := alone(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-worker.Draining(r.Context())
+		w.Header().Set("Connection", "Upgrade")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	}))
+	c := dial(t, addr)
+	if err := c.send("GET", "/", ""); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
+	if all, err := io.ReadAll(c.r); err != nil || !strings.Contains(string(all), "Connection: Upgrade") {
+		t.Errorf("answered %q, %v", all, err)
+	}
+}
+
 func TestTLS(t *testing.T) {
 	cert := certificate(t)
 	for proto, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
