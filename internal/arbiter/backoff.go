@@ -105,9 +105,6 @@ func (c *Core) mayRespawn(missing int) int {
 	if !c.now.Before(b.until) {
 		return missing
 	}
-	if b.degraded {
-		b.held = missing
-	}
 	b.held = min(b.held, missing)
 	return missing - b.held
 }

@@ -3,7 +3,6 @@ package arbiter
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -258,14 +257,5 @@ func (c *Core) forgiveLateness() {
 	}
 	if jumped {
 		c.emit(ClockJump{late})
-	}
-}
-
-// reverse walks the workers from the newest to the oldest.
-func (c *Core) reverse(f func(*worker) bool) {
-	for _, w := range slices.Backward(c.workers) {
-		if !f(w) {
-			return
-		}
 	}
 }

@@ -47,8 +47,9 @@
 // doubling belong to the same wave and do not double it again, so that eight
 // workers that die together of one cause wait 100 ms and not 10 s. Only the
 // replacements of early failures wait; a worker that had proved itself is
-// replaced at once meanwhile. While degraded every respawn waits. The first
-// workers of a candidate generation never wait: the reload may be the cure.
+// replaced at once meanwhile. While degraded the replacement of every failure
+// waits. Workers that Scale adds never wait, nor do those of a candidate
+// generation: the reload may be the cure.
 //
 // Whose settings: the boot timeout and the silence that means hung are those
 // of a worker's own generation, because it was told them when it was started;

@@ -53,22 +53,3 @@ func BenchmarkStep(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkReload measures a whole roll of 64 workers.
-func BenchmarkReload(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		w := newWorld(Settings{Workers: 64}, 1)
-		w.step(Start{})
-		for range 64 * 3 {
-			if ev := w.nice(0); ev != nil {
-				w.step(ev)
-			}
-		}
-		w.step(Reload{1})
-		w.converge(1)
-		if w.err != nil || w.commits != 1 {
-			b.Fatal(w.commits, w.err)
-		}
-	}
-}

@@ -111,8 +111,8 @@ func (w *world) reloadDone(a ReloadDone) {
 	timedOut := w.now.Sub(w.began) >= s.ReloadTimeout
 	if a.Reason == "" {
 		ready := w.count(func(p *proc) bool { return p.gen == w.cand && p.state == Ready })
-		if w.candBad || timedOut || w.stopping || ready < w.wanted() || w.now.Sub(w.candReady) < s.Bake {
-			w.fail("generation %d committed: ready %d of %d, bad %v, late %v", w.cand, ready, w.wanted(), w.candBad, timedOut)
+		if w.candBad || w.stopping || ready < w.wanted() || w.now.Sub(w.candReady) < s.Bake {
+			w.fail("generation %d committed: ready %d of %d, bad %v", w.cand, ready, w.wanted(), w.candBad)
 		}
 		w.commits++
 		w.gen = w.cand

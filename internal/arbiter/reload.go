@@ -116,18 +116,17 @@ func (c *Core) advance() {
 		}
 		return
 	}
-	if !c.now.Before(r.deadline) {
-		r.fail(c.unfinished(r), 0)
-	}
-	if r.failure != "" {
-		c.undo()
-		return
-	}
 	if r.stage == baking && !c.now.Before(r.bakeUntil) {
 		r.stage = rolling
 	}
-	if r.stage == rolling && c.census().candidateReady >= c.wanted() {
-		c.commit()
+	switch {
+	case r.failure != "":
+		c.undo()
+	case r.stage == rolling && c.census().candidateReady >= c.wanted():
+		c.commit() // even if the bound has passed meanwhile
+	case !c.now.Before(r.deadline):
+		r.fail(c.unfinished(r), 0)
+		c.undo()
 	}
 }
 

@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -162,13 +163,12 @@ func (c *Core) crowding(t census, excess int) int {
 
 // dismiss interrupts up to n starting workers, the newest first.
 func (c *Core) dismiss(which func(*worker) bool, n int) {
-	c.reverse(func(w *worker) bool {
+	for _, w := range slices.Backward(c.workers) {
 		if n > 0 && w.state == Starting && which(w) {
 			c.interrupt(w)
 			n--
 		}
-		return n > 0
-	})
+	}
 }
 
 // retire drains up to n ready workers, the oldest first, and returns how many.
