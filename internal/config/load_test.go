@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -179,89 +178,6 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// Each of these is refused by a line that names the setting and where it came
-// from.
-func TestMistakes(t *testing.T) {
-	dir := t.TempDir()
-	file := write(t, "A=b\nSUPERVISOR_WORKERS=four\n")
-	typo := write(t, "\n\nSUPERVISOR_WORKRES=4\n")
-	for _, tc := range []struct {
-		args, environ []string
-		want          string
-	}{
-		{nil, []string{"SUPERVISOR_WORKERS=four"}, `--workers: "four" (from environment SUPERVISOR_WORKERS) is not a number or auto`},
-		{[]string{"--workers", "four"}, nil, `--workers: "four" (from flag --workers) is not a number or auto`},
-		{[]string{"--env-file", file}, nil, `--workers: "four" (from env file ` + file + ` line 2) is not a number or auto`},
-		{[]string{"--workers=2"}, []string{"SUPERVISOR_WORKERS=four"}, `--workers: "four" (from environment SUPERVISOR_WORKERS) is not a number or auto`},
-		{[]string{"--workers=0"}, nil, `--workers: "0" (from flag --workers) is less than 1`},
-		{[]string{"--workers=-3"}, nil, `--workers: "-3" (from flag --workers) is less than 1`},
-		{[]string{"--workers="}, nil, `--workers: "" (from flag --workers) is not a number or auto`},
-		{[]string{"--workers=4097"}, nil, `--workers: "4097" (from flag --workers) is more than 4096`},
-		{[]string{"--workers=99999999999999999999"}, nil, `--workers: "99999999999999999999" (from flag --workers) is more than 4096`},
-		{nil, []string{"WEB_CONCURRENCY=many"}, `WEB_CONCURRENCY: "many" (from environment WEB_CONCURRENCY) is not a number or auto`},
-		{nil, []string{"PORT=http"}, `PORT: "http" (from environment PORT) is not a port number`},
-		{nil, []string{"PORT=65536"}, `PORT: "65536" (from environment PORT) is not a port number`},
-		{nil, []string{"SUPERVISOR_WORKRES=4"}, `unknown setting SUPERVISOR_WORKRES in the environment; did you mean SUPERVISOR_WORKERS?`},
-		{nil, []string{"SUPERVISOR_QQQQQQ=4"}, `unknown setting SUPERVISOR_QQQQQQ in the environment; see supervisor --help for what there is`},
-		{nil, []string{"SUPERVISOR_="}, `unknown setting SUPERVISOR_ in the environment; see supervisor --help for what there is`},
-		{[]string{"--env-file", typo}, nil, `unknown setting SUPERVISOR_WORKRES in env file ` + typo + ` line 3; did you mean SUPERVISOR_WORKERS?`},
-		{[]string{"--wrokers", "4"}, nil, `unknown flag --wrokers; did you mean --workers?`},
-		{[]string{"-workers", "4"}, nil, `unknown flag -workers; did you mean --workers?`},
-		{[]string{"--frobnicate"}, nil, `unknown flag --frobnicate; see --help`},
-		{[]string{"--workers"}, nil, `--workers needs a value: --workers N|auto`},
-		{[]string{"--pid-file", "--workers"}, nil, `--pid-file needs a value: --pid-file PATH`},
-		{[]string{"app", "-x"}, nil, `unknown flag -x; see --help`},
-		{[]string{"app", "x"}, nil, `unexpected argument "app"; the command of the workers comes after --: supervisor [flags] -- app x`},
-		{[]string{"--"}, nil, `there is no command after --; name one, or leave -- away to run app`},
-		{[]string{"--bind", "localhost"}, nil, `--bind: "localhost" (from flag --bind) is not an address: missing port in address; give host:port, :port, [v6]:port, unix:/path or fd:N`},
-		{[]string{"--bind", ""}, nil, `--bind: "" (from flag --bind) is not an address: it is empty; give host:port, :port, [v6]:port, unix:/path or fd:N`},
-		{[]string{"--bind", ":80", "--bind", ":0080"}, nil, `--bind: "tcp://:80,tcp://:80" (from flag --bind) names tcp://:80 twice`},
-		{nil, []string{"SUPERVISOR_BIND=unix:/x,unix:///x"}, `--bind: "unix:///x,unix:///x" (from environment SUPERVISOR_BIND) names unix:///x twice`},
-		{[]string{"--timeout", "soon"}, nil, `--timeout: "soon" (from flag --timeout) is not a length of time such as 30s, 1m30s or 500ms (a bare number is seconds)`},
-		{[]string{"--boot-timeout", "0"}, nil, `--boot-timeout: "0s" (from flag --boot-timeout) must be longer than 0`},
-		{[]string{"--timeout", "0"}, nil, `--timeout: "0s" (from flag --timeout) must be longer than 0`},
-		{[]string{"--graceful-timeout", "0"}, nil, `--graceful-timeout: "0s" (from flag --graceful-timeout) must be longer than 0`},
-		{[]string{"--reload-timeout", "0"}, nil, `--reload-timeout: "0s" (from flag --reload-timeout) must be longer than 0`},
-		{[]string{"--bake", "-1s"}, nil, `--bake: "-1s" (from flag --bake) is negative`},
-		{[]string{"--bake", "9000h"}, nil, `--bake: "9000h" (from flag --bake) is more than a year (8760h)`},
-		{[]string{"--bake", "10"}, []string{"SUPERVISOR_RELOAD_TIMEOUT=10"}, `--bake: "10s" (from flag --bake) must be shorter than --reload-timeout, which is 10s (environment SUPERVISOR_RELOAD_TIMEOUT)`},
-		{[]string{"--surge", "0"}, nil, `--surge: "0" (from flag --surge) must be at least 1: a new worker is ready before an old one drains`},
-		{[]string{"--surge", "5000"}, nil, `--surge: "5000" (from flag --surge) is more than 4096`},
-		{[]string{"--surge", "-1"}, nil, `--surge: "-1" (from flag --surge) is not a whole number from 0 up`},
-		{[]string{"--max-requests", "9999999999"}, nil, `--max-requests: "9999999999" (from flag --max-requests) is too large`},
-		{[]string{"--max-memory", "lots"}, nil, `--max-memory: "lots" (from flag --max-memory) is not a size such as 512MiB, 1G or a number of bytes`},
-		{[]string{"--max-memory", "9999999T"}, nil, `--max-memory: "9999999T" (from flag --max-memory) is too large`},
-		{[]string{"--ready", "log:("}, nil, `--ready: "log:(" (from flag --ready) has no regular expression after log: error parsing regexp: missing closing ): ` + "`(`"},
-		{[]string{"--ready", "alive:0"}, nil, `--ready: "alive:0" (from flag --ready) is no time at all after alive`},
-		{[]string{"--ready", "maybe"}, nil, `--ready: "maybe" (from flag --ready) is not notify, log:REGEXP or alive:TIME`},
-		{[]string{"--stop-signal", "KILL"}, nil, `--stop-signal: "KILL" (from flag --stop-signal) is not a signal that a worker can drain on: one of HUP, INT, QUIT, TERM, USR1, USR2, WINCH, PWR`},
-		{[]string{"--control", ""}, nil, `--control: "" (from flag --control) is empty: give a path, or off`},
-		{[]string{"--admin", "9000"}, nil, `--admin: "9000" (from flag --admin) is not off, host:port, :port or unix:/path`},
-		{[]string{"--user", "a b"}, nil, `--user: "a b" (from flag --user) is not a name or number of an account`},
-		{[]string{"--umask", "99"}, nil, `--umask: "99" (from flag --umask) is not an octal mask from 0 to 0777`},
-		{[]string{"--umask", "1777"}, nil, `--umask: "1777" (from flag --umask) is not an octal mask from 0 to 0777`},
-		{[]string{"--log-format", "xml"}, nil, `--log-format: "xml" (from flag --log-format) is not auto, text, json or journal`},
-		{[]string{"--log-format", "journal"}, nil, `--log-format: the journal format is not available in this version; leave it unset (it is set by flag --log-format)`},
-		{[]string{"--log-level", "loud"}, nil, `--log-level: "loud" (from flag --log-level) is not debug, info, warn or error`},
-		{[]string{"--log-overflow", "spill"}, nil, `--log-overflow: "spill" (from flag --log-overflow) is not drop or block`},
-		{[]string{"--watch=maybe"}, nil, `--watch: "maybe" (from flag --watch) is not on or off`},
-		{[]string{"--pid-file", "a\x00b"}, nil, `--pid-file: "a\x00b" (from flag --pid-file) has a zero byte in it`},
-		{[]string{"--chdir", "/nowhere"}, nil, `--chdir: "/nowhere" (from flag --chdir) does not exist`},
-		{[]string{"--chdir", file}, nil, `--chdir: "` + file + `" (from flag --chdir) is not a directory`},
-		{[]string{"--pid-file", "/nowhere/x"}, nil, `--pid-file: "/nowhere/x" (from flag --pid-file) cannot be written: /nowhere does not exist`},
-		{[]string{"--log-file", dir}, nil, `--log-file: "` + dir + `" (from flag --log-file) is a directory`},
-		{[]string{"--pid-file", dir + "/x", "--log-file", dir + "/x"}, nil, `--log-file: "` + dir + `/x" (from flag --log-file) is the path of --pid-file too`},
-		{[]string{"--env-file", "/nowhere"}, nil, `--env-file (from flag --env-file): read env file /nowhere: no such file or directory`},
-		{nil, []string{"SUPERVISOR_ENV_FILE=" + dir}, `--env-file (from environment SUPERVISOR_ENV_FILE): read env file ` + dir + `: it is a directory`},
-	} {
-		_, err := Load(tc.args, tc.environ)
-		var usage *UsageError
-		if !errors.As(err, &usage) || err.Error() != tc.want {
-			t.Errorf("%q %q:\n got %v\nwant %s", tc.args, tc.environ, err, tc.want)
-		}
-	}
-}
-
 // What others inject is no mistake, if it looks like theirs.
 func TestForeignVariables(t *testing.T) {
 	injected := []string{
@@ -352,69 +268,6 @@ func TestProcessEnvironmentIsRestored(t *testing.T) {
 	}
 }
 
-func TestReload(t *testing.T) {
-	file := write(t, "")
-	set := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	set("SUPERVISOR_WORKERS=2\nSUPERVISOR_SURGE=1\nKEY=old\nGONE=1\n")
-	first, err := Load([]string{"--env-file", file, "--bake", "3s"}, []string{"HOME=/x"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	set("SUPERVISOR_WORKERS=4\nSUPERVISOR_BAKE=9s\nSUPERVISOR_LOG_LEVEL=debug\nSUPERVISOR_TIMEOUT=5\nKEY=new\n")
-	second, err := first.Reload()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if second.Workers != 4 || text(t, second, "log-level") != "debug" || text(t, second, "timeout") != "5s" || text(t, second, "bake") != "3s" {
-		t.Errorf("settings after the reload: %+v", second.Settings)
-	}
-	if want := []string{"HOME=/x", "KEY=new"}; !slices.Equal(second.WorkerEnv(), want) {
-		t.Errorf("workers get %q, want %q", second.WorkerEnv(), want)
-	}
-	if want := []string{"HOME=/x", "KEY=old", "GONE=1"}; !slices.Equal(first.WorkerEnv(), want) {
-		t.Errorf("the settings before the reload changed: %q, want %q", first.WorkerEnv(), want)
-	}
-
-	for _, s := range All() {
-		value, ok := goodValues[s.Name]
-		if !ok || s.Name == "env-file" || s.Name == "bake" {
-			continue
-		}
-		set(s.Env + "=" + value + "\n")
-		_, err := second.Reload()
-		if s.Live {
-			if err != nil && !strings.Contains(err.Error(), "a reload cannot change") {
-				t.Errorf("--%s does not follow: %v", s.Name, err)
-			}
-			if err != nil && strings.Contains(err.Error(), "--"+s.Name+" from") {
-				t.Errorf("--%s does not follow: %v", s.Name, err)
-			}
-			continue
-		}
-		want := fmt.Sprintf("to %q (env file %s line 1)", value, file)
-		if err == nil || !strings.Contains(err.Error(), "a reload cannot change --"+s.Name+" from ") || !strings.Contains(err.Error(), want) {
-			t.Errorf("--%s: %v, want %s", s.Name, err, want)
-		}
-	}
-
-	for _, bad := range []string{"SUPERVISOR_WORKERS=four\n", "not a line\n", "SUPERVISOR_TYPO=1\n"} {
-		set(bad)
-		if _, err := second.Reload(); err == nil || !strings.Contains(err.Error(), file+" line 1") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := second.Reload(); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a reload without its env file: %v", err)
-	}
-}
-
 func TestDefaultControl(t *testing.T) {
 	tmp := fmt.Sprintf("/tmp/tandem-%d/supervisor.sock", os.Getuid())
 	for _, tc := range []struct {
@@ -472,50 +325,6 @@ func TestPathsBecomeAbsolute(t *testing.T) {
 	}
 	if again.Settings.PidFile != l.Settings.PidFile || again.EnvFile.Path != l.EnvFile.Path {
 		t.Errorf("from another directory paths are %s and %s", again.PidFile, again.EnvFile.Path)
-	}
-}
-
-func TestWarnings(t *testing.T) {
-	file := write(t, "BOTH=1\nNOTIFY_SOCKET=/x\nTWICE=1\nTWICE=2\nHASH=a #b\nSUPERVISOR_WORKERS=1\n")
-	l, err := Load([]string{"--env-file", file, "--reload-timeout", "30s", "--bind", ":1"}, []string{"BOTH=2", "LISTEN_FDS=2", fmt.Sprintf("LISTEN_PID=%d", os.Getpid())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		`^BOTH is set in the environment and in env file .* line 1; the environment wins$`,
-		`^NOTIFY_SOCKET in env file .* line 2 is not handed to workers`,
-		`line 4: TWICE was set in line 3 already; the later line counts$`,
-		`line 5: the value of HASH has a # in it`,
-		`^--reload-timeout 30s \(flag --reload-timeout\) is shorter than --boot-timeout and --bake together \(31s\)`,
-		`^--bind \(flag --bind\) is not used: systemd passes the listening sockets \(LISTEN_FDS=2\)$`,
-	} {
-		if !slices.ContainsFunc(l.Warnings, regexp.MustCompile(want).MatchString) {
-			t.Errorf("no warning matches %s in\n%s", want, strings.Join(l.Warnings, "\n"))
-		}
-	}
-	if len(l.Warnings) != 6 {
-		t.Errorf("%d warnings:\n%s", len(l.Warnings), strings.Join(l.Warnings, "\n"))
-	}
-	if want := []string{"TWICE", "HASH"}; !slices.Equal(l.FileKeys(), want) {
-		t.Errorf("keys for workers: %q, want %q", l.FileKeys(), want)
-	}
-}
-
-func TestWorkerEnv(t *testing.T) {
-	file := write(t, "A=file\nNEW=file\nLISTEN_FDS=9\nSUPERVISOR_WORKERS=1\nTANDEM_FD=3\n")
-	l, err := Load([]string{"--env-file", file}, []string{
-		"A=env", "EMPTY=", "broken", "=odd", "A=again",
-		"SUPERVISOR_BAKE=2", "LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=x", "LISTEN_PIDFDID=7", "NOTIFY_SOCKET=/n",
-		"WATCHDOG_USEC=1", "WATCHDOG_PID=1", "FDSTORE=5", "INVOCATION_ID=x", "JOURNAL_STREAM=8:1", "MANAGERPID=1",
-		"MAINPID=1", "MANAGERPIDFDID=1", "SYSTEMD_EXEC_PID=1", "TANDEM_WORKER_ID=1",
-		"RUNTIME_DIRECTORY=/run/x", "CREDENTIALS_DIRECTORY=/c", "PORT=0", "WEB_CONCURRENCY=1",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"A=env", "EMPTY=", "RUNTIME_DIRECTORY=/run/x", "CREDENTIALS_DIRECTORY=/c", "PORT=0", "WEB_CONCURRENCY=1", "NEW=file"}
-	if got := l.WorkerEnv(); !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

@@ -44,7 +44,8 @@ func helper(t *testing.T, role, path string, uid uint32, env ...string) (pid int
 		exe = openExecutable(t, exe)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), append(env, "CONTROL_TEST_HELPER="+role, "CONTROL_TEST_PATH="+path)...)
+	// The race detector would let each process linger for a second.
+	cmd.Env = append(os.Environ(), append(env, "GORACE=atexit_sleep_ms=0", "CONTROL_TEST_HELPER="+role, "CONTROL_TEST_PATH="+path)...)
 	cmd.Stderr = os.Stderr
 	if uid != 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
