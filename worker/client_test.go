@@ -69,7 +69,7 @@ func (c *client) answered(t *testing.T) (answer string, closing bool) {
 	t.Helper()
 	status, answer, closing, err := c.receive()
 	if err != nil || status != http.StatusOK {
-		t.Fatalf("answered %d %q, %v", status, answer, err)
+		t.Fatalf("answered %d %.200q (%d bytes), %v", status, answer, len(answer), err)
 	}
 	return answer, closing
 }

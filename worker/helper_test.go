@@ -184,7 +184,8 @@ type proc struct {
 	notify   *notify.Socket
 	channel  *channel.Conn
 	board    *scoreboard.Board
-	messages chan notify.Message
+	messages chan notify.Message // all but beats
+	beats    chan notify.Message
 	stderr   strings.Builder
 	exited   chan struct{}
 }
@@ -196,7 +197,7 @@ func start(t *testing.T, listener int, env ...string) *proc {
 	used.Lock()
 	used.helpers["serve"] = true
 	used.Unlock()
-	p := &proc{messages: make(chan notify.Message, 64), exited: make(chan struct{})}
+	p := &proc{messages: make(chan notify.Message, 64), beats: make(chan notify.Message, 1), exited: make(chan struct{})}
 	var err error
 	if p.notify, err = notify.Listen(); err != nil {
 		t.Fatal(err)
@@ -242,15 +243,18 @@ func start(t *testing.T, listener int, env ...string) *proc {
 	}
 	var readers sync.WaitGroup
 	readers.Go(func() {
-		defer close(p.messages)
 		for {
 			m, err := p.notify.Read()
 			if err != nil {
 				return
 			}
+			if !m.Watchdog {
+				p.messages <- m // a worker says less than there is room for
+				continue
+			}
 			select {
-			case p.messages <- m:
-			default: // beats that no test waits for
+			case p.beats <- m:
+			default: // nobody has looked at the one before
 			}
 		}
 	})
@@ -268,6 +272,8 @@ func start(t *testing.T, listener int, env ...string) *proc {
 		output, _ := io.ReadAll(p.stdout)
 		p.output = string(output)
 		_ = p.cmd.Wait() // how it ended is in ProcessState
+		// The last datagram, behind all of the worker's own.
+		_ = notify.Send(p.notify.Addr(), "STATUS=exited")
 	}()
 	if m := p.until(t, func(m notify.Message) bool { return m.Ready }); m.Status == "" {
 		t.Error("ready without a status")
@@ -278,19 +284,20 @@ func start(t *testing.T, listener int, env ...string) *proc {
 	return p
 }
 
-// until waits for a notification.
+// until waits for a notification of the worker.
 func (p *proc) until(t *testing.T, want func(notify.Message) bool) notify.Message {
 	t.Helper()
 	for {
+		var m notify.Message
 		select {
-		case m := <-p.messages:
-			if want(m) {
-				return m
-			}
-		case <-p.exited:
-			if len(p.messages) == 0 {
-				t.Fatal("the worker ended before it said what the test waits for: ", p.stderr.String())
-			}
+		case m = <-p.messages:
+		case m = <-p.beats:
+		}
+		if m.PID == os.Getpid() {
+			t.Fatal("the worker ended before it said what the test waits for: ", p.stderr.String())
+		}
+		if want(m) {
+			return m
 		}
 	}
 }

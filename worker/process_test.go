@@ -120,10 +120,10 @@ func TestDrainFinishesWhatRuns(t *testing.T) {
 
 	p.signal(t, syscall.SIGTERM)
 	p.until(t, func(m notify.Message) bool { return m.Stopping })
-	p.signal(t, syscall.SIGTERM) // changes nothing
 	if answer, closing := slow.answered(t); answer != "finished" || !closing {
 		t.Errorf("the slow request was answered %q, closing %v", answer, closing)
 	}
+	p.signal(t, syscall.SIGTERM) // the drain is under way: it changes nothing
 	if answer, _ := stream.answered(t); answer != "begin,end" {
 		t.Errorf("the stream was answered %q", answer)
 	}
@@ -282,11 +282,13 @@ func TestIdentity(t *testing.T) {
 	used.Lock()
 	used.helpers["identity"] = true
 	used.Unlock()
-	mine, theirs, err := channel.Pair()
+	mine, fd, err := channel.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mine.Close()
+	theirs := os.NewFile(uintptr(fd), "channel")
+	defer theirs.Close()
 	exe, err := os.Open(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
@@ -297,7 +299,7 @@ func TestIdentity(t *testing.T) {
 		defer runtime.UnlockOSThread()
 		cmd := exec.Cmd{
 			Path: "/proc/self/fd/4", Args: []string{"/opt/a-rather-long-name-for-an-app"},
-			ExtraFiles:  []*os.File{os.NewFile(uintptr(theirs), "channel"), exe},
+			ExtraFiles:  []*os.File{theirs, exe},
 			Env:         append(append(os.Environ(), helperVariable+"=identity"), variables...),
 			SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 			Stderr:      os.Stderr,

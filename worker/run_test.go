@@ -165,7 +165,7 @@ func TestWriterKeepsItsMethods(t *testing.T) {
 		t.Fatal(err)
 	}
 	if answer, _ := c.answered(t); answer != string(content) {
-		t.Errorf("got %d bytes", len(answer))
+		t.Errorf("got %d bytes of %d", len(answer), len(content))
 	}
 	if err := drain(); err != nil {
 		t.Error(err)
