@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -103,7 +104,7 @@ func (a *App) compose() {
 		plan, h := a.build(rt)
 		a.plan = append(a.plan, plan)
 		a.mux.Handle(rt.pattern, h)
-		fallback = fallback && rt.pattern != "/"
+		fallback = fallback && !takesAll(rt.pattern)
 	}
 	if fallback { // so that middleware sees 404 and 405 as it sees all else
 		_, h := a.build(Path("/", a.missed, Name("no route")))
@@ -111,7 +112,13 @@ func (a *App) compose() {
 	}
 }
 
-// ServeHTTP serves one request.
+// takesAll says whether a pattern matches whatever no other does.
+func takesAll(pattern string) bool {
+	return pattern == "/" || strings.HasPrefix(pattern, "/{") && strings.HasSuffix(pattern, "...}") && strings.Count(pattern, "/") == 1
+}
+
+// ServeHTTP serves one request. What no route takes gets a 404, or a 405 with
+// Allow, through the middleware of Use like all else.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.settle.Do(a.compose)
 	a.mux.ServeHTTP(w, r)
@@ -156,12 +163,12 @@ type endpoint struct {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	r := &Request{http: hr, app: e.app}
+	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}}
 	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
 		hr.Body = http.MaxBytesReader(w, hr.Body, e.maxBody)
 	}
-	ctx := r.scope.Open(hr.Context(), e.app.limits)
-	defer r.scope.Close()
-	resp, err := e.view(ctx, r)
-	r.write(w, resp, err)
+	r.ctx = r.scope.Open(hr.Context(), e.app.limits)
+	defer r.close()
+	resp, err := e.view(r.ctx, r)
+	r.write(resp, err)
 }

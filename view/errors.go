@@ -10,8 +10,9 @@ import (
 	"github.com/tandem-go/tandem/bridge"
 )
 
-// StatusClientGone is logged for requests whose client went away before there
-// was an answer. Nobody receives it.
+// StatusClientGone is the status of requests whose client went away before there
+// was an answer: logged, and received by nobody. An answer that is there is written
+// all the same, for clients that have only closed their sending side.
 const StatusClientGone = 499
 
 // ErrNoResponse is the error of a view or middleware that returned neither a
@@ -71,10 +72,10 @@ func answerTo(err error) answer {
 	switch {
 	case errors.As(err, &panicd):
 		return answer{status: http.StatusInternalServerError}
-	case errors.As(err, &e):
-		return answer{status: e.Status, code: e.Code, message: e.Message}
 	case errors.As(err, &tooBig):
 		return answer{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("request body is larger than %d bytes", tooBig.Limit)}
+	case errors.As(err, &e):
+		return answer{status: e.Status, code: e.Code, message: e.Message}
 	case errors.Is(err, bridge.ErrSaturated):
 		return answer{status: http.StatusServiceUnavailable, message: "busy, try again", retryAfter: "1"}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -125,40 +126,42 @@ func (r *Request) settle(resp Response, err error) (Response, error) {
 		}
 		return resp, nil
 	}
-	if resp != nil && isFailure(resp) {
+	if f, ok := innermost(resp).(*failure); ok && errors.Is(err, f.err) {
 		return resp, err
 	}
 	return r.failed(err), err
 }
 
-func isFailure(resp Response) bool {
+// innermost is what headers and statuses have been added to.
+func innermost(resp Response) Response {
 	for {
-		switch v := resp.(type) {
-		case *failure:
-			return true
-		case interface{ inner() Response }:
-			resp = v.inner()
-		default:
-			return false
+		w, ok := resp.(interface{ inner() Response })
+		if !ok {
+			return resp
 		}
+		resp = w.inner()
 	}
 }
 
 // caught turns a panic into an error and its response. http.ErrAbortHandler is
-// net/http's own and passes.
+// net/http's own and passes. It is to be deferred.
 func (r *Request) caught(resp *Response, err *error) {
-	v := recover()
-	if v == nil {
-		return
+	if v := recover(); v != nil {
+		p := r.panicked(v)
+		*resp, *err = r.failed(p), p
 	}
+}
+
+// panicked logs a panic as one record.
+func (r *Request) panicked(v any) error {
 	p := bridge.Caught(v)
 	if errors.Is(p, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
-	r.logger().LogAttrs(context.Background(), slog.LevelError, "view panicked",
+	r.logger().LogAttrs(r.ctx, slog.LevelError, "view panicked",
 		slog.String("request_id", r.ID()), slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path),
 		slog.Any("panic", p.Value), slog.String("stack", string(p.Stack)))
-	*resp, *err = r.failed(p), p
+	return p
 }
 
 func (r *Request) logger() *slog.Logger {
@@ -168,30 +171,46 @@ func (r *Request) logger() *slog.Logger {
 	return slog.Default()
 }
 
-// write ends the request: the permit is back by now.
-func (r *Request) write(w http.ResponseWriter, resp Response, err error) {
-	if r.http.Context().Err() != nil && errors.Is(r.http.Context().Err(), context.Canceled) {
-		r.report(StatusClientGone, err)
-		w.WriteHeader(StatusClientGone)
-		return
-	}
+// write ends the request. All permits are back by now.
+func (r *Request) write(resp Response, err error) {
 	if err != nil {
+		if errors.Is(r.http.Context().Err(), context.Canceled) {
+			r.report(StatusClientGone, err)
+			r.out.WriteHeader(StatusClientGone) // else net/http would say 200 to whoever logs it
+			return
+		}
 		r.report(answerTo(err).status, err)
 	}
-	if err := resp.Respond(w, r.http); err != nil {
-		r.responded(w, err)
+	err = r.respond(resp)
+	switch {
+	case err == nil:
+	case r.http.Context().Err() != nil:
+		r.report(StatusClientGone, err)
+	case !r.out.wrote:
+		r.report(http.StatusInternalServerError, err)
+		if err := r.failed(err).Respond(&r.out, r.http); err != nil {
+			r.report(StatusClientGone, err)
+		}
+	default: // half of it is out: cut the connection, or it would look whole
+		r.report(http.StatusInternalServerError, err)
+		panic(http.ErrAbortHandler)
 	}
 }
 
-// responded deals with a response that could not be written.
-func (r *Request) responded(w http.ResponseWriter, err error) {
-	var nothing *unwrittenError
-	if errors.As(err, &nothing) {
-		r.report(http.StatusInternalServerError, err)
-		_ = r.failed(err).Respond(w, r.http)
-		return
+// respond lets resp write itself, and makes a panic of it an error.
+func (r *Request) respond(resp Response) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = r.panicked(v)
+		}
+	}()
+	req := r.http
+	switch innermost(resp).(type) {
+	case jsonResponse, *bytesResponse, *failure, redirect, stream:
+	default: // others' code, which may want the scope
+		req = req.WithContext(r.ctx)
 	}
-	r.report(StatusClientGone, err)
+	return resp.Respond(&r.out, req)
 }
 
 // report logs a request that failed. Panics were logged with their stacks where
@@ -201,24 +220,16 @@ func (r *Request) report(status int, err error) {
 	if errors.As(err, &p) {
 		return
 	}
-	level := slog.LevelInfo
+	level := slog.LevelDebug // the client's fault
 	switch {
+	case status == StatusClientGone:
+		level = slog.LevelInfo
 	case status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
 		level = slog.LevelWarn
 	case status >= 500:
 		level = slog.LevelError
-	case status != StatusClientGone:
-		level = slog.LevelDebug
 	}
-	if !r.logger().Enabled(context.Background(), level) {
-		return
-	}
-	attrs := []slog.Attr{
+	r.logger().LogAttrs(r.ctx, level, "request failed",
 		slog.Int("status", status), slog.String("request_id", r.ID()),
-		slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path),
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	}
-	r.logger().LogAttrs(context.Background(), level, "request failed", attrs...)
+		slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path), slog.Any("error", err))
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/tandem-go/tandem/bridge"
 )
@@ -81,7 +82,7 @@ func (b *builder) toAsync(f SyncView) AsyncView {
 	opts := b.opts
 	return func(ctx context.Context, r *Request) (Response, error) {
 		r.crossings.Add(1)
-		if err := r.spool(); err != nil {
+		if err := r.readAhead(); err != nil {
 			return r.failed(err), err
 		}
 		resp, err := bridge.RunSync(ctx, func() (Response, error) { return f(r) }, opts...)
@@ -137,7 +138,7 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	} else {
 		b.stage = stage{sync: settledSync(rt.inner.sync)}
 	}
-	ms := append(append([]Middleware(nil), a.middleware...), rt.ms...)
+	ms := slices.Concat(a.middleware, rt.ms)
 	for i := len(ms) - 1; i >= 0; i-- {
 		if ms[i].http == nil {
 			b.wrap(ms[i])
@@ -159,15 +160,9 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 			b.plan.Layers = append(b.plan.Layers, LayerPlan{ms[i].name, Native})
 		}
 	}
-	reverse(b.plan.Layers)
+	slices.Reverse(b.plan.Layers)
 	if b.plan.Crossings > 0 {
 		b.plan.Limiter = lim.Name()
 	}
 	return b.plan, h
-}
-
-func reverse(l []LayerPlan) {
-	for i, j := 0, len(l)-1; i < j; i, j = i+1, j-1 {
-		l[i], l[j] = l[j], l[i]
-	}
 }

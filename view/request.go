@@ -1,7 +1,7 @@
 package view
 
 import (
-	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,12 +25,14 @@ import (
 type Request struct {
 	http      *http.Request
 	app       *App
+	ctx       context.Context // of the scope
 	scope     bridge.Scope
 	crossings atomic.Int32
-	spooled   bool
-	query     url.Values
+	out       output
+	body      *spool // once it has been read ahead
 
 	mu     sync.Mutex
+	query  url.Values
 	id     string
 	user   User
 	values map[any]any
@@ -87,9 +90,44 @@ func (r *Request) Query() url.Values {
 	return r.query
 }
 
+// formMemory is how much of a multipart form stays in memory, in bytes; files
+// beyond it go to disk.
+const formMemory = 1 << 20
+
+// Form is the parsed query and form; it reads the body. An error is an answer:
+// 413 for too much, 400 for what is no form.
+func (r *Request) Form() (url.Values, error) {
+	err := r.http.ParseMultipartForm(formMemory)
+	if errors.Is(err, http.ErrNotMultipart) {
+		err = nil
+	}
+	var tooBig *http.MaxBytesError
+	switch {
+	case err == nil:
+		return r.http.Form, nil
+	case errors.As(err, &tooBig):
+		return nil, err
+	}
+	return nil, &Error{Status: http.StatusBadRequest, Message: "malformed form", Err: err}
+}
+
 // FormValue is the first value of a form field or query parameter; "" if there
-// is none. It reads the body of a form.
-func (r *Request) FormValue(name string) string { return r.http.FormValue(name) }
+// is none, or no readable form. It reads the body of a form.
+func (r *Request) FormValue(name string) string {
+	if r.http.Body == nil || r.http.Body == http.NoBody {
+		return r.Query().Get(name)
+	}
+	form, _ := r.Form()
+	return form.Get(name)
+}
+
+// FormFile opens the first file of a multipart form's field. The caller closes it.
+func (r *Request) FormFile(name string) (multipart.File, *multipart.FileHeader, error) {
+	if _, err := r.Form(); err != nil {
+		return nil, nil, err
+	}
+	return r.http.FormFile(name)
+}
 
 // Body is the request's body, bounded: reading past the bound gives a
 // [*http.MaxBytesError], which becomes a 413 if returned. Where sync code is on
@@ -101,28 +139,33 @@ func (r *Request) Body() io.ReadCloser {
 	return r.http.Body
 }
 
-// spool reads the body before a permit is taken.
-func (r *Request) spool() error {
-	if r.spooled {
+// readAhead reads the body before a permit is taken.
+func (r *Request) readAhead() error {
+	if r.body != nil || r.http.Body == nil || r.http.Body == http.NoBody {
 		return nil
 	}
-	r.spooled = true
-	if r.http.Body == nil || r.http.Body == http.NoBody {
+	r.body = new(spool)
+	err := r.body.fill(r.http.Body)
+	var tooBig *http.MaxBytesError
+	switch {
+	case err == nil:
+		r.http.Body = r.body
 		return nil
+	case errors.As(err, &tooBig), errors.Is(err, errSpool):
+		return err
 	}
-	var buf bytes.Buffer
-	if n := r.http.ContentLength; n > 0 && n < 1<<20 {
-		buf.Grow(int(n) + bytes.MinRead)
+	return &Error{Status: http.StatusBadRequest, Message: "request body could not be read", Err: err}
+}
+
+// close ends the scope and gives back what the request had.
+func (r *Request) close() {
+	r.scope.Close()
+	if r.body != nil {
+		r.body.drop()
 	}
-	if _, err := buf.ReadFrom(r.http.Body); err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
-			return err
-		}
-		return &Error{Status: http.StatusBadRequest, Message: "request body could not be read", Err: err}
+	if f := r.http.MultipartForm; f != nil {
+		_ = f.RemoveAll() // temporary files; the system's own cleaning gets the rest
 	}
-	r.http.Body = io.NopCloser(&buf)
-	return nil
 }
 
 // Decode reads the body as one JSON value. Its errors are answers: 415 for

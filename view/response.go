@@ -19,11 +19,6 @@ type Response interface {
 	Respond(w http.ResponseWriter, r *http.Request) error
 }
 
-// unwrittenError is an error of a response of which nothing has been written.
-type unwrittenError struct{ error }
-
-func (e *unwrittenError) Unwrap() error { return e.error }
-
 type encoder struct {
 	buf bytes.Buffer
 	enc *json.Encoder
@@ -65,7 +60,7 @@ func (j jsonResponse) Respond(w http.ResponseWriter, _ *http.Request) error {
 	}()
 	if err := e.enc.Encode(j.v); err != nil {
 		e.buf.Reset()
-		return &unwrittenError{fmt.Errorf("encode response of type %T as JSON: %w", j.v, err)}
+		return fmt.Errorf("encode response of type %T as JSON: %w", j.v, err)
 	}
 	b := e.buf.Bytes()
 	return send(w, j.status, typeJSON, b[:len(b)-1]) // less Encode's newline
@@ -138,7 +133,8 @@ func (d redirect) Respond(w http.ResponseWriter, r *http.Request) error {
 
 type header struct {
 	Response
-	key, value string
+	key   string
+	value [1]string // as net/http keeps it
 }
 
 func (h *header) inner() Response { return h.Response }
@@ -149,11 +145,11 @@ func WithHeader(resp Response, key, value string) Response {
 	if resp == nil {
 		return nil
 	}
-	return &header{resp, key, value}
+	return &header{resp, http.CanonicalHeaderKey(key), [1]string{value}}
 }
 
 func (h *header) Respond(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set(h.key, h.value)
+	w.Header()[h.key] = h.value[:]
 	return h.Response.Respond(w, r)
 }
 
@@ -226,37 +222,27 @@ func Stream(chunks iter.Seq2[[]byte, error]) Response { return stream{chunks} }
 
 func (s stream) Respond(w http.ResponseWriter, r *http.Request) error {
 	rc := http.NewResponseController(w)
-	if w.Header()["Content-Type"] == nil {
-		w.Header()["Content-Type"] = typeBytes
-	}
-	wrote := false
+	begun := false
 	for chunk, err := range s.chunks {
 		if err == nil {
 			err = r.Context().Err()
 		}
-		if err == nil {
-			wrote = true
-			_, err = w.Write(chunk)
-		} else if !wrote {
-			w.Header().Del("Content-Type")
-			return &unwrittenError{err}
-		} else {
-			return &brokenError{err}
+		if err != nil {
+			return fmt.Errorf("stream response: %w", err)
 		}
-		if err == nil {
+		if !begun && w.Header()["Content-Type"] == nil {
+			w.Header()["Content-Type"] = typeBytes
+		}
+		begun = true
+		if _, err = w.Write(chunk); err == nil {
 			err = rc.Flush()
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("stream response: %w", err)
 		}
 	}
 	return nil
 }
-
-// brokenError is an error of a response that was half written.
-type brokenError struct{ error }
-
-func (e *brokenError) Unwrap() error { return e.error }
 
 type httpResponse struct{ h http.Handler }
 
