@@ -8,7 +8,9 @@ type Action interface{ action() }
 
 type (
 	// Spawn starts a worker. It is answered by SpawnFailed, or in the end by
-	// Exited.
+	// Exited. A caller that spawns in the background must be ready for
+	// Interrupt, Abort or Kill of a worker whose process is not there yet, and
+	// for Release of its generation.
 	Spawn struct {
 		ID         WorkerID
 		Generation Generation

@@ -10,7 +10,10 @@ import (
 	"time"
 )
 
-var simN = flag.Int("sim.n", 0, "number of simulated histories (0: 3000, fewer with the race detector)")
+var (
+	simN    = flag.Int("sim.n", 0, "number of simulated histories (0: 3000, fewer with the race detector)")
+	simFrom = flag.Uint64("sim.from", 0, "seed of the first simulated history")
+)
 
 // play runs a history and then lets the faults stop, and returns the world.
 func play(seed uint64, s Settings, ops []op, keep bool) *world {
@@ -138,7 +141,7 @@ func TestSimulation(t *testing.T) {
 	}
 	var seen tally
 	failures := 0
-	for seed := range uint64(n) {
+	for seed := *simFrom; seed < *simFrom+uint64(n); seed++ {
 		s, ops := history(seed, 200)
 		w := play(seed, s, ops, false)
 		seen.add(w)
