@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 MODULE := github.com/tandem-go/tandem
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -X $(MODULE)/internal/cli.version=$(VERSION)
+LDFLAGS := -X $(MODULE)/internal/cli.version=$(VERSION) -X main.version=$(VERSION)
 # Static, and the same bytes from the same source wherever it lies. The version is
 # stamped, so Go need not ask git (which refuses a directory of another owner).
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
