@@ -41,6 +41,9 @@ var allowed = map[string][]string{
 
 	"internal/strict": nil,
 	"bench":           {"internal/strict", "test/harness"},
+	"deploy":          nil,
+	"deploy/hammer":   {"internal/strict"},
+	"deploy/image":    nil,
 }
 
 // arbiterImports is all that the pure core may use.
