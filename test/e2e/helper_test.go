@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	ossignal "os/signal"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ import (
 //	boot-exit   says something on stderr and exits 3 at once
 //	never-ready lives without a word of readiness
 //	early-exit  says READY=1 and exits 1
+//	deaf        serves, and takes no signal to heart that can be ignored
+//	mute        serves, beats once and never again
+//	parent      serves, and has a child that outlives it and holds its streams
 const helperMode = "E2E_WORKER"
 
 // helperStarts names a file to which each start of the helper adds a line with
@@ -92,7 +96,16 @@ func helper(mode string) int {
 	case "early-exit":
 		tell("READY=1")
 		return 1
-	case "serve":
+	case "serve", "mute":
+	case "deaf":
+		ossignal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	case "parent":
+		child := exec.Command("sleep", "300")
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		if err := child.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	default:
 		fmt.Fprintf(os.Stderr, "%s=%s is not known\n", helperMode, mode)
 		return 2
@@ -119,6 +132,9 @@ func helper(mode string) int {
 	})
 	go func() { _ = http.Serve(ln, mux) }()
 	tell("READY=1")
+	if mode == "mute" {
+		tell("WATCHDOG=1")
+	}
 	fmt.Printf("ended by signal %s\n", <-signals)
 	return 0
 }
