@@ -28,6 +28,6 @@ Commands:
 	fmt.Fprintf(&b, "  %s %s\n", strings.Join(later, ", "), config.NotYet)
 	b.WriteString("\nFlags [default]; --some-flag is also SUPERVISOR_SOME_FLAG:\n")
 	b.WriteString(config.Help())
-	b.WriteString("\nTIME: 30s, 1m30s or seconds. All of it, and signals: docs/configuration.md\n")
+	b.WriteString("\nTIME: 30s, 1m30s or seconds. See docs/configuration.md and docs/signals.md\n")
 	return b.String()
 }
