@@ -26,7 +26,7 @@ var (
 	dyingPrefixes = [][]byte{[]byte("panic: "), []byte("fatal error: "), []byte("SIGABRT: abort"), []byte("SIGQUIT: quit")}
 	tracePrefixes = [][]byte{
 		[]byte("\t"), []byte("[signal "), []byte("[recovered"), []byte("[originating from "), []byte("created by "), []byte("PC="),
-		[]byte("runtime: "), []byte("runtime stack:"), []byte("..."),
+		[]byte("panic during "), []byte("runtime: "), []byte("runtime stack:"), []byte("..."),
 	}
 )
 

@@ -203,8 +203,8 @@ func (f *Fanin) Close(ctx context.Context) error {
 		return f.abort(pipes, context.Cause(ctx))
 	}
 	for _, s := range []*sink{f.out, f.err} {
-		if s.failure != nil && s.missing > 0 {
-			return &LostError{Lines: s.missing, Err: s.failure}
+		if n := s.missing + countLines(s.rest); n > 0 {
+			return &LostError{Lines: n, Err: s.failure}
 		}
 	}
 	return nil

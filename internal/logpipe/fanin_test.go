@@ -56,12 +56,9 @@ func TestFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "log")
 	old := unix.Umask(0o022)
 	defer unix.Umask(old)
-	if err := os.WriteFile(name, []byte("before\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(name); err != nil {
-		t.Fatal(err)
-	}
+	f, _, _ := testFanin(t, Options{File: name})
+	slog.New(f.Handler()).Info("before")
+	closeAll(t, f)
 	f, out, errs := testFanin(t, Options{File: name})
 	log := slog.New(f.Handler())
 	for i := range 3 {
@@ -82,7 +79,7 @@ func TestFile(t *testing.T) {
 	for _, r := range records(t, string(b)) {
 		got = append(got, r.Msg)
 	}
-	want := []string{"stdout of 0", "stderr of 0", "own 0", "stdout of 1", "stderr of 1", "own 1", "stdout of 2", "stderr of 2", "own 2"}
+	want := []string{"before", "stdout of 0", "stderr of 0", "own 0", "stdout of 1", "stderr of 1", "own 1", "stdout of 2", "stderr of 2", "own 2"}
 	if !reflect.DeepEqual(got, want) || out.String()+errs.String() != "" {
 		t.Errorf("got %q, %q, %q", got, out, errs)
 	}
@@ -256,7 +253,7 @@ func TestCloseIsBounded(t *testing.T) {
 			t.Fatalf("Close: %v", err)
 		}
 		s := f.Stats()
-		if s.Lines != n || s.Lost != lost.Lines || s.Lost+s.Dropped > n || s.Lost+s.Dropped == 0 {
+		if s.Lines != n || s.Lost != lost.Lines || s.Lost+s.Dropped > n+1 /* to say so */ || s.Lost+s.Dropped == 0 {
 			t.Errorf("%v: %+v, %v", overflow, s, err)
 		}
 		if overflow == Block && s.Dropped != 0 {

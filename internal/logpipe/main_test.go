@@ -25,7 +25,7 @@ import (
 var helpers = map[string]func(){
 	"numbers": numbers,
 	"panic":   panics,
-	"abort":   func() { fmt.Println("up"); select {} },
+	"abort":   waits,
 }
 
 func TestMain(m *testing.M) {
@@ -76,13 +76,22 @@ func panics() {
 	select {}
 }
 
-// child starts the named helper with its streams attached.
+// waits lives until a signal ends it.
+func waits() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGUSR1)
+	fmt.Println("up")
+	<-c
+}
+
+// child is a helper with its streams attached.
 type child struct {
 	cmd  *exec.Cmd
 	out  *Pipe
 	errs *Pipe
 }
 
+// start starts the named helper.
 func start(t *testing.T, f *Fanin, worker uint64, name string, files ...*os.File) child {
 	t.Helper()
 	c := child{cmd: exec.Command("/proc/self/exe")}
