@@ -30,6 +30,7 @@ type Request struct {
 	crossings atomic.Int32
 	out       output
 	body      *spool // once it has been read ahead
+	formErr   error
 
 	mu     sync.Mutex
 	query  url.Values
@@ -97,18 +98,21 @@ const formMemory = 1 << 20
 // Form is the parsed query and form; it reads the body. An error is an answer:
 // 413 for too much, 400 for what is no form.
 func (r *Request) Form() (url.Values, error) {
-	err := r.http.ParseMultipartForm(formMemory)
-	if errors.Is(err, http.ErrNotMultipart) {
-		err = nil
+	if r.http.Form == nil { // net/http tells its errors once
+		err := r.http.ParseForm()
+		if err == nil {
+			err = r.http.ParseMultipartForm(formMemory)
+		}
+		var tooBig *http.MaxBytesError
+		switch {
+		case err == nil, errors.Is(err, http.ErrNotMultipart):
+		case errors.As(err, &tooBig):
+			r.formErr = err
+		default:
+			r.formErr = &Error{Status: http.StatusBadRequest, Message: "malformed form", Err: err}
+		}
 	}
-	var tooBig *http.MaxBytesError
-	switch {
-	case err == nil:
-		return r.http.Form, nil
-	case errors.As(err, &tooBig):
-		return nil, err
-	}
-	return nil, &Error{Status: http.StatusBadRequest, Message: "malformed form", Err: err}
+	return r.http.Form, r.formErr
 }
 
 // FormValue is the first value of a form field or query parameter; "" if there
