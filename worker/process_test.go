@@ -123,7 +123,12 @@ func TestDrainFinishesWhatRuns(t *testing.T) {
 	if answer, closing := slow.answered(t); answer != "finished" || !closing {
 		t.Errorf("the slow request was answered %q, closing %v", answer, closing)
 	}
-	p.signal(t, syscall.SIGTERM) // the drain is under way: it changes nothing
+	// The drain is under way: a second one changes nothing, and some beats later
+	// that is certain.
+	p.signal(t, syscall.SIGTERM)
+	for range 5 {
+		p.until(t, func(m notify.Message) bool { return m.Watchdog })
+	}
 	if answer, _ := stream.answered(t); answer != "begin,end" {
 		t.Errorf("the stream was answered %q", answer)
 	}

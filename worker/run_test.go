@@ -226,6 +226,42 @@ func TestLingerServesTheIdle(t *testing.T) {
 	}
 }
 
+// net/http forgets a connection once it is hijacked; its handler is waited for.
+func TestHijackersAreWaitedFor(t *testing.T) {
+	hijacked, ended := make(chan struct{}), make(chan error, 1)
+	addr, drain := alone(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		close(hijacked)
+		<-worker.Draining(r.Context())
+		select {
+		case <-ended:
+			t.Error("Run returned before the handler did")
+		case <-time.After(400 * time.Millisecond): // far longer than the rest of the drain takes
+		}
+		if _, err := io.WriteString(c, "last words"); err != nil {
+			t.Error(err)
+		}
+	}))
+	c := dial(t, addr)
+	if err := c.send("GET", "/", ""); err != nil {
+		t.Fatal(err)
+	}
+	<-hijacked
+	err := drain()
+	ended <- err
+	if err != nil {
+		t.Error(err)
+	}
+	if all, err := io.ReadAll(c.r); err != nil || string(all) != "last words" {
+		t.Errorf("read %q, %v", all, err)
+	}
+}
+
 // What comes before the answer, or takes the connection away from HTTP, is not
 // the place for "Connection: close", not even in a drain.
 func TestInterimAnswersAreLeftAlone(t *testing.T) {
