@@ -45,8 +45,8 @@
 // # Sinks
 //
 // A sink that fails (the reader of our stdout is gone, the disk is full) never
-// stops the service: lines are counted as lost, which is said when it begins, if
-// there is another sink to say it on, and when it is over. The program must
+// stops the service: lines are counted as lost, which is said on stderr when it
+// begins (unless stderr is what fails) and when it is over. The program must
 // ignore SIGPIPE (signal.Ignore), or Go ends it at the first write to a broken
 // stdout or stderr.
 package logpipe

@@ -232,9 +232,9 @@ func (f *Fanin) abort(pipes []*Pipe, cause error) error {
 
 // put queues records of a worker, or counts them as dropped or lost.
 func (f *Fanin) put(s *sink, w *worker, data []byte, records uint64) {
-	f.lines.Add(records)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.lines.Add(records)
 	for f.pending > 0 && f.pending+len(data) > f.limit && !f.aborted {
 		if !f.block {
 			f.dropped.Add(records)

@@ -182,7 +182,7 @@ func TestNewPipe(t *testing.T) {
 // A grandchild that holds the pipe open does not hold up the end of its parent,
 // and nothing the parent wrote is lost.
 func TestFinishWithGrandchild(t *testing.T) {
-	for range 50 {
+	for range 8 {
 		f, out, _ := testFanin(t, Options{})
 		p, w := attach(t, f, 1, Stdout)
 		want := strings.Repeat("x", 100)

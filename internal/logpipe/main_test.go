@@ -49,7 +49,7 @@ func numbers() {
 				if _, err := unix.Write(fd, l); err != nil {
 					panic(err)
 				}
-				if counts[s].Store(n); n == 20_000 {
+				if counts[s].Store(n); n == 5000 {
 					unix.Write(4, []byte{'.'})
 				}
 			}
