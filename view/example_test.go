@@ -2,12 +2,23 @@ package view_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/view"
 )
+
+// show prints what an app answers to a GET.
+func show(app http.Handler, target string) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", target, nil)
+	r.Header.Set("X-Request-Id", "example")
+	app.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+}
 
 func lookup(ctx context.Context, q string) ([]string, error) {
 	return []string{q + "-1", q + "-2"}, ctx.Err()
@@ -31,11 +42,9 @@ func Example() {
 		view.Path("GET /classic/", classic),
 		view.Path("GET /search/", search),
 	)
-	for _, target := range []string{"/hello/", "/classic/", "/search/?q=go"} {
-		w := httptest.NewRecorder()
-		app.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
-		fmt.Println(w.Code, w.Body)
-	}
+	show(app, "/hello/")
+	show(app, "/classic/")
+	show(app, "/search/?q=go")
 	for _, p := range app.Plan() {
 		fmt.Println(p.Pattern, p.Colour, p.Crossings)
 	}
@@ -46,4 +55,63 @@ func Example() {
 	// GET /hello/ async 0
 	// GET /classic/ sync 1
 	// GET /search/ sync 1
+}
+
+// The type of middleware is its capability. Where it is not the view's, the plan
+// has a crossing; one made of Both never adds any.
+func ExampleUse() {
+	requireKey := func(next view.SyncView) view.SyncView {
+		return func(r *view.Request) (view.Response, error) {
+			if r.Query().Get("key") == "" {
+				return nil, &view.Error{Status: http.StatusForbidden, Message: "a key is needed"}
+			}
+			return next(r)
+		}
+	}
+	app := view.New()
+	app.Use(view.Use(requireKey).Named("requireKey"))
+	app.Routes(view.Path("GET /", func(context.Context, *view.Request) (view.Response, error) {
+		return view.Text("welcome"), nil
+	}))
+	show(app, "/")
+	show(app, "/?key=1")
+	fmt.Println(app.Plan()[0].Crossings)
+	// Output:
+	// 403 {"error":"a key is needed","request_id":"example"}
+	// 200 welcome
+	// 2
+}
+
+// Errors that are not answers of their own tell the client nothing.
+func ExampleError() {
+	app := view.New()
+	app.Routes(
+		view.Path("GET /known", func(*view.Request) (view.Response, error) {
+			return nil, &view.Error{Status: http.StatusConflict, Code: "taken", Message: "the name is taken"}
+		}),
+		view.Path("GET /unknown", func(*view.Request) (view.Response, error) {
+			return nil, errors.New("dial 10.0.0.7: no route to host")
+		}),
+	)
+	show(app, "/known")
+	show(app, "/unknown")
+	// Output:
+	// 409 {"error":"the name is taken","code":"taken","request_id":"example"}
+	// 500 {"error":"Internal Server Error","request_id":"example"}
+}
+
+// A stream's chunks reach the client one by one.
+func ExampleStream() {
+	app := view.New()
+	app.Routes(view.Path("GET /", func(ctx context.Context, r *view.Request) (view.Response, error) {
+		return view.Stream(func(yield func([]byte, error) bool) {
+			for _, word := range []string{"one ", "two ", "three"} {
+				if !yield([]byte(word), ctx.Err()) {
+					return
+				}
+			}
+		}), nil
+	}))
+	show(app, "/")
+	// Output: 200 one two three
 }
