@@ -12,7 +12,8 @@ RUN make build ${VERSION:+VERSION="$VERSION"} && \
 
 FROM scratch
 COPY --from=build /image /
-COPY --from=build --chown=65532:65532 /image/var/lib/tandem /var/lib/tandem
+# Some builders keep the owner of what they copy, some do not.
+COPY --from=build --chown=65532:65532 /image/var/lib/ /var/lib/
 ENV PATH=/usr/bin PORT=8000
 USER 65532:65532
 WORKDIR /var/lib/tandem

@@ -93,8 +93,8 @@ func inspect(binary string) (string, error) {
 	return "", fmt.Errorf("%s is for %s; images are made for amd64 and arm64", binary, executable.Machine)
 }
 
-// writeTree lays the files out in a directory that does not exist yet. Who they
-// belong to is left to whoever copies them.
+// writeTree lays the files out in a directory that does not exist yet. Only root
+// can give them to whom they belong; for others they stay the caller's.
 func writeTree(root string, files []file) error {
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
@@ -107,6 +107,11 @@ func writeTree(root string, files []file) error {
 			}
 		} else if err := os.WriteFile(path, f.data, 0o644); err != nil {
 			return err
+		}
+		if os.Geteuid() == 0 {
+			if err := os.Chown(path, f.uid, f.uid); err != nil {
+				return err
+			}
 		}
 		if err := os.Chmod(path, f.mode); err != nil { // Mkdir and WriteFile obey the umask
 			return err

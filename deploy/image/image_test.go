@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -274,6 +275,10 @@ func TestTreeIsTheLayer(t *testing.T) {
 		info, err := os.Stat(filepath.Join(root, f.path))
 		if err != nil || info.Mode() != f.mode {
 			t.Errorf("%s: %v, want mode %v", f.path, err, f.mode)
+			continue
+		}
+		if owner := info.Sys().(*syscall.Stat_t); os.Geteuid() == 0 && (int(owner.Uid) != f.uid || int(owner.Gid) != f.uid) {
+			t.Errorf("%s belongs to %d:%d, want %d", f.path, owner.Uid, owner.Gid, f.uid)
 		}
 		delete(found, f.path)
 	}
