@@ -129,6 +129,16 @@ func traffic(addr string) strict.Load {
 	}
 }
 
+// slow is traffic whose every request outlives a moment: bodies that trickle in,
+// answers that trickle out.
+func slow() []strict.Group {
+	return []strict.Group{
+		{Mode: strict.Upload, Clients: 4, Target: "/echo/", Body: 4 << 10, Pace: 400 * time.Millisecond, Check: strict.EchoJSON, Tag: strict.EchoWorker},
+		{Mode: strict.Short, Clients: 4, Target: "/stream/?n=5&ms=100", Check: wholeStream(5)},
+		{Mode: strict.Kept, Clients: 4, Target: "/hello/"},
+	}
+}
+
 // begin starts the load and waits until it flows.
 func begin(ctx context.Context, t *testing.T, l strict.Load) *strict.Running {
 	t.Helper()

@@ -20,7 +20,9 @@ import (
 func TestReloads(t *testing.T) {
 	ctx := within(t)
 	s, first := serve(ctx, t, 4, harness.Config{})
-	run := begin(ctx, t, traffic(s.Addr))
+	l := traffic(s.Addr)
+	l.Groups = append(l.Groups, slow()...)
+	run := begin(ctx, t, l)
 	tenReloads(ctx, t, s, run, first)
 	faultless(t, run.Stop())
 }
