@@ -104,6 +104,9 @@ func (p *processors) remember() {
 func (p *processors) lower(l *Limiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !l.computing.raised {
+		return
+	}
 	if l.computing.frames > 0 {
 		time.AfterFunc(p.linger, func() { p.lower(l) })
 		return

@@ -145,6 +145,8 @@ func TestAPanicOnACPUThreadKeepsItsStack(t *testing.T) {
 			p, ok := recover().(*bridge.PanicError)
 			if !ok || p.Value != "kaboom" || !strings.Contains(string(p.Stack), "bridge_test.explode") {
 				t.Errorf("recovered %#v, want a PanicError with the stack of explode", p)
+			} else if !strings.HasPrefix(p.Error(), "panic: kaboom\n\ngoroutine ") {
+				t.Errorf("text %q", p.Error())
 			}
 		}()
 		_, _ = bridge.RunSync(t.Context(), run(explode), bridge.On(l))

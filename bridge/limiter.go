@@ -83,10 +83,11 @@ func NewLimiter(permits int, opts ...LimiterOption) *Limiter {
 	return l
 }
 
-// NewCPULimiter makes a limiter for code that computes. Its frames run locked to
-// OS threads, and while any runs the process has that many more Ps (see
-// GOMAXPROCS in the package's isolation notes), so that light work beside them
-// finds a free P at once.
+// NewCPULimiter makes a limiter for code that computes, so that light work beside
+// it goes on as if alone. Its frames run on as many OS threads as there are permits.
+// While any runs, and for 5 s after, GOMAXPROCS is raised by the permits; nobody
+// else in the process may set it meanwhile (if somebody does, that value stays).
+// It panics if permits is less than one. The right number is [CPUPermits].
 func NewCPULimiter(permits int, opts ...LimiterOption) *Limiter {
 	l := NewLimiter(permits, append([]LimiterOption{Named("cpu")}, opts...)...)
 	l.cpu = true

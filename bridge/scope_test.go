@@ -241,6 +241,20 @@ func TestAGoroutineThatOutlivesItsFrameIsNotTakenForTheNextFrames(t *testing.T) 
 	})
 }
 
+func TestAGoroutineThatOutlivesAParallelFramesAwaitUsesTheScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limits(2, bridge.Queue(0))
+		_, ctx := request(t, t.Context(), l)
+		st := new(stray)
+		must[struct{}](t)(bridge.RunSyncScoped(ctx, func(own *bridge.Scope) (struct{}, error) {
+			must[struct{}](t)(bridge.Await(own, waiting(func(ctx context.Context) { st.ctx = ctx })))
+			st.start(t)
+			return struct{}{}, <-st.err // a parallel frame keeps nobody waiting
+		}, bridge.Parallel()))
+		idle(t, l.Blocking)
+	})
+}
+
 func TestWaitersBelowAnAwaitThatReturnsClimbWithTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits(1, bridge.Queue(0))

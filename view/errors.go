@@ -204,12 +204,16 @@ func (r *Request) respond(resp Response) (err error) {
 			err = r.panicked(v)
 		}
 	}()
-	req := r.http
 	switch innermost(resp).(type) {
 	case jsonResponse, *bytesResponse, *failure, redirect, stream:
-	default: // others' code, which may want the scope
-		req = req.WithContext(r.ctx)
+		return resp.Respond(&r.out, r.http)
 	}
+	req := r.http.WithContext(r.ctx) // others' code, which may want the scope
+	defer func() {
+		if req.MultipartForm != nil {
+			_ = req.MultipartForm.RemoveAll() // net/http knows of its own request's only
+		}
+	}()
 	return resp.Respond(&r.out, req)
 }
 

@@ -174,7 +174,11 @@ func TestFormsAndQueries(t *testing.T) {
 			}
 			defer f.Close()
 			b, err := io.ReadAll(f)
-			return view.Text(fmt.Sprint(h.Filename, len(b))), err
+			return view.Text(fmt.Sprint(h.Filename, " ", len(b))), err
+		}),
+		view.Path("/plain", func(w http.ResponseWriter, r *http.Request) {
+			_ = r.ParseMultipartForm(1)
+			_, _ = fmt.Fprint(w, len(r.MultipartForm.File["doc"]))
 		}),
 	}, view.BodyLimit(4<<20))
 	form := func(target, body string) *httptest.ResponseRecorder {
@@ -192,19 +196,21 @@ func TestFormsAndQueries(t *testing.T) {
 
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	var body bytes.Buffer
-	mw := multipart.NewWriter(&body)
-	part, err := mw.CreateFormFile("doc", "big.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = part.Write(make([]byte, 2<<20))
-	_ = mw.Close()
-	r := httptest.NewRequest("POST", "/file", &body)
-	r.Header.Set("Content-Type", mw.FormDataContentType())
-	expect(t, s.do(r), 200, "big.txt2097152")
-	if left, _ := os.ReadDir(dir); len(left) != 0 {
-		t.Errorf("temporary files left behind: %v", left)
+	for target, want := range map[string]string{"/file": "big.txt 2097152", "/plain": "1"} {
+		var body bytes.Buffer
+		mw := multipart.NewWriter(&body)
+		part, err := mw.CreateFormFile("doc", "big.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = part.Write(make([]byte, 2<<20))
+		_ = mw.Close()
+		r := httptest.NewRequest("POST", target, &body)
+		r.Header.Set("Content-Type", mw.FormDataContentType())
+		expect(t, s.do(r), 200, want)
+		if left, _ := os.ReadDir(dir); len(left) != 0 {
+			t.Errorf("%s: temporary files left behind: %v", target, left)
+		}
 	}
 }
 
