@@ -15,11 +15,13 @@ func BenchmarkFanIn(b *testing.B) {
 	for _, bb := range []struct {
 		name   string
 		format Format
+		chunk  int // lines per write
 		line   string
 	}{
-		{"text", Text, "GET /posts/ 200 "},
-		{"json", JSON, "GET /posts/ 200 "},
-		{"json-object", JSON, `{"level":"INFO","msg":"request","path":"/posts/","status":200,"id":"`},
+		{"text", Text, 400, "GET /posts/ 200 "},
+		{"json", JSON, 400, "GET /posts/ 200 "},
+		{"json-one-per-write", JSON, 1, "GET /posts/ 200 "},
+		{"json-object", JSON, 400, `{"level":"INFO","msg":"request","path":"/posts/","status":200,"id":"`},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -44,14 +46,13 @@ func BenchmarkFanIn(b *testing.B) {
 			}
 			line = append(line, bytes.Repeat([]byte{'x'}, 120-len(line)-len(end))...)
 			line = append(line, end...)
-			const chunk = 400
-			lines := bytes.Repeat(line, chunk)
+			lines := bytes.Repeat(line, bb.chunk)
 
 			b.ReportAllocs()
 			b.SetBytes(int64(len(line)))
 			b.ResetTimer()
 			for n := b.N; n > 0; {
-				k := min(n, chunk)
+				k := min(n, bb.chunk)
 				for part := lines[:k*len(line)]; len(part) > 0; {
 					m, err := unix.Write(w, part)
 					if err != nil {
