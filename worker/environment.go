@@ -82,8 +82,13 @@ type environment struct {
 	stray     string   // LISTEN_PID, when sockets were meant for another process
 	notify    string
 	watchdog  time.Duration // 0: nobody watches
+	graceful  time.Duration // the supervisor's bound on a drain; 0: it says none
 	channel   *channel.Conn // nil: not Tandem's supervisor
 }
+
+// gracefulVariable is how the supervisor says how long a drain may take before it
+// kills the worker.
+const gracefulVariable = "TANDEM_GRACEFUL_TIMEOUT_USEC"
 
 // takeEnvironment reads the variables and removes them: a program that this one
 // starts must neither notify in its name nor take its descriptors.
@@ -102,8 +107,15 @@ func takeEnvironment() (*environment, error) {
 		}
 		env.watchdog = time.Duration(n) * time.Microsecond
 	}
+	if usec := os.Getenv(gracefulVariable); usec != "" {
+		n, bad := strconv.ParseInt(usec, 10, 64)
+		if bad != nil || n < 1 || n > int64(365*24*time.Hour/time.Microsecond) {
+			err = errors.Join(err, fmt.Errorf("%s=%q is not a number of microseconds from 1 to those of a year", gracefulVariable, usec))
+		}
+		env.graceful = time.Duration(n) * time.Microsecond
+	}
 	for _, name := range []string{
-		"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
+		gracefulVariable, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
 		"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
 	} {
 		err = errors.Join(err, os.Unsetenv(name))

@@ -12,13 +12,13 @@ type Option func(*options)
 type options struct {
 	addr         string
 	logger       *slog.Logger
-	drainTimeout time.Duration
+	drainTimeout time.Duration // 0: the supervisor's bound, or defaultDrain
 	linger       time.Duration
 	configure    []func(*http.Server)
 }
 
 func settings(opts []Option) options {
-	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), drainTimeout: 30 * time.Second, linger: time.Second}
+	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), linger: time.Second}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -32,10 +32,30 @@ func Addr(address string) Option { return func(o *options) { o.addr = address } 
 // Logger takes Run's own records and net/http's; the default is slog.Default.
 func Logger(logger *slog.Logger) Option { return func(o *options) { o.logger = logger } }
 
+// defaultDrain is the DrainTimeout where nobody sets another.
+const defaultDrain = 30 * time.Second
+
 // DrainTimeout bounds the whole drain; what then still runs is cut, and Run says
-// how much that was. The default is 30 seconds. It should not exceed the
-// supervisor's own bound.
-func DrainTimeout(d time.Duration) Option { return func(o *options) { o.drainTimeout = max(0, d) } }
+// how much that was. Without it, and at most, it is a little less than the
+// supervisor's --graceful-timeout, so that Run can say so before it is killed;
+// without a supervisor the default is 30 seconds. d must be more than 0.
+func DrainTimeout(d time.Duration) Option {
+	return func(o *options) { o.drainTimeout = max(time.Nanosecond, d) }
+}
+
+// within makes bound, the supervisor's own (0: none), that of the drain too.
+func (o options) within(bound time.Duration) options {
+	if bound > 0 {
+		bound -= min(bound/10, time.Second)
+		if o.drainTimeout == 0 || o.drainTimeout > bound {
+			o.drainTimeout = bound
+		}
+	}
+	if o.drainTimeout == 0 {
+		o.drainTimeout = defaultDrain
+	}
+	return o
+}
 
 // Linger is how long an idle connection is kept during a drain, so that a
 // request which its client is about to send is still served, with

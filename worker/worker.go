@@ -82,6 +82,7 @@ func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 		env.close()
 		return fmt.Errorf("worker: %w", err)
 	}
+	o = o.within(env.graceful)
 	run := &run{options: o, env: env, watchdog: env.watchdog, gone: make(chan struct{})}
 	board := scoreboard.Local()
 	if env.channel != nil {

@@ -1,0 +1,295 @@
+package supervise
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tandem-go/tandem/internal/budget"
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/notify"
+	"github.com/tandem-go/tandem/internal/process"
+)
+
+// The test binary is the supervisor, its shim and its workers.
+func TestMain(m *testing.M) {
+	process.Shim()
+	if os.Getenv("TEST_WORKER") != "" {
+		workerMain()
+	}
+	goleak.VerifyTestMain(m, // the thread that forks must not end
+		goleak.IgnoreTopFunction("github.com/tandem-go/tandem/internal/process.onForkThread.func1.1"))
+}
+
+// workerMain does what MODE says: become ready and wait for TERM, or fail.
+func workerMain() {
+	term := make(chan os.Signal, 2)
+	signal.Notify(term, syscall.SIGTERM, syscall.SIGINT)
+	switch mode := os.Getenv("MODE"); {
+	case mode == "crash":
+		os.Stderr.WriteString("last words of a broken build\n")
+		os.Exit(7)
+	case mode == "mute":
+		<-term
+		os.Exit(0)
+	}
+	if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1\nSTATUS=serving"); err != nil {
+		panic(err)
+	}
+	<-term
+	os.Exit(0)
+}
+
+// rig is a supervisor over an env file that the test rewrites.
+type rig struct {
+	*Supervisor
+	env    string
+	output *buffer
+	result chan Result
+	up     *notify.Socket // what the service manager hears; nil without one
+}
+
+// buffer collects output of the one writer while the test reads it.
+type buffer struct {
+	mu      sync.Mutex
+	b       bytes.Buffer
+	written chan struct{} // one waiting: there is more
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case b.written <- struct{}{}:
+	default:
+	}
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func start(t *testing.T, mode string, args ...string) *rig {
+	t.Helper()
+	r := &rig{env: filepath.Join(t.TempDir(), "env"), output: &buffer{written: make(chan struct{}, 1)}, result: make(chan Result, 1)}
+	r.mode(t, mode)
+	args = append([]string{"--env-file", r.env, "--bake", "20ms", "--control", "off"}, args...)
+	loaded, err := config.Load(append(args, "--", "/proc/self/exe"), []string{"TEST_WORKER=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := logpipe.New(logpipe.Options{Stdout: r.output, Stderr: r.output, Format: logpipe.Text, Level: slog.LevelInfo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.up, err = notify.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	r.Supervisor, err = New(Options{
+		Config: loaded, Limits: budget.Limits{CPUs: 2, Memory: 1 << 30}, Logs: logs,
+		Log: slog.New(logs.Handler()), Notify: r.up.Addr(), Version: "test",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { r.result <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-r.done
+		_ = logs.Close(context.Background())
+		_ = r.up.Close()
+		if t.Failed() {
+			t.Log(r.output.String())
+		}
+	})
+	return r
+}
+
+// mode says what workers of the next generation do.
+func (r *rig) mode(t *testing.T, mode string) {
+	t.Helper()
+	if err := os.WriteFile(r.env, []byte("MODE="+mode+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for a status by asking again whenever something was logged. What
+// changes is logged before the loop answers the next question.
+func (r *rig) until(t *testing.T, what string, ok func(control.Status) bool) control.Status {
+	t.Helper()
+	for {
+		st, err := r.Status(t.Context())
+		if err != nil {
+			t.Fatalf("waiting for %s: %v", what, err)
+		}
+		if ok(st) {
+			return st
+		}
+		select {
+		case <-r.output.written:
+		case <-t.Context().Done():
+			t.Fatalf("waiting for %s; last status %+v", what, st)
+		}
+	}
+}
+
+func ready(n, generation int) func(control.Status) bool {
+	return func(st control.Status) bool {
+		if len(st.Workers) != n {
+			return false
+		}
+		for _, w := range st.Workers {
+			if w.State != "ready" || w.Generation != generation {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func TestStartScaleStop(t *testing.T) {
+	r := start(t, "good", "--workers", "2")
+	st := r.until(t, "two ready workers", ready(2, 1))
+	if w := st.Workers[0]; st.State != "running" || w.PID == 0 || w.RSSBytes == nil || w.Requests != nil || w.Liveness != "none" {
+		t.Errorf("status of a foreign worker: %+v %+v", st, w)
+	}
+	if err := r.Scale(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, "three", ready(3, 1))
+	r.Signal(syscall.SIGTTOU)
+	r.until(t, "two again", ready(2, 1))
+	if err := r.Scale(t.Context(), 0); err == nil {
+		t.Error("scaled to none")
+	}
+	r.Signal(syscall.SIGTERM)
+	if got := <-r.result; got.Code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if _, err := r.Status(t.Context()); err == nil {
+		t.Error("an answer after the end")
+	}
+	if _, err := r.Reload(t.Context(), true); err == nil {
+		t.Error("a reload after the end")
+	}
+}
+
+func TestReloadTakesTheEnvFileAfresh(t *testing.T) {
+	r := start(t, "good", "--workers", "2")
+	r.until(t, "the start", ready(2, 1))
+	res, err := r.Reload(t.Context(), true)
+	if err != nil || res.Result != control.ResultOK || res.Generation != 2 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	st := r.until(t, "the new generation alone", ready(2, 2))
+	if st.LastReload == nil || st.LastReload.Result != "ok" || st.Generation != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestABrokenReloadChangesNothingAndSaysWhy(t *testing.T) {
+	r := start(t, "good", "--workers", "2")
+	before := r.until(t, "the start", ready(2, 1))
+	r.mode(t, "crash")
+	res, err := r.Reload(t.Context(), true)
+	if err != nil || res.Result != control.ResultFailed || !strings.Contains(res.Error, "exit status 7") {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if len(res.LastWords) != 1 || !strings.Contains(res.LastWords[0], "last words of a broken build") {
+		t.Errorf("last words: %q", res.LastWords)
+	}
+	after := r.until(t, "the old generation", ready(2, 1))
+	for i := range before.Workers {
+		if before.Workers[i].PID != after.Workers[i].PID {
+			t.Errorf("worker %d was replaced", before.Workers[i].ID)
+		}
+	}
+	if err := os.WriteFile(r.env, []byte("MODE=good\nSUPERVISOR_SURGE=0x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	res, err = r.Reload(t.Context(), true)
+	if err != nil || res.Result != control.ResultFailed || !strings.Contains(res.Error, "surge") {
+		t.Errorf("a bad env file: %+v, %v", res, err)
+	}
+	r.mode(t, "good")
+	if res, err = r.Reload(t.Context(), true); err != nil || res.Result != control.ResultOK {
+		t.Errorf("the next good one: %+v, %v", res, err)
+	}
+}
+
+func TestTermWinsOverAReloadThatHangs(t *testing.T) {
+	r := start(t, "good", "--workers", "1")
+	r.until(t, "the start", ready(1, 1))
+	r.mode(t, "mute")
+	outcome := make(chan control.ReloadResult, 1)
+	go func() {
+		res, _ := r.Reload(context.Background(), true)
+		outcome <- res
+	}()
+	r.until(t, "the reload", func(st control.Status) bool { return st.State == "reloading" && len(st.Workers) == 2 })
+	r.Signal(syscall.SIGTERM)
+	if got := <-r.result; got.Code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if res := <-outcome; res.Result != control.ResultFailed || res.Error == "" {
+		t.Errorf("who waited was told %+v", res)
+	}
+}
+
+func TestAFirstStartThatCannotSucceed(t *testing.T) {
+	r := start(t, "crash", "--workers", "1")
+	if got := <-r.result; got.Code != 3 || !strings.Contains(got.Reason, "exit status 7") {
+		t.Errorf("%+v", got)
+	}
+	loaded, err := config.Load([]string{"--control", "off", "--", filepath.Join(t.TempDir(), "none")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Config: loaded}); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Error(err)
+	}
+}
+
+func TestTheServiceManagerIsTold(t *testing.T) {
+	r := start(t, "good", "--workers", "1")
+	want := []struct {
+		name string
+		is   func(notify.Message) bool
+		then func()
+	}{
+		{"READY", func(m notify.Message) bool { return m.Ready }, func() { r.Signal(syscall.SIGHUP) }},
+		{"RELOADING", func(m notify.Message) bool { return m.Reloading && !m.Ready }, nil},
+		{"READY after it", func(m notify.Message) bool { return m.Ready }, func() { r.Signal(syscall.SIGTERM) }},
+		{"STOPPING", func(m notify.Message) bool { return m.Stopping }, nil},
+	}
+	for _, w := range want {
+		for {
+			m, err := r.up.Read()
+			if err != nil {
+				t.Fatalf("waiting for %s: %v", w.name, err)
+			}
+			if w.is(m) {
+				break
+			}
+		}
+		if w.then != nil {
+			w.then()
+		}
+	}
+	<-r.result
+}
