@@ -201,10 +201,14 @@ func TestFallbackDirectory(t *testing.T) {
 
 	refused := func(why string) {
 		t.Helper()
-		if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), why) {
+		s, err := Listen(path)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("server: %v, want %s", err, why)
 		}
-		_, err := NewClient(path).Status(t.Context())
+		_, err = NewClient(path).Status(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "will not talk to what is at "+path) {
 			t.Errorf("client: %v", err)
 		}
@@ -226,10 +230,11 @@ func TestFallbackDirectory(t *testing.T) {
 		}
 		refused("belongs to uid 65534, not to us (0)")
 	}
-	if err := errors.Join(os.Remove(fallback), os.Symlink(parent, fallback)); err != nil {
+	elsewhere := filepath.Join(parent, "elsewhere")
+	if err := errors.Join(os.Remove(fallback), os.Mkdir(elsewhere, 0o700), os.Symlink(elsewhere, fallback)); err != nil {
 		t.Fatal(err)
 	}
-	refused("directory")
+	refused("not a directory")
 }
 
 func TestLockIsBounded(t *testing.T) {

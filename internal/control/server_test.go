@@ -283,7 +283,12 @@ func TestEndOfServe(t *testing.T) {
 				return ReloadResult{}, ctx.Err()
 			}
 			<-finish
-			return ReloadResult{Result: ResultFailed, Error: "stopped"}, nil
+			select {
+			case <-time.After(50 * time.Millisecond): // the end of the roll
+				return ReloadResult{Result: ResultFailed, Error: "stopped"}, nil
+			case <-ctx.Done():
+				return ReloadResult{}, ctx.Err()
+			}
 		}}
 		path, stop := serve(t, b)
 		type answer struct {
