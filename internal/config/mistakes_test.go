@@ -72,12 +72,12 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--log-overflow", "spill"}, nil, `--log-overflow: "spill" (from flag --log-overflow) is not drop or block`},
 		{[]string{"--watch=maybe"}, nil, `--watch: "maybe" (from flag --watch) is not on or off`},
 		{[]string{"--pid-file", "a\x00b"}, nil, `--pid-file: "a\x00b" (from flag --pid-file) has a zero byte in it`},
-		{[]string{"--chdir", "/nowhere"}, nil, `--chdir: "/nowhere" (from flag --chdir) does not exist`},
+		{[]string{"--chdir", dir + "/nowhere"}, nil, `--chdir: "` + dir + `/nowhere" (from flag --chdir) does not exist`},
 		{[]string{"--chdir", file}, nil, `--chdir: "` + file + `" (from flag --chdir) is not a directory`},
-		{[]string{"--pid-file", "/nowhere/x"}, nil, `--pid-file: "/nowhere/x" (from flag --pid-file) cannot be written: /nowhere does not exist`},
+		{[]string{"--pid-file", dir + "/nowhere/x"}, nil, `--pid-file: "` + dir + `/nowhere/x" (from flag --pid-file) cannot be written: ` + dir + `/nowhere does not exist`},
 		{[]string{"--log-file", dir}, nil, `--log-file: "` + dir + `" (from flag --log-file) is a directory`},
 		{[]string{"--pid-file", dir + "/x", "--log-file", dir + "/x"}, nil, `--log-file: "` + dir + `/x" (from flag --log-file) is the path of --pid-file too`},
-		{[]string{"--env-file", "/nowhere"}, nil, `--env-file (from flag --env-file): read env file /nowhere: no such file or directory`},
+		{[]string{"--env-file", dir + "/nowhere"}, nil, `--env-file (from flag --env-file): read env file ` + dir + `/nowhere: no such file or directory`},
 		{nil, []string{"SUPERVISOR_ENV_FILE=" + dir}, `--env-file (from environment SUPERVISOR_ENV_FILE): read env file ` + dir + `: it is a directory`},
 	} {
 		_, err := Load(tc.args, tc.environ)
