@@ -69,7 +69,9 @@ func BenchmarkCrossingCPU(b *testing.B) {
 	var s Scope
 	ctx := s.Open(b.Context(), Limits{})
 	defer s.Close()
-	on := On(NewCPULimiter(1))
+	l := NewCPULimiter(1)
+	defer Lower(l)
+	on := On(l)
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
