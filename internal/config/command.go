@@ -95,11 +95,14 @@ func onPath(name, remedy string) (string, error) {
 			continue
 		}
 		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err != nil {
+			continue // also when the directory is closed to us: whether it is there is not known
+		}
 		err := executable(path)
 		if err == nil {
 			return path, nil
 		}
-		if found == nil && !errors.Is(err, fs.ErrNotExist) {
+		if found == nil {
 			found = commandError(name, path, err)
 		}
 	}
