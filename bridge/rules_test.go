@@ -160,6 +160,18 @@ func TestFramesOfOneRequestRunOneAtATimeInOrder(t *testing.T) {
 	})
 }
 
+func TestTheNextFrameOfARequestFindsThePermitOfTheLast(t *testing.T) {
+	l := limits(1, bridge.Queue(0))
+	_, ctx := request(t, t.Context(), l)
+	_, err := bridge.GatherAll(ctx, 4, make([]int, 2000), func(ctx context.Context, _ int) (int, error) {
+		return bridge.RunSync(ctx, func() (int, error) { return 0, nil })
+	})
+	if err != nil {
+		t.Errorf("a request alone on its limiter was refused: %v", err)
+	}
+	idle(t, l.Blocking)
+}
+
 func TestParallelFramesRunBesideEachOther(t *testing.T) {
 	l := limits(2)
 	_, ctx := request(t, t.Context(), l)

@@ -293,22 +293,20 @@ func (s *Scope) grant(l *lane) {
 	}
 }
 
-// leave ends a frame.
+// leave ends a frame. The permit is given back before the lane, so that the next
+// frame of the request finds it.
 func (fr *frame) leave() {
 	s := fr.lane.scope
 	s.mu.Lock()
-	lim, held := fr.limiter, fr.awaits == 0
-	if !fr.alone {
-		s.unlink(fr)
+	defer s.mu.Unlock()
+	if fr.awaits == 0 {
+		fr.limiter.release()
 	}
 	fr.live, fr.ctx, fr.limiter, fr.below = false, nil, nil, nil
 	fr.run++
 	if !fr.alone {
+		s.unlink(fr)
 		s.leaveLane(fr.lane)
-	}
-	s.mu.Unlock()
-	if held {
-		lim.release()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,6 +48,15 @@ func TestBodiesOfEverySizeArriveWhole(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+	open, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range open {
+		if name, _ := os.Readlink(fd); strings.HasPrefix(name, dir) {
+			t.Errorf("still open: %s", name)
+		}
 	}
 }
 
@@ -317,45 +327,6 @@ func TestTheRequestIDIsTheClientsIfSane(t *testing.T) {
 	}
 }
 
-func FuzzRequestIDIsSafeInALogLineAndAPage(f *testing.F) {
-	app := view.New()
-	app.Routes(view.Path("/", func(_ context.Context, r *view.Request) (view.Response, error) { return view.Text(r.ID()), nil }))
-	f.Add("abc-123")
-	f.Add("a\r\nSet-Cookie: x")
-	f.Fuzz(func(t *testing.T, given string) {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.Header["X-Request-Id"] = []string{given}
-		w := httptest.NewRecorder()
-		app.ServeHTTP(w, r)
-		id := w.Body.String()
-		if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"'<>&\`, c) }) {
-			t.Errorf("%q became %q", given, id)
-		}
-	})
-}
-
-func FuzzDecodeAnswersWhateverIsSent(f *testing.F) {
-	app := view.New(view.BodyLimit(64))
-	app.Routes(view.Path("/", func(r *view.Request) (view.Response, error) {
-		v, err := view.Decode[map[string][]int](r)
-		return view.JSON(v), err
-	}))
-	f.Add("application/json", []byte(`{"a":[1]}`))
-	f.Add("", []byte(`{"a":[1`))
-	f.Add("text/plain", bytes.Repeat([]byte(" "), 65))
-	f.Fuzz(func(t *testing.T, ctype string, body []byte) {
-		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
-		r.Header["Content-Type"] = []string{ctype}
-		w := httptest.NewRecorder()
-		app.ServeHTTP(w, r)
-		switch w.Code {
-		case 200, 400, 413, 415:
-		default:
-			t.Errorf("%q %q: %d %s", ctype, body, w.Code, w.Body)
-		}
-	})
-}
-
 func TestPlainHandlersFindTheRequestsLimiters(t *testing.T) {
 	var s *site
 	s = newSite(t, 1, []view.Route{view.Path("/", func(w http.ResponseWriter, r *http.Request) {
@@ -365,6 +336,28 @@ func TestPlainHandlersFindTheRequestsLimiters(t *testing.T) {
 		})
 	})})
 	expect(t, s.get("/"), 200, "1")
+}
+
+func TestWhatOutlivesItsRequestIsRefused(t *testing.T) {
+	answered := make(chan struct{})
+	refused := make(chan error, 2)
+	s := newSite(t, 1, []view.Route{view.Path("/", func(ctx context.Context, r *view.Request) (view.Response, error) {
+		go func() {
+			<-answered
+			_, err := bridge.RunSync(context.WithoutCancel(ctx), func() (int, error) { return 0, nil })
+			refused <- err
+			_, err = bridge.Await(r, func(context.Context) (int, error) { return 0, nil })
+			refused <- err
+		}()
+		return view.NoContent(), nil
+	})})
+	s.get("/")
+	close(answered)
+	for range 2 {
+		if err := <-refused; !errors.Is(err, bridge.ErrScopeClosed) {
+			t.Errorf("err = %v, want ErrScopeClosed", err)
+		}
+	}
 }
 
 func TestCPUViewsTakeCPUPermits(t *testing.T) {
