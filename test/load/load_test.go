@@ -101,6 +101,10 @@ func serve(ctx context.Context, t *testing.T, n int, c harness.Config) (*harness
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		// When the programs were built with the race detector.
+		if strings.Contains(s.Stderr.String(), "DATA RACE") {
+			t.Error("a data race in the programs under test")
+		}
 		if t.Failed() {
 			t.Logf("supervisor's stderr ends:\n%s", s.Stderr.Tail(40))
 		}
