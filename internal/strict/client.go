@@ -125,7 +125,7 @@ func (c *client) one(ctx context.Context, id string, from time.Time) result {
 		r := result{Event: Event{Time: time.Now(), Mode: c.group.Mode, ID: id, Outcome: o, How: how}}
 		r.Took = r.Time.Sub(from)
 		if c.conn != nil {
-			r.Nth, r.Tag = c.conn.nth, c.conn.tag
+			r.Nth, r.Tag, r.Idle = c.conn.nth, c.conn.tag, c.conn.idled
 		}
 		if o == OK && c.load.LateAfter > 0 && r.Took > c.load.LateAfter {
 			r.Outcome, r.How = Late, fmt.Sprintf("answered after %s", r.Took.Round(time.Millisecond))

@@ -40,6 +40,8 @@ type conn struct {
 	in     *counted
 	nth    int    // requests sent on it
 	lastID string // of the request answered last
+	lastAt time.Time
+	idled  time.Duration // before the request under way
 	tag    string
 }
 
@@ -100,6 +102,10 @@ func (c *conn) exchange(r request, deadline time.Time) (Answer, error) {
 		return Answer{}, fmt.Errorf("setting the deadline: %w", err)
 	}
 	begin := time.Now()
+	c.idled = 0
+	if !c.lastAt.IsZero() {
+		c.idled = begin.Sub(c.lastAt)
+	}
 	if err := c.send(r, deadline); err != nil {
 		return Answer{}, c.lost("while sending", err, begin)
 	}
@@ -119,7 +125,7 @@ func (c *conn) exchange(r request, deadline time.Time) (Answer, error) {
 		if err != nil {
 			return Answer{}, c.lost("within the answer", err, begin)
 		}
-		c.lastID = r.id
+		c.lastID, c.lastAt = r.id, time.Now()
 		return Answer{
 			ID: r.id, Sent: r.body, Status: resp.StatusCode, Header: resp.Header, Body: body,
 			Close: resp.Close || r.close, FirstIn: c.in.firstAt.Sub(begin), Protocol: resp.Proto,

@@ -20,6 +20,9 @@ type Event struct {
 	How     string // in words; empty when OK
 	Nth     int    // which request of its connection, from 1; 0: never connected
 	Tag     string // who answered last on this connection
+	// Idle is how long the connection had been unused when the request was
+	// sent; 0 for its first.
+	Idle time.Duration
 }
 
 func (e Event) String() string {
@@ -28,6 +31,9 @@ func (e Event) String() string {
 		s += fmt.Sprintf(" (request %d of its connection", e.Nth)
 		if e.Tag != "" {
 			s += ", last answered by " + e.Tag
+		}
+		if e.Idle > 0 {
+			s += ", idle for " + e.Idle.Round(time.Millisecond).String()
 		}
 		s += ")"
 	}

@@ -201,6 +201,11 @@ func TestIdleCloseIsNoLoss(t *testing.T) {
 	if n := blind.Counts[strict.Lost]; n < 5 || n > 7 {
 		t.Errorf("a blind client loses each third request:\n%s", blind)
 	}
+	for _, e := range blind.Events {
+		if e.Nth != 3 || e.Idle < 20*time.Millisecond {
+			t.Errorf("want request 3, after 20 ms or more of idleness: %s", e)
+		}
+	}
 	addr := fake(t, closesAfterTwo)
 	rep := strict.Start(t.Context(), strict.Load{
 		Addr: addr, Requests: 20,

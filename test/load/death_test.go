@@ -126,11 +126,7 @@ func TestStop(t *testing.T) {
 			if code, err := s.Wait(ctx); err != nil || code != 0 {
 				t.Errorf("exit %d, %v", code, err)
 			}
-			rep := run.Wait() // every client ends by its refusal
-			t.Logf("%s", rep)
-			if err := rep.Err(); err != nil {
-				t.Error(err)
-			}
+			answered(t, run.Wait()) // every client ends by its refusal
 			if left := s.Strays(); len(left) > 0 {
 				t.Errorf("processes left when the supervisor had exited: %v", left)
 			}

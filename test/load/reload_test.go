@@ -73,10 +73,7 @@ func TestServedOnce(t *testing.T) {
 		t.Fatalf("after TERM: exit %d, %v", code, err)
 	}
 	rep := run.Wait()
-	t.Logf("%s", rep)
-	if err := rep.Err(); err != nil {
-		t.Error(err)
-	}
+	answered(t, rep)
 	var ledger strict.Ledger
 	for line := range strings.Lines(s.Stdout.String()) {
 		var r struct{ Msg string }
