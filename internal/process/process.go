@@ -110,8 +110,11 @@ func Start(s Spec) (*Process, error) {
 		files = append(files, uintptr(s.Channel))
 	}
 	o := order{
-		Path: s.Exe.path, Exe: -1, Args: s.Args, Dir: s.Dir,
+		Path: []byte(s.Exe.path), Exe: -1, Dir: []byte(s.Dir),
 		Umask: s.Umask, Death: int(s.DeathSignal), Parent: os.Getpid(),
+	}
+	for _, arg := range s.Args {
+		o.Args = append(o.Args, []byte(arg))
 	}
 	if s.Exe.fd >= 0 {
 		o.Exe = len(files)

@@ -38,8 +38,29 @@ var workers = map[string]func(){
 		fmt.Println(os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()), os.Getenv("WATCHDOG_PID") == strconv.Itoa(os.Getpid()),
 			os.Getenv("TANDEM_FD"), wd, fmt.Sprintf("%03o", old), pgid == os.Getpid(), death, strings.Join(os.Args, " "), fdErr)
 	},
+	"mask": func() {
+		var set unix.Sigset_t
+		_ = unix.PthreadSigmask(unix.SIG_BLOCK, nil, &set)
+		fmt.Println(set.Val[0])
+	},
+	"blocked": func() { // starts a worker on a thread that has signals blocked
+		runtime.LockOSThread()
+		set := unix.Sigset_t{}
+		set.Val[0] = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGUSR2-1)
+		_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
+		os.Exit(RunMain(func() int {
+			p, err := Start(Spec{Exe: self(), Args: os.Args, Env: []string{"TEST_ROLE=mask"}, Stdout: 1, Stderr: 2, Channel: -1, Umask: -1})
+			if err != nil {
+				panic(err)
+			}
+			return p.Wait().Status.ExitStatus()
+		}))
+	},
 	"exit 3":  func() { os.Exit(3) },
-	"forever": func() { fmt.Println("up"); select {} },
+	"forever": func() {
+		fmt.Println("up")
+		_ = unix.Pause() // not select {}: the runtime ends a program that has nothing left to run
+	},
 	"grandchild": func() {
 		pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
 			Env: []string{"TEST_ROLE=forever"}, Files: []uintptr{0, 1, 2},
@@ -126,6 +147,34 @@ func TestTheWorkerGetsWhatTheSpecSays(t *testing.T) {
 	})
 	if want := "true true 4 " + dir + " 027 true 15 worker arg <nil>\n"; out != want || !exit.Clean() {
 		t.Errorf("%q, %v\nwant %q", out, exit, want)
+	}
+}
+
+// The system takes any bytes but zero in paths and arguments.
+func TestPathsAndArgumentsNeedNotBeUTF8(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d\xff")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(dir, "w\xfe.sh") // started by its path
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nprintf '%s\\n' \"$PWD\" \"$1\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	exe, err := Open(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, exit := run(t, "", func(s *Spec) { s.Exe, s.Dir, s.Args, s.Env = exe, dir, []string{"w", "a\xff\"<b"}, nil })
+	if want := dir + "\na\xff\"<b\n"; out != want || !exit.Clean() {
+		t.Errorf("%q, %v\nwant %q", out, exit, want)
+	}
+}
+
+// A worker is asked to go by signals: those that the supervisor was started
+// with blocked are not blocked for it.
+func TestBlockedSignalsAreNotHandedOn(t *testing.T) {
+	if out, exit := run(t, "blocked", nil); out != "0\n" || !exit.Clean() {
+		t.Errorf("%q, %v: want an empty mask", out, exit)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,13 +17,14 @@ import (
 const shimName = "tandem-shim"
 
 // order is what the supervisor tells the shim, as JSON in argv[1]. Descriptors
-// are numbers in the shim's own table.
+// are numbers in the shim's own table. Paths and arguments are bytes, because
+// the system takes any and a JSON string only UTF-8.
 type order struct {
-	Path   string   `json:"path"`
+	Path   []byte   `json:"path"`
 	Exe    int      `json:"exe"` // -1: start by Path
 	Report int      `json:"report"`
-	Args   []string `json:"args"`
-	Dir    string   `json:"dir,omitempty"`
+	Args   [][]byte `json:"args"`
+	Dir    []byte   `json:"dir,omitempty"`
 	Umask  int      `json:"umask"` // -1: keep
 	Death  int      `json:"death"` // signal at the parent's death; 0: none
 	Parent int      `json:"parent"`
@@ -41,6 +43,7 @@ func Shim() {
 	if len(os.Args) != 2 || os.Args[0] != shimName {
 		return
 	}
+	runtime.LockOSThread()
 	var o order
 	if err := json.Unmarshal([]byte(os.Args[1]), &o); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: not an order of the supervisor: %v\n", shimName, err)
@@ -73,19 +76,29 @@ func become(o order) (doing string, err error) {
 	if o.Umask >= 0 {
 		unix.Umask(o.Umask)
 	}
-	if o.Dir != "" {
-		if err := unix.Chdir(o.Dir); err != nil {
-			return "change to directory " + o.Dir, err
+	if dir := string(o.Dir); dir != "" {
+		if err := unix.Chdir(dir); err != nil {
+			return "change to directory " + dir, err
 		}
 	}
+	// Whoever started the supervisor may have blocked signals. That is nothing
+	// to the worker, which is asked to go by them. (The mask
+	// is this thread's, and Shim has locked it.)
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), nil); err != nil {
+		return "unblock the signals", err
+	}
+	args := make([]string, len(o.Args))
+	for i, arg := range o.Args {
+		args[i] = string(arg)
+	}
 	env := ownPID(os.Environ(), os.Getpid())
-	path := o.Path
+	path := string(o.Path)
 	// By path as long as it names the very file that was opened, so that ps and
 	// pgrep show its name; by descriptor once it was replaced.
 	if o.Exe >= 0 && !sameFile(path, o.Exe) {
 		path = "/proc/self/fd/" + strconv.Itoa(o.Exe)
 	}
-	return "execute " + o.Path, syscall.Exec(path, o.Args, env)
+	return "execute " + string(o.Path), syscall.Exec(path, args, env)
 }
 
 func sameFile(path string, fd int) bool {
