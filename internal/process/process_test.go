@@ -56,7 +56,7 @@ var workers = map[string]func(){
 			return p.Wait().Status.ExitStatus()
 		}))
 	},
-	"exit 3":  func() { os.Exit(3) },
+	"exit 3": func() { os.Exit(3) },
 	"forever": func() {
 		fmt.Println("up")
 		_ = unix.Pause() // not select {}: the runtime ends a program that has nothing left to run
