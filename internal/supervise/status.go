@@ -2,16 +2,11 @@ package supervise
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/control"
-	"github.com/tandem-go/tandem/internal/notify"
 )
 
 // status is everything that is known, for people and programs.
@@ -71,65 +66,4 @@ func rss(pid int) *int64 {
 	}
 	n := pages * int64(os.Getpagesize())
 	return &n
-}
-
-// upward is what the service manager has been told.
-type upward struct {
-	phase  arbiter.Phase
-	ready  bool // READY=1 has been said once
-	status string
-}
-
-// report tells the service manager what has changed, in the terms of
-// sd_notify. Without a service manager it does nothing.
-func (s *Supervisor) report() {
-	if s.opt.Notify == "" {
-		return
-	}
-	snap := s.core.Snapshot()
-	state := ""
-	if snap.Phase != s.told.phase || !s.told.ready {
-		switch snap.Phase {
-		case arbiter.PhaseRunning, arbiter.PhaseDegraded:
-			if !s.told.ready || s.told.phase == arbiter.PhaseReloading {
-				state += "READY=1\n"
-			}
-			s.told.ready = true
-		case arbiter.PhaseReloading:
-			if s.told.ready {
-				state += "RELOADING=1\nMONOTONIC_USEC=" + monotonicUsec() + "\n"
-			}
-		case arbiter.PhaseStopping:
-			if s.told.phase != arbiter.PhaseStopping {
-				state += "STOPPING=1\n"
-			}
-		}
-		s.told.phase = snap.Phase
-	}
-	ready := 0
-	for _, w := range snap.Workers {
-		if w.State == arbiter.Ready {
-			ready++
-		}
-	}
-	status := fmt.Sprintf("%s: %d of %d workers ready, generation %d", snap.Phase, ready, snap.Wanted, snap.Generation)
-	if status != s.told.status {
-		s.told.status = status
-		state += "STATUS=" + status + "\n"
-	}
-	if state == "" {
-		return
-	}
-	if err := notify.Send(s.opt.Notify, state); err != nil {
-		s.log.Warn("tell the service manager", "error", err)
-	}
-}
-
-// monotonicUsec is the time that systemd compares RELOADING=1 with.
-func monotonicUsec() string {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
-		return "0"
-	}
-	return strconv.FormatInt(t.Nano()/1000, 10)
 }

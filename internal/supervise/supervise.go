@@ -37,6 +37,10 @@ type Supervisor struct {
 	inbox   chan message
 	done    chan struct{} // closed when Run has ended: nobody reads the inbox
 
+	news     chan string   // for the service manager
+	newsTold chan struct{} // closed when nothing is sent to it any more
+	newsLate chan struct{} // closed when it has been waited for long enough
+
 	// Below: owned by the goroutine of Run.
 	core        *arbiter.Core
 	workers     map[arbiter.WorkerID]*worker
@@ -73,6 +77,9 @@ func New(o Options) (*Supervisor, error) {
 		started:     time.Now(),
 		inbox:       make(chan message, 64),
 		done:        make(chan struct{}),
+		news:        make(chan string, newsAhead),
+		newsTold:    make(chan struct{}),
+		newsLate:    make(chan struct{}),
 		core:        arbiter.New(arbiterSettings(o.Config, o.Limits), uint64(time.Now().UnixNano())),
 		workers:     map[arbiter.WorkerID]*worker{},
 		generations: map[arbiter.Generation]*generation{1: first},
@@ -98,6 +105,7 @@ func arbiterSettings(l *config.Loaded, limits budget.Limits) arbiter.Settings {
 // first start has failed. A ctx that ends asks for a graceful stop, once.
 func (s *Supervisor) Run(ctx context.Context) Result {
 	defer s.cleanUp()
+	go s.tellNews()
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -150,6 +158,7 @@ func (s *Supervisor) send(m message) bool {
 
 func (s *Supervisor) cleanUp() {
 	close(s.done)
+	s.endNews()
 	for _, l := range s.opt.Listeners {
 		if !s.refused {
 			s.logError("close a listener", l.Close())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -292,4 +294,34 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 		}
 	}
 	<-r.result
+}
+
+// Each notification waits for seconds when the service manager does not read;
+// neither the workers nor TERM may wait behind them.
+func TestAServiceManagerThatDoesNotListen(t *testing.T) {
+	began := time.Now()
+	r := start(t, "good", "--workers", "4") // nobody reads r.up
+	conn, err := net.Dial("unixgram", r.up.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for err == nil { // until its queue is full
+		_ = conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		_, err = conn.Write([]byte("X=1"))
+	}
+	r.until(t, "the start", ready(4, 1))
+	for n := 5; n < 8; n++ {
+		if err := r.Scale(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		r.until(t, "one more", ready(n, 1))
+	}
+	r.Signal(syscall.SIGTERM)
+	if got := <-r.result; got.Code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("start, scaling and stop took %v: they waited for the service manager", took)
+	}
 }
