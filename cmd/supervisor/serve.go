@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -33,8 +34,12 @@ const (
 	exitMissing = 4
 )
 
-// logFlush bounds how long an exit waits for a slow reader of the logs.
-const logFlush = 5 * time.Second
+const (
+	// logFlush bounds how long an exit waits for a slow reader of the logs.
+	logFlush = 5 * time.Second
+	// lastWord bounds how long it waits for stderr to take what came of that.
+	lastWord = time.Second
+)
 
 // startError is why nothing was started, and the exit code that says so.
 type startError struct {
@@ -55,7 +60,7 @@ func serve(loaded *config.Loaded) int {
 
 	code, failed := start(loaded, limits, signals)
 	if failed != nil {
-		fmt.Fprintln(os.Stderr, "supervisor:", failed.err)
+		say(os.Stderr, failed.err)
 		return failed.code
 	}
 	return code
@@ -179,7 +184,23 @@ func closeLogs(logs *logpipe.Fanin) {
 	ctx, cancel := context.WithTimeout(context.Background(), logFlush)
 	defer cancel()
 	if err := logs.Close(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "supervisor:", err)
+		say(os.Stderr, err)
+	}
+}
+
+// say writes a line about err. Stderr may be the very pipe that nobody empties:
+// then the line is lost, for the program must end.
+func say(stderr io.Writer, err error) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		fmt.Fprintln(stderr, "supervisor:", err)
+	}()
+	limit := time.NewTimer(lastWord)
+	defer limit.Stop()
+	select {
+	case <-said:
+	case <-limit.C:
 	}
 }
 
