@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -290,5 +291,33 @@ func TestTail(t *testing.T) {
 	}
 	if got[len(got)-1] != "\ufffd" {
 		t.Errorf("not UTF-8: %q", got[len(got)-1])
+	}
+}
+
+// A named pipe takes the log while somebody reads it; to open one that nobody
+// reads must not wait for a reader, who may never come.
+func TestTheFileIsANamedPipe(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	if err := unix.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{File: name}); !errors.Is(err, unix.ENXIO) || !strings.Contains(err.Error(), "nobody reads") {
+		t.Fatalf("without a reader: %v", err)
+	}
+	r, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f, err := New(Options{File: name, Format: JSON})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slog.New(f.Handler()).Info("over the pipe")
+	if err := f.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); err != nil || !strings.Contains(string(text), "over the pipe") {
+		t.Errorf("%q, %v", text, err)
 	}
 }

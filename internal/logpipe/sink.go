@@ -48,8 +48,13 @@ func newSink(name string, w io.Writer, f Format) *sink {
 	return &sink{name: name, w: w, format: f}
 }
 
+// openFile never waits: without O_NONBLOCK, opening a named pipe would, for a
+// reader. On a file the flag means nothing.
 func openFile(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NONBLOCK, 0o640)
+	if errors.Is(err, unix.ENXIO) {
+		return nil, fmt.Errorf("open the log file: %w; it is a socket, or a pipe that nobody reads", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the log file: %w", err)
 	}
