@@ -54,11 +54,7 @@ func serve(loaded *config.Loaded) int {
 	runtime.GOMAXPROCS(min(2, runtime.GOMAXPROCS(0)))
 	debug.SetGCPercent(50)
 
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
-		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH)
-
-	code, failed := start(loaded, limits, signals)
+	code, failed := start(loaded, limits, catchSignals())
 	if failed != nil {
 		say(os.Stderr, failed.err)
 		return failed.code
@@ -66,9 +62,22 @@ func serve(loaded *config.Loaded) int {
 	return code
 }
 
+// signals are those that were sent to us. What asks for a stop has a channel of
+// its own: os/signal drops what finds a channel full, and a flood of others,
+// each of which may start a worker, must not take TERM's place.
+type signals struct{ stop, other chan os.Signal }
+
+func catchSignals() signals {
+	s := signals{stop: make(chan os.Signal, 16), other: make(chan os.Signal, 16)}
+	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	signal.Notify(s.other, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH)
+	return s
+}
+
 // start makes what a supervisor needs, in the order in which it can fail
 // without leaving anything behind, runs it, and takes it all away again.
-func start(loaded *config.Loaded, limits budget.Limits, signals <-chan os.Signal) (int, *startError) {
+func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *startError) {
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(loaded.LogLevel))
 	logs, err := openLogs(loaded, level)
@@ -113,7 +122,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals <-chan os.Signal
 
 	log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
 		"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
-	result := runActors(sup, server, signals, log)
+	result := runActors(sup, server, caught, log)
 	if result.Code != 0 {
 		log.Error("supervisor gives up", "reason", result.Reason, "exit", result.Code)
 	} else {
@@ -124,7 +133,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals <-chan os.Signal
 
 // runActors runs the supervise loop beside what serves it. The loop alone ends
 // by its own choice; the others end when they are interrupted.
-func runActors(sup *supervise.Supervisor, server *control.Server, signals <-chan os.Signal, log *slog.Logger) supervise.Result {
+func runActors(sup *supervise.Supervisor, server *control.Server, caught signals, log *slog.Logger) supervise.Result {
 	var group run.Group
 	var result supervise.Result
 	{
@@ -139,7 +148,9 @@ func runActors(sup *supervise.Supervisor, server *control.Server, signals <-chan
 		group.Add(func() error {
 			for {
 				select {
-				case sig := <-signals:
+				case sig := <-caught.stop:
+					sup.Signal(sig)
+				case sig := <-caught.other:
 					sup.Signal(sig)
 				case <-done:
 					return nil
