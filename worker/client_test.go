@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // client is one connection of a strict client: what it sends is answered, or
@@ -29,8 +32,29 @@ func dial(t *testing.T, addr string) *client {
 	return c
 }
 
-func connect(addr string) (*client, error) {
-	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+// dialTTL connects with segments of that hop limit.
+func dialTTL(t *testing.T, addr string, ttl int) *client {
+	t.Helper()
+	c, err := connectWith(net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		if bad := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, ttl)
+		}); bad != nil {
+			return bad
+		}
+		return err
+	}}, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func connect(addr string) (*client, error) { return connectWith(net.Dialer{}, addr) }
+
+func connectWith(d net.Dialer, addr string) (*client, error) {
+	d.Timeout = 10 * time.Second
+	c, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}

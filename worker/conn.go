@@ -98,6 +98,17 @@ func (s *conns) remove(c *conn) {
 	delete(s.set, c)
 }
 
+// liftMinHops is for connections that were accepted before the drain began.
+func (s *conns) liftMinHops() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.set {
+		if raw, err := c.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { liftMinHops(int(fd)) })
+		}
+	}
+}
+
 // count says how many connections are in the middle of something, and how many
 // are open in all; hijacked ones are neither, their handlers are waited for.
 func (s *conns) count() (inUse, open int) {

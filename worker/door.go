@@ -106,7 +106,17 @@ func (d *door) take() (net.Conn, error) {
 	if failed != nil {
 		return nil, failed
 	}
+	liftMinHops(accepted)
 	file := os.NewFile(uintptr(accepted), "accepted")
 	defer func() { _ = file.Close() }()
 	return net.FileConn(file)
+}
+
+// liftMinHops makes a connection hear its client again. At a stop the supervisor
+// may keep new connections out by a minimum hop limit on the listening socket,
+// which a connection whose handshake ends just then inherits. On any other
+// connection, and on any other kind of socket, it changes nothing.
+func liftMinHops(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MINTTL, 0)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MINHOPCOUNT, 0)
 }

@@ -24,6 +24,7 @@ func (s *server) drain(timeout, linger time.Duration) error {
 		}
 	}
 	s.loops.Wait() // bounded by the sweep
+	s.conns.liftMinHops()
 
 	for s.quiet(ctx, begun, linger) {
 		s.conns.closeAll(silent, idle)

@@ -324,7 +324,9 @@ func (p *proc) code(t *testing.T, want int) {
 // non-blocking, and closed by the test's end unless closed before.
 func listen(t *testing.T) (fd int, addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // as the supervisor's sockets are
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@
 //	l, err := socket.Bind(a)
 //	// ... start workers that inherit l.FD(), and at the end, when no new
 //	// connection may begin but the queue is still to be served:
-//	l.Refuse()
+//	l.Refuse(true)
 //	// ... wait for the workers
 //	l.Close()
 //

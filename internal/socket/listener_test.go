@@ -311,7 +311,7 @@ func TestBindFD(t *testing.T) {
 	if _, cloexec := flags(t, given); !cloexec {
 		t.Error("every worker would inherit the number that was given")
 	}
-	if err := a.Refuse(); err != nil {
+	if err := a.Refuse(true); err != nil {
 		t.Error(err)
 	}
 	dial(t, l.Addr()) // it is another's too: Refuse and Close leave it be
@@ -375,7 +375,7 @@ func TestNoDescriptorLeaks(t *testing.T) {
 				t.Fatal(err)
 			}
 			if l, err := Bind(a); err == nil {
-				l.Refuse()
+				l.Refuse(true)
 				l.Close()
 			}
 		}

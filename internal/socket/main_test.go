@@ -91,7 +91,7 @@ func activated() error {
 	for _, l := range ls {
 		fl, _ := unix.FcntlInt(uintptr(l.FD()), unix.F_GETFL, 0)
 		fd, _ := unix.FcntlInt(uintptr(l.FD()), unix.F_GETFD, 0)
-		fmt.Println(l.FD(), l.Name(), l.Addr(), fl&unix.O_NONBLOCK != 0, fd&unix.FD_CLOEXEC != 0, l.Refuse(), l.Close())
+		fmt.Println(l.FD(), l.Name(), l.Addr(), fl&unix.O_NONBLOCK != 0, fd&unix.FD_CLOEXEC != 0, l.Refuse(true), l.Close())
 	}
 	return nil
 }

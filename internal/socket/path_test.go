@@ -62,7 +62,7 @@ func TestModeHonoursUmask(t *testing.T) {
 }
 
 func TestRemovesOnlyItsOwnFile(t *testing.T) {
-	for name, end := range map[string]func(*Listener) error{"Close": (*Listener).Close, "Refuse": (*Listener).Refuse} {
+	for name, end := range map[string]func(*Listener) error{"Close": (*Listener).Close, "Refuse": func(l *Listener) error { return l.Refuse(true) }} {
 		l := mustBind(t, "unix:"+t.TempDir()+"/a.sock")
 		path := l.Addr().Address
 		if err := os.Remove(path); err != nil {

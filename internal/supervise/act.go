@@ -81,9 +81,14 @@ func (s *Supervisor) signal(id arbiter.WorkerID, sig syscall.Signal) {
 // that each ends with the last worker that has emptied its queue.
 func (s *Supervisor) refuse() {
 	s.refused = true
+	tandem := true
+	for _, w := range s.core.Snapshot().Workers {
+		tandem = tandem && w.Speaks
+	}
 	for _, l := range s.opt.Listeners {
-		if err := l.Refuse(); err != nil {
-			s.log.Warn("connections that arrive during the stop may be reset", "listener", l.Addr().String(), "error", err)
+		if err := l.Refuse(tandem); err != nil {
+			s.log.Warn("connections that arrive during the stop may be reset; CAP_NET_ADMIN, or a socket that systemd holds, avoids that",
+				"listener", l.Addr().String(), "error", err)
 		}
 		s.logError("close a listener", l.Close())
 	}
