@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -165,10 +166,23 @@ type endpoint struct {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}}
 	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
-		hr.Body = http.MaxBytesReader(w, hr.Body, e.maxBody)
+		if hr.ContentLength > e.maxBody {
+			hr.Body = &tooLarge{hr.Body, e.maxBody}
+		} else {
+			hr.Body = http.MaxBytesReader(w, hr.Body, e.maxBody)
+		}
 	}
 	r.ctx = r.scope.Open(hr.Context(), e.app.limits)
 	defer r.close()
 	resp, err := e.view(r.ctx, r)
 	r.write(resp, err)
 }
+
+// tooLarge is a body that says itself that it goes beyond its bound. Nothing of
+// it is read, so a client that waits for "100 Continue" never sends it.
+type tooLarge struct {
+	io.Closer
+	limit int64
+}
+
+func (t *tooLarge) Read([]byte) (int, error) { return 0, &http.MaxBytesError{Limit: t.limit} }

@@ -110,6 +110,9 @@ func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
 	if a.retryAfter != "" {
 		w.Header().Set("Retry-After", a.retryAfter)
 	}
+	if a.status == http.StatusRequestEntityTooLarge && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // else net/http waits for the rest of a small one
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	return jsonResponse{v: failureBody{a.message, a.code, f.id}, status: a.status}.Respond(w, r)
 }
@@ -182,18 +185,27 @@ func (r *Request) write(resp Response, err error) {
 		r.report(answerTo(err).status, err)
 	}
 	err = r.respond(resp)
+	gone := r.http.Context().Err() != nil
 	switch {
 	case err == nil:
-	case r.http.Context().Err() != nil:
+		return
+	case gone:
 		r.report(StatusClientGone, err)
-	case !r.out.wrote:
+	default:
 		r.report(http.StatusInternalServerError, err)
+	}
+	switch {
+	case r.out.wrote:
+		// Half of it is out: cut the connection, or it would look whole. Also
+		// where the client seems gone: it may only have closed its sending side,
+		// or it is the server that ends.
+		panic(http.ErrAbortHandler)
+	case gone:
+		r.out.WriteHeader(StatusClientGone)
+	default:
 		if err := r.failed(err).Respond(&r.out, r.http); err != nil {
 			r.report(StatusClientGone, err)
 		}
-	default: // half of it is out: cut the connection, or it would look whole
-		r.report(http.StatusInternalServerError, err)
-		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -217,7 +217,8 @@ type stream struct{ chunks iter.Seq2[[]byte, error] }
 // before the next is asked for. The sequence runs on the request's goroutine,
 // after all sync code has returned; it is stopped when the client goes away. An
 // error before the first chunk becomes a response; a later one cuts the
-// connection, so that the client can tell the body from a whole one.
+// connection, so that the client can tell the body from a whole one. A HEAD
+// request is answered when the first chunk is there, and asks for no other.
 func Stream(chunks iter.Seq2[[]byte, error]) Response { return stream{chunks} }
 
 func (s stream) Respond(w http.ResponseWriter, r *http.Request) error {
@@ -234,6 +235,10 @@ func (s stream) Respond(w http.ResponseWriter, r *http.Request) error {
 			w.Header()["Content-Type"] = typeBytes
 		}
 		begun = true
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusOK)
+			return nil
+		}
 		if _, err = w.Write(chunk); err == nil {
 			err = rc.Flush()
 		}

@@ -3,6 +3,7 @@ package view_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -103,5 +104,101 @@ func TestAClientThatOnlyClosedItsSendingSideGetsItsAnswer(t *testing.T) {
 	defer resp.Body.Close()
 	if body, err := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(body) != "still here" || err != nil {
 		t.Errorf("%d %q, %v", resp.StatusCode, body, err)
+	}
+}
+
+// dial sends a raw request to a server of app's.
+func dial(t *testing.T, app http.Handler, request string) (*net.TCPConn, *bufio.Reader) {
+	t.Helper()
+	srv := httptest.NewServer(app)
+	t.Cleanup(srv.Close)
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.TCPConn), bufio.NewReader(conn)
+}
+
+// Whoever still reads must see that there should have been more.
+func TestAStreamThatEndsWithItsContextIsCutAndNotFinished(t *testing.T) {
+	app := view.New(view.Logger(slog.New(slog.DiscardHandler)))
+	app.Routes(view.Path("/", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+		return view.Stream(func(yield func([]byte, error) bool) {
+			if yield([]byte("half"), nil) {
+				<-ctx.Done()
+				yield(nil, ctx.Err())
+			}
+		}), nil
+	}))
+	conn, r := dial(t, app, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); string(body) != "half" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%q, %v: a body that was cut looks whole", body, err)
+	}
+}
+
+func TestAStreamWithoutEndAnswersHEADAndLetsTheNextRequestIn(t *testing.T) {
+	app, ended := view.New(), make(chan struct{})
+	app.Routes(
+		view.Path("GET /events", func(_ context.Context, _ *view.Request) (view.Response, error) {
+			return view.Stream(func(yield func([]byte, error) bool) {
+				defer close(ended)
+				if yield([]byte("event"), nil) {
+					t.Error("a HEAD request asked for a second chunk")
+				}
+			}), nil
+		}),
+		view.Path("GET /next", func(context.Context, *view.Request) (view.Response, error) { return view.Text("next"), nil }),
+	)
+	_, r := dial(t, app, "HEAD /events HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-ended
+	head, err := http.ReadResponse(r, &http.Request{Method: http.MethodHead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = head.Body.Close()
+	if head.StatusCode != http.StatusOK || head.Header.Get("Content-Type") == "" {
+		t.Errorf("%d %v", head.StatusCode, head.Header)
+	}
+	next, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Body.Close()
+	if body, err := io.ReadAll(next.Body); string(body) != "next" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
+func TestABodyThatIsDeclaredTooLargeIsNotAskedFor(t *testing.T) {
+	app := view.New(view.BodyLimit(10), view.Logger(slog.New(slog.DiscardHandler)))
+	app.Routes(
+		view.Path("/async", func(_ context.Context, r *view.Request) (view.Response, error) {
+			_, err := io.ReadAll(r.Body())
+			return view.NoContent(), err
+		}),
+		view.Path("/sync", func(*view.Request) (view.Response, error) { t.Error("it began"); return nil, nil }),
+	)
+	for _, path := range []string{"/async", "/sync"} {
+		_, r := dial(t, app, "POST "+path+" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n")
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge || !resp.Close {
+			t.Errorf("%s: %d, close %v", path, resp.StatusCode, resp.Close)
+		}
 	}
 }
