@@ -54,7 +54,7 @@ func (m statusWanted) handle(s *Supervisor) { m.answer <- s.status() }
 // during a reload it is remembered and run after it.
 func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.ReloadResult, error) {
 	if !wait {
-		return control.ReloadResult{Result: control.ResultAccepted}, s.tell(arbiter.Reload{})
+		return control.ReloadResult{Result: control.ResultAccepted}, s.request(ctx, arbiter.Reload{})
 	}
 	return ask(ctx, s, func(answer chan<- control.ReloadResult) message { return reloadWanted{answer} })
 }
@@ -68,16 +68,19 @@ func (m reloadWanted) handle(s *Supervisor) {
 }
 
 // Scale sets the number of workers.
-func (s *Supervisor) Scale(_ context.Context, n int) error {
+func (s *Supervisor) Scale(ctx context.Context, n int) error {
 	if n < 1 || n > config.MaxWorkers {
 		return fmt.Errorf("cannot scale to %d workers: the number is from 1 to %d", n, config.MaxWorkers)
 	}
-	return s.tell(arbiter.Scale{N: n})
+	return s.request(ctx, arbiter.Scale{N: n})
 }
 
 // Stop asks for a graceful stop, or with now for a quick one.
 func (s *Supervisor) Stop(_ context.Context, now bool) error {
-	return s.tell(arbiter.Stop{Quick: now})
+	if !s.send(event{arbiter.Stop{Quick: now}}) {
+		return errStopped
+	}
+	return nil
 }
 
 // event is a message that is an event for the arbiter and nothing else.
@@ -85,11 +88,28 @@ type event struct{ arbiter.Event }
 
 func (m event) handle(s *Supervisor) { s.step(m.Event) }
 
-func (s *Supervisor) tell(ev arbiter.Event) error {
-	if !s.send(event{ev}) {
-		return errStopped
+// request gives the arbiter an event that means nothing during a stop, which is
+// an error then: who is told that it was accepted would wait for its effect.
+func (s *Supervisor) request(ctx context.Context, ev arbiter.Event) error {
+	refusal, err := ask(ctx, s, func(answer chan<- error) message { return requested{ev, answer} })
+	if err != nil {
+		return err
 	}
-	return nil
+	return refusal
+}
+
+type requested struct {
+	arbiter.Event
+	answer chan<- error
+}
+
+func (m requested) handle(s *Supervisor) {
+	if s.core.Snapshot().Phase == arbiter.PhaseStopping {
+		m.answer <- errStopped
+		return
+	}
+	s.step(m.Event)
+	m.answer <- nil
 }
 
 // Signal takes in a signal that the supervisor was sent.
@@ -123,6 +143,9 @@ func (m signalled) handle(s *Supervisor) {
 }
 
 func (s *Supervisor) scaleBy(delta int) {
+	if s.core.Snapshot().Phase == arbiter.PhaseStopping {
+		return
+	}
 	if s.core.Snapshot().Wanted+delta > config.MaxWorkers {
 		s.log.Warn("not scaled: there are as many workers as there may be", "workers", config.MaxWorkers)
 		return

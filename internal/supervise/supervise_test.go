@@ -3,6 +3,7 @@ package supervise
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -45,6 +46,13 @@ func workerMain() {
 	case mode == "mute":
 		<-term
 		os.Exit(0)
+	case mode == "stubborn": // ready, and again; ends at the second signal
+		for range 3 {
+			if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
+				panic(err)
+			}
+		}
+		<-term
 	}
 	if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1\nSTATUS=serving"); err != nil {
 		panic(err)
@@ -323,5 +331,26 @@ func TestAServiceManagerThatDoesNotListen(t *testing.T) {
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("start, scaling and stop took %v: they waited for the service manager", took)
+	}
+}
+
+// What a stop makes meaningless is refused, not accepted and forgotten.
+func TestRequestsDuringAStopAreRefused(t *testing.T) {
+	r := start(t, "stubborn", "--workers", "1")
+	r.until(t, "the start", ready(1, 1))
+	r.Signal(syscall.SIGTERM)
+	r.until(t, "the stop", func(st control.Status) bool { return st.State == "stopping" })
+	if err := r.Scale(t.Context(), 2); !errors.Is(err, errStopped) {
+		t.Errorf("scale: %v", err)
+	}
+	if _, err := r.Reload(t.Context(), false); !errors.Is(err, errStopped) {
+		t.Errorf("reload: %v", err)
+	}
+	if err := r.Stop(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	<-r.result
+	if n := strings.Count(r.output.String(), "worker ready"); n != 1 {
+		t.Errorf("ready was logged %d times", n)
 	}
 }

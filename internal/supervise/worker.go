@@ -36,6 +36,7 @@ type worker struct {
 	stdout, stderr *logpipe.Pipe
 	started        time.Time
 	status         string // its own words, by STATUS=
+	ready          bool   // it has said so
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
@@ -185,7 +186,8 @@ func (m said) handle(s *Supervisor) {
 	if m.msg.Watchdog {
 		s.step(arbiter.Beat{ID: m.id})
 	}
-	if m.msg.Ready {
+	if m.msg.Ready && !w.ready { // once: a worker that repeats it must not fill the log
+		w.ready = true
 		s.log.Info("worker ready", "worker", m.id, "pid", w.process.PID(), "generation", w.generation,
 			"after", time.Since(w.started).Round(time.Millisecond).String())
 		s.step(arbiter.WorkerReady{ID: m.id})
