@@ -6,7 +6,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// stallTimeout is how long a client may send nothing of a body that it has
+// begun, or take nothing of an answer. A slow one that gets on is not bounded,
+// nor is a stream that has nothing to say.
+const stallTimeout = time.Minute
 
 // What a connection is doing. It is closed without loss while it is silent or
 // idle, and at no other time.
@@ -25,11 +33,23 @@ type conn struct {
 	server *server
 	state  atomic.Int32
 	closed atomic.Bool
-	outer  net.Conn // what http.Server calls it: itself, or TLS around it. Set before it is served
+	timed  atomic.Bool // net/http or a handler has set a read deadline of its own
+	outer  net.Conn    // what http.Server calls it: itself, or TLS around it. Set before it is served
 }
 
+// Read bounds the wait for the rest of a body, where nobody has set another
+// bound; headers and idle connections have net/http's. It does not bound the
+// read of a single byte that tells net/http, while a handler runs, that the client has
+// left, nor what comes over TLS, where one cannot be told from the other.
 func (c *conn) Read(b []byte) (int, error) {
+	bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.server.idleMeansSilent
+	if bounded {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.stall))
+	}
 	n, err := c.Conn.Read(b)
+	if bounded && !c.timed.Load() {
+		_ = c.Conn.SetReadDeadline(time.Time{})
+	}
 	if n > 0 {
 		switch state := c.state.Load(); {
 		case state == silent, state == idle && c.server.idleMeansSilent:
@@ -37,6 +57,18 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// SetReadDeadline notes that somebody bounds reading.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.timed.Store(!t.IsZero())
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetDeadline notes that somebody bounds reading.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.timed.Store(!t.IsZero())
+	return c.Conn.SetDeadline(t)
 }
 
 // Close closes the connection once, and the books on it.
@@ -79,6 +111,20 @@ func (c *conn) SyscallConn() (syscall.RawConn, error) {
 
 // NetConn is the connection that was accepted.
 func (c *conn) NetConn() net.Conn { return c.Conn }
+
+// admit makes a conn of what was accepted. The kernel gives the connection up
+// when its peer takes nothing for the time of a stall, which costs writing nothing.
+// Peers on a unix socket are on this machine, and have no such bound.
+func (s *server) admit(accepted net.Conn) *conn {
+	if tcp, ok := accepted.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) {
+				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.stall.Milliseconds()))
+			})
+		}
+	}
+	return &conn{Conn: accepted, server: s}
+}
 
 // conns are the open ones, those of hijackers among them.
 type conns struct {

@@ -43,7 +43,7 @@ func (d *door) Accept() (net.Conn, error) {
 	if d.until.IsZero() {
 		c, err := d.socket.Accept()
 		if err == nil {
-			return &conn{Conn: c, server: d.server}, nil
+			return d.server.admit(c), nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
@@ -58,7 +58,7 @@ func (d *door) sweep() (net.Conn, error) {
 		c, err := d.take()
 		switch {
 		case err == nil:
-			return &conn{Conn: c, server: d.server}, nil
+			return d.server.admit(c), nil
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 			continue
 		case !errors.Is(err, unix.EAGAIN):

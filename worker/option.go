@@ -14,11 +14,12 @@ type options struct {
 	logger       *slog.Logger
 	drainTimeout time.Duration // 0: the supervisor's bound, or defaultDrain
 	linger       time.Duration
+	stall        time.Duration
 	configure    []func(*http.Server)
 }
 
 func settings(opts []Option) options {
-	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), linger: time.Second}
+	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), linger: time.Second, stall: stallTimeout}
 	for _, opt := range opts {
 		opt(&o)
 	}

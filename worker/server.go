@@ -18,6 +18,7 @@ type server struct {
 	http   *http.Server
 	board  *scoreboard.Board
 	logger *slog.Logger
+	stall  time.Duration
 	doors  []*door
 	conns  conns
 	loops  sync.WaitGroup // the accept loops
@@ -37,7 +38,7 @@ type server struct {
 
 func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, listeners []socket) *server {
 	s := &server{
-		board: board, logger: o.logger,
+		board: board, logger: o.logger, stall: o.stall,
 		conns:   conns{set: map[*conn]struct{}{}},
 		drainCh: make(chan struct{}), events: make(chan struct{}, 1),
 	}

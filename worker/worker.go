@@ -14,6 +14,9 @@
 //		}
 //	}
 //
+// A client that sends nothing of a body it has announced for a minute, or takes
+// nothing of an answer, is given up; one that gets on, however slowly, is not.
+//
 // The protocol is systemd's: LISTEN_FDS, NOTIFY_SOCKET and WATCHDOG_USEC, so
 // that systemd itself can be the supervisor. Without any of it Run listens on
 // Addr, which is how a program is tried out in a terminal.

@@ -1,0 +1,6 @@
+package worker
+
+import "time"
+
+// StallTimeout sets how long a client may stand still.
+func StallTimeout(d time.Duration) Option { return func(o *options) { o.stall = d } }
