@@ -47,8 +47,9 @@ func Logger(l *slog.Logger) Option { return func(a *App) { a.log = l } }
 // Less than zero: no bound.
 func BodyLimit(n int64) Option { return func(a *App) { a.maxBody = n } }
 
-// SyncOnly makes every request take a permit for all of its way, as under a
-// server of sync workers: async views are awaited from sync code.
+// SyncOnly makes every request take a permit, as under a server of sync workers:
+// async views are awaited from sync code, and like all that is awaited they run
+// while the permit is given back.
 func SyncOnly() Option { return func(a *App) { a.syncOnly = true } }
 
 // New makes an App without routes.
