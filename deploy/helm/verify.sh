@@ -43,7 +43,7 @@ schemas() {
 # by topologySpreadConstraints.
 score() {
 	render --skip-tests "$@" | kube-score score --output-format ci --ignore-test \
-		container-image-pull-policy,container-ephemeral-storage-request-and-limit,pod-probes-identical,pod-networkpolicy,deployment-has-poddisruptionbudget,deployment-has-host-podantiaffinity,deployment-replicas,deployment-strategy,service-type,container-resources -
+		container-image-pull-policy,container-ephemeral-storage-request-and-limit,pod-probes-identical,pod-networkpolicy,deployment-has-poddisruptionbudget,deployment-has-host-podantiaffinity,deployment-replicas,service-type,container-resources -
 }
 # refused TEXT ARGS...: rendering fails, and for that reason
 refused() {
@@ -80,12 +80,8 @@ check "refuses no workers" refused "minimum: got 0" --set supervisor.workers=0
 check "refuses a service type that is none" refused "value must be one of" --set service.type=Internal
 check "refuses a digest that is none" refused "does not match pattern" --set image.digest=latest
 check "refuses env that contradicts another value" refused "SUPERVISOR_BIND" --set env.SUPERVISOR_BIND=:9000
-check "refuses a database URL that is not in a secret" refused "APP_DATABASE_URL" --set env.APP_DATABASE_URL=postgres://u:p@h/d
-check "refuses replicas that share no database" refused "SQLite database of its own" --set replicas=2
-check "refuses an autoscaler that shares no database" refused "SQLite database of its own" --set autoscaling.enabled=true
-check "refuses replicas on one claim" refused "cannot share" --set replicas=2,database.perPod=true,state.existingClaim=data
 check "refuses an autoscaler upside down" refused "is more than maxReplicas" \
-	--set database.existingSecret=db,autoscaling.enabled=true,autoscaling.minReplicas=9
+	--set autoscaling.enabled=true,autoscaling.minReplicas=9
 check "refuses an ingress without hosts" refused "ingress.hosts" --set ingress.enabled=true
 check "refuses a node port on a cluster address" refused "needs service.type" --set service.nodePort=30000
 

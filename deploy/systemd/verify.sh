@@ -44,8 +44,8 @@ units() {
 	echo "units ok: ${report##*→ }"
 }
 
-# names PREFIX FILE: the settings of that prefix at the start of a line, commented out or not
-names() { sed -nE "s/^#?($1_[A-Z_]+)=.*/\1/p" "$2" | sort; }
+# names PREFIX [FILE]: the settings of that prefix at the start of a line, commented out or not
+names() { sed -nE "s/^#?($1_[A-Z_]+)=.*/\1/p" "${2:--}" | sort; }
 
 environment() {
 	local all=$root/all.env report
@@ -67,6 +67,12 @@ environment() {
 	diff -u --label "app help" --label tandem.env \
 		<("$bin/app" help 2>&1 | grep -oE '\bAPP_[A-Z_]+' | sort -u) <(names APP "$here/tandem.env") || {
 		echo "tandem.env and app do not know the same settings" >&2
+		exit 1
+	}
+	diff -u --label "app help" --label tandem.env \
+		<("$bin/app" help 2>&1 | sed -nE 's/^ *(APP_[A-Z_]+) +not in this version.*/\1/p' | sort) \
+		<(sed -n '/^# --- not in this version/,$p' "$here/tandem.env" | names APP) || {
+		echo "tandem.env and app do not agree on which settings are not in this version" >&2
 		exit 1
 	}
 	echo "env file ok: $(names SUPERVISOR "$here/tandem.env" | wc -l) settings of the supervisor, $(names APP "$here/tandem.env" | wc -l) of the app"

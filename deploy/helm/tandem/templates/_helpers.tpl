@@ -45,20 +45,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* the most pods there can be */}}
-{{- define "tandem.maxReplicas" -}}
-{{- if .Values.autoscaling.enabled }}{{ .Values.autoscaling.maxReplicas }}{{ else }}{{ .Values.replicas }}{{ end }}
-{{- end }}
-
 {{/* Values that contradict each other; the schema cannot see these. */}}
 {{- define "tandem.validate" -}}
-{{- $most := int (include "tandem.maxReplicas" .) }}
-{{- if and (gt $most 1) (not .Values.database.existingSecret) (not .Values.database.perPod) }}
-{{- fail (printf "%d replicas, and each would have a SQLite database of its own, with different data. Give database.existingSecret, or one replica, or database.perPod=true if that is what you want" $most) }}
-{{- end }}
-{{- if and (gt $most 1) .Values.state.existingClaim }}
-{{- fail (printf "%d replicas cannot share state.existingClaim %q: SQLite's file is for one pod. Give database.existingSecret, or one replica" $most .Values.state.existingClaim) }}
-{{- end }}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas %d is more than maxReplicas %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- end }}
