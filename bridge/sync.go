@@ -39,6 +39,10 @@ func merge(opts []SyncOption) (o SyncOption) {
 //
 // The scope is found in ctx; it is there in whatever a view or Await handed
 // down. With a ctx of no scope f takes a permit of [DefaultLimits].
+//
+// f has no ctx, and must not catch its caller's to run another frame with: that
+// one would wait for the turn that f has, until ctx ends. It calls sync code directly, and
+// async code by [Await].
 func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption) (R, error) {
 	l := laneOf(ctx)
 	if l == nil {
