@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"syscall"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 func (s *Supervisor) act(a arbiter.Action) {
 	switch a := a.(type) {
 	case arbiter.Spawn:
-		s.spawn(a.ID, a.Generation)
+		s.spawns = append(s.spawns, a)
 	case arbiter.Drain:
 		s.log.Info("worker asked to drain", "worker", a.ID)
 		s.signal(a.ID, syscall.Signal(s.config.StopSignal))
@@ -58,7 +59,12 @@ func (s *Supervisor) act(a arbiter.Action) {
 	}
 }
 
-func (s *Supervisor) spawn(id arbiter.WorkerID, n arbiter.Generation) {
+// spawn starts the worker that has waited longest. Each takes milliseconds, on a
+// busy machine many, so they are started one by one between messages: a status,
+// or TERM, does not wait for two hundred of them.
+func (s *Supervisor) spawn() {
+	id, n := s.spawns[0].ID, s.spawns[0].Generation
+	s.spawns = s.spawns[1:]
 	w, err := s.launch(id, s.generations[n])
 	if err != nil {
 		s.log.Error("worker could not be started", "worker", id, "error", err)
@@ -70,10 +76,17 @@ func (s *Supervisor) spawn(id arbiter.WorkerID, n arbiter.Generation) {
 }
 
 // signal sends sig to a worker. A worker that has ended meanwhile needs none:
-// its exit is on its way to the loop.
+// its exit is on its way to the loop. One that still waits for its start never
+// gets one: whatever is sent to it is the wish that it goes.
 func (s *Supervisor) signal(id arbiter.WorkerID, sig syscall.Signal) {
 	if w := s.workers[id]; w != nil {
 		s.logError("signal a worker", w.process.Signal(sig))
+		return
+	}
+	waiting := len(s.spawns)
+	s.spawns = slices.DeleteFunc(s.spawns, func(a arbiter.Spawn) bool { return a.ID == id })
+	if len(s.spawns) < waiting {
+		s.step(arbiter.SpawnFailed{ID: id, Reason: "no longer wanted"})
 	}
 }
 

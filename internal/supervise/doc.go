@@ -5,8 +5,9 @@
 // arbiter, the workers and the generations. Everybody else, the watchers of
 // workers, the control socket and the signals, sends it messages and waits, if
 // at all, for an answer. The loop never blocks on a worker: what can take long
-// (resolving a generation, reading a worker's pipes) happens on a goroutine
-// that sends a message when it is done.
+// (resolving a generation, reading a worker's pipes, telling the service
+// manager) happens on a goroutine that sends a message when it is done. Workers
+// are started by the loop itself, one between two messages.
 //
 // The smallest use:
 //

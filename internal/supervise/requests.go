@@ -108,8 +108,8 @@ func (m requested) handle(s *Supervisor) {
 		m.answer <- errStopped
 		return
 	}
+	m.answer <- nil // accepted: nobody waits for what comes of it
 	s.step(m.Event)
-	m.answer <- nil
 }
 
 // Signal takes in a signal that the supervisor was sent.

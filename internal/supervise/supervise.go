@@ -48,6 +48,7 @@ type Supervisor struct {
 	config      *config.Loaded // of the generation that was committed last
 	waiters     map[uint64]chan<- control.ReloadResult
 	ticket      uint64
+	spawns      []arbiter.Spawn // workers to be started, in this order
 	events      []arbiter.Event // the one being carried out, and those that came of it
 	refused     bool
 	result      *Result
@@ -60,6 +61,13 @@ type Result struct {
 	Code   int
 	Reason string
 }
+
+// atOnce is always ready to be received from.
+var atOnce = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // message is anything that is sent to the loop.
 type message interface{ handle(*Supervisor) }
@@ -116,11 +124,17 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			timer.Reset(max(0, time.Until(next)))
 			deadline = timer.C
 		}
+		var spawn <-chan struct{}
+		if len(s.spawns) > 0 {
+			spawn = atOnce
+		}
 		select {
 		case m := <-s.inbox:
 			m.handle(s)
 		case <-deadline:
 			s.step(arbiter.Tick{})
+		case <-spawn:
+			s.spawn()
 		case <-stop:
 			stop = nil
 			s.step(arbiter.Stop{})

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
@@ -95,6 +96,19 @@ func (b *buffer) String() string {
 
 func start(t *testing.T, mode string, args ...string) *rig {
 	t.Helper()
+	r := build(t, mode, args...)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { r.result <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-r.done
+	})
+	return r
+}
+
+// build makes a supervisor that somebody still has to run.
+func build(t *testing.T, mode string, args ...string) *rig {
+	t.Helper()
 	r := &rig{env: filepath.Join(t.TempDir(), "env"), output: &buffer{written: make(chan struct{}, 1)}, result: make(chan Result, 1)}
 	r.mode(t, mode)
 	args = append([]string{"--env-file", r.env, "--bake", "20ms", "--control", "off"}, args...)
@@ -116,11 +130,7 @@ func start(t *testing.T, mode string, args ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() { r.result <- r.Run(ctx) }()
 	t.Cleanup(func() {
-		cancel()
-		<-r.done
 		_ = logs.Close(context.Background())
 		_ = r.up.Close()
 		if t.Failed() {
@@ -352,5 +362,23 @@ func TestRequestsDuringAStopAreRefused(t *testing.T) {
 	<-r.result
 	if n := strings.Count(r.output.String(), "worker ready"); n != 1 {
 		t.Errorf("ready was logged %d times", n)
+	}
+}
+
+// Two hundred workers take seconds to start. A status does not wait for them,
+// and TERM calls off those that have not been started.
+func TestWorkersAreStartedBetweenMessages(t *testing.T) {
+	r := build(t, "good", "--workers", "200")
+	r.step(arbiter.Start{}) // as Run does first
+	r.spawn()
+	if st := r.status(); len(st.Workers) != 200 || st.Workers[0].PID == 0 || st.Workers[1].PID != 0 || st.Workers[199].State != "starting" {
+		t.Fatalf("%d workers, %+v", len(st.Workers), st.Workers[:2])
+	}
+	r.Signal(syscall.SIGINT) // waits in the inbox
+	if got := r.Run(t.Context()); got.Code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if n := strings.Count(r.output.String(), "worker started"); n > 100 {
+		t.Errorf("%d workers were started before the signal was heard", n)
 	}
 }
