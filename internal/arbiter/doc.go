@@ -31,8 +31,9 @@
 //
 // # Decisions
 //
-// Which worker goes: a worker that serves nobody yet goes before one that
-// does, the newest first, by Interrupt; of those that serve, one of an undone
+// Which worker goes: a worker that is not ready yet goes before one that is, the
+// newest first. It is drained and not interrupted, because it accepts before
+// its word that it is ready has reached us. Of those that are ready, one of an undone
 // generation goes first, then one of the generation that is being replaced,
 // then the oldest.
 //

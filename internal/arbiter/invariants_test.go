@@ -219,10 +219,10 @@ func (w *world) strength(active int) {
 	}
 }
 
-// floor checks, after a Step in which a worker was asked to drain, that this
-// did not cost capacity.
-func (w *world) floor(acts []Action) {
-	if w.stopping || !slices.ContainsFunc(acts, func(a Action) bool { _, ok := a.(Drain); return ok }) {
+// floor checks, after a Step in which a ready worker was asked to drain, that
+// this did not cost capacity.
+func (w *world) floor() {
+	if w.stopping || !w.gaveUpReady {
 		return
 	}
 	baked := !w.candReady.IsZero() && w.now.Sub(w.candReady) >= w.inForce().Bake

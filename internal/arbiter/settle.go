@@ -110,12 +110,12 @@ func (c *Core) leave() {
 		c.emit(Refuse{})
 	}
 	for _, w := range c.workers {
-		if !w.interrupted && w.state != Killed && (c.quick || w.state == Starting) {
+		if c.quick && !w.interrupted && w.state != Killed {
 			c.interrupt(w)
 		}
 	}
 	for _, w := range c.workers {
-		if w.state == Ready {
+		if w.active() {
 			c.drain(w)
 		}
 		if by := c.now.Add(quickTimeout); c.quick && w.dumping && by.Before(w.deadline) {
@@ -124,8 +124,8 @@ func (c *Core) leave() {
 	}
 }
 
-// trim asks workers to go that are beyond what is wanted: those that serve
-// nobody as soon as they are spare, the others only while more than enough
+// trim asks workers to go that are beyond what is wanted: those that are not
+// ready yet as soon as they are spare, the others only while more than enough
 // are ready.
 func (c *Core) trim() {
 	t := c.census()
@@ -161,11 +161,13 @@ func (c *Core) crowding(t census, excess int) int {
 	return max(t.active()-t.strayStarting-excess-c.wanted()-c.settings().Surge+1, 0)
 }
 
-// dismiss interrupts up to n starting workers, the newest first.
+// dismiss drains up to n starting workers, the newest first. They are not
+// interrupted: a worker accepts before its word that it is ready has reached us,
+// and what it has accepted it must answer.
 func (c *Core) dismiss(which func(*worker) bool, n int) {
 	for _, w := range slices.Backward(c.workers) {
 		if n > 0 && w.state == Starting && which(w) {
-			c.interrupt(w)
+			c.drain(w)
 			n--
 		}
 	}

@@ -43,7 +43,7 @@ var table = []struct {
 	{PrepareFailed{2, "x"}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
 	{Scale{2}, [5]string{"gone: spawn 3 of generation 1", "starting: spawn 2 of generation 1", "ready: spawn 2 of generation 1", "draining: spawn 3 of generation 1", "killed: spawn 3 of generation 1"}},
 	{ScaleBy{1}, [5]string{"gone: spawn 3 of generation 1", "starting: spawn 2 of generation 1", "ready: spawn 2 of generation 1", "draining: spawn 3 of generation 1", "killed: spawn 3 of generation 1"}},
-	{Stop{}, [5]string{"gone: refuse new connections, drain 2", "draining: refuse new connections, interrupt 1", "draining: refuse new connections, drain 1", "draining: refuse new connections, drain 2", "killed: refuse new connections, drain 2"}},
+	{Stop{}, [5]string{"gone: refuse new connections, drain 2", "draining: refuse new connections, drain 1", "draining: refuse new connections, drain 1", "draining: refuse new connections, drain 2", "killed: refuse new connections, drain 2"}},
 	{Stop{Quick: true}, [5]string{"gone: refuse new connections, interrupt 2", "draining: refuse new connections, interrupt 1", "draining: refuse new connections, interrupt 1", "draining: refuse new connections, interrupt 1, interrupt 2", "killed: refuse new connections, interrupt 2"}},
 }
 

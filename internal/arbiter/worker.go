@@ -96,15 +96,14 @@ func (c *Core) spawn(g Generation) {
 	c.emit(Spawn{c.lastID, g})
 }
 
-// drain asks a ready worker to go.
+// drain asks a worker to go when it has answered what it has accepted.
 func (c *Core) drain(w *worker) {
 	w.state, w.deadline = Draining, c.now.Add(c.settings().GracefulTimeout)
 	w.reason = "it was still draining after " + c.settings().GracefulTimeout.String()
 	c.emit(Drain{w.id})
 }
 
-// interrupt ends a worker quickly: one that serves nobody yet, or any in a
-// quick stop.
+// interrupt ends a worker quickly, in a quick stop.
 func (c *Core) interrupt(w *worker) {
 	by := c.now.Add(quickTimeout)
 	if w.state != Draining || by.Before(w.deadline) {
