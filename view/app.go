@@ -165,7 +165,7 @@ type endpoint struct {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}}
+	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}, sent: hr.Body}
 	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
 		if hr.ContentLength > e.maxBody {
 			hr.Body = &tooLarge{hr.Body, e.maxBody}

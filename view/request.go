@@ -29,7 +29,8 @@ type Request struct {
 	scope     bridge.Scope
 	crossings atomic.Int32
 	out       output
-	body      *spool // once it has been read ahead
+	body      *spool        // once it has been read ahead
+	sent      io.ReadCloser // the body as the server gave it
 	formErr   error
 
 	mu     sync.Mutex
@@ -164,6 +165,9 @@ func (r *Request) readAhead() error {
 // close ends the scope and gives back what the request had.
 func (r *Request) close() {
 	r.scope.Close()
+	// net/http must find its own body there: only then does it see that some of it
+	// was not read, and lets the client take the answer before it hangs up on it.
+	r.http.Body = r.sent
 	if r.body != nil {
 		r.body.drop()
 	}
