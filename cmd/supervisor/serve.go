@@ -6,16 +6,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/oklog/run"
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/cli"
@@ -78,6 +78,7 @@ func catchSignals() signals {
 // start makes what a supervisor needs, in the order in which it can fail
 // without leaving anything behind, runs it, and takes it all away again.
 func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *startError) {
+	keepDescriptors()
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(loaded.LogLevel))
 	logs, err := openLogs(loaded, level)
@@ -266,34 +267,9 @@ func openControl(loaded *config.Loaded, log *slog.Logger) (*control.Server, erro
 	return server, nil
 }
 
-// writePID writes the pid file, whole or not at all, and returns what removes
-// it while it is still ours.
-func writePID(path string) (remove func(), err error) {
-	if path == "" {
-		return func() {}, nil
-	}
-	content := strconv.Itoa(os.Getpid()) + "\n"
-	temp, err := os.CreateTemp(filepath.Dir(path), ".supervisor-pid-*")
-	if err != nil {
-		return nil, fmt.Errorf("write pid file %s: %w", path, err)
-	}
-	_, err = temp.WriteString(content)
-	if err == nil {
-		err = temp.Chmod(0o644)
-	}
-	if cerr := temp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-		return nil, fmt.Errorf("write pid file %s: %w", path, err)
-	}
-	return func() {
-		if b, err := os.ReadFile(path); err == nil && string(b) == content {
-			_ = os.Remove(path)
-		}
-	}, nil
+// keepDescriptors keeps what we were started with from the workers: a descriptor
+// that a shell or a service manager has left open is not theirs. What they are
+// given is passed to them by number. (Where the kernel cannot, they get them.)
+func keepDescriptors() {
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }

@@ -158,12 +158,19 @@ func (p *program) reload(args []string) (int, error) {
 	}
 	fmt.Fprintf(p.stderr, "supervisor: reload: failed and undone: %s\n", oneLine(result.Error))
 	if len(result.LastWords) > 0 {
-		fmt.Fprintln(p.stderr, "last words of the worker that failed:")
-		for _, line := range result.LastWords {
-			fmt.Fprintf(p.stderr, "  %s\n", oneLine(line))
-		}
+		fmt.Fprint(p.stderr, lastWords(result.LastWords))
 	}
 	return exitFailure, nil
+}
+
+// lastWords shows what the worker that failed a reload wrote last.
+func lastWords(lines []string) string {
+	var b strings.Builder
+	b.WriteString("last words of the worker that failed:\n")
+	for _, line := range lines {
+		fmt.Fprintf(&b, "  %s\n", oneLine(line))
+	}
+	return b.String()
 }
 
 func (p *program) scale(args []string) (int, error) {

@@ -56,6 +56,9 @@ func statusText(st control.Status) string {
 		{"listeners", listeners},
 		{"last reload", last},
 	}, ""))
+	if r := st.LastReload; r != nil && len(r.LastWords) > 0 {
+		b.WriteString(lastWords(r.LastWords))
+	}
 	if len(st.Workers) == 0 {
 		b.WriteString("\nno workers\n")
 		return b.String()

@@ -20,6 +20,9 @@ type LastReload struct {
 	Generation int    `json:"generation"` // the one that was to be
 	Result     string `json:"result"`     // [ResultOK] or [ResultFailed]
 	Error      string `json:"error"`      // "" when it went well
+
+	// LastWords are the last lines of the worker that failed it.
+	LastWords []string `json:"last_words,omitempty"`
 }
 
 // WorkerStatus is what is known of one worker. Requests, InFlight and

@@ -111,12 +111,16 @@ func (s *Supervisor) refuse() {
 func (s *Supervisor) reloadDone(a arbiter.ReloadDone) {
 	result := control.ReloadResult{Generation: int(a.Generation), Result: control.ResultOK}
 	if a.Reason == "" {
+		s.lastWords = nil
 		s.commit(a.Generation)
 		s.log.Info("reload done", "generation", a.Generation)
 	} else {
 		result.Result, result.Error = control.ResultFailed, a.Reason
 		if w := s.workers[a.Worker]; w != nil {
 			result.LastWords = w.lastWords()
+		}
+		if a.Generation != 0 {
+			s.lastWords = result.LastWords
 		}
 		attrs := []any{"generation", a.Generation, "reason", a.Reason}
 		if a.Worker != 0 {

@@ -77,16 +77,30 @@ func (s *Supervisor) Scale(ctx context.Context, n int) error {
 
 // Stop asks for a graceful stop, or with now for a quick one.
 func (s *Supervisor) Stop(_ context.Context, now bool) error {
-	if !s.send(event{arbiter.Stop{Quick: now}}) {
+	if !s.send(stopWanted{now}) {
 		return errStopped
 	}
 	return nil
 }
 
-// event is a message that is an event for the arbiter and nothing else.
-type event struct{ arbiter.Event }
+type stopWanted struct{ now bool }
 
-func (m event) handle(s *Supervisor) { s.step(m.Event) }
+func (m stopWanted) handle(s *Supervisor) {
+	if m.now {
+		s.step(arbiter.Stop{Quick: true})
+		return
+	}
+	s.stop()
+}
+
+// stop begins a graceful stop, once. That it is asked for in two ways, by a
+// command and by the TERM that a service manager sends after it, does not make
+// it a quick one; a second TERM does.
+func (s *Supervisor) stop() {
+	if s.core.Snapshot().Phase != arbiter.PhaseStopping {
+		s.step(arbiter.Stop{})
+	}
+}
 
 // request gives the arbiter an event that means nothing during a stop, which is
 // an error then: who is told that it was accepted would wait for its effect.
@@ -120,14 +134,24 @@ type signalled struct{ sig os.Signal }
 func (m signalled) handle(s *Supervisor) {
 	switch m.sig {
 	case syscall.SIGTERM:
+		if s.termed {
+			s.log.Info("SIGTERM again: stop at once")
+			s.step(arbiter.Stop{Quick: true})
+			return
+		}
+		s.termed = true
 		s.log.Info("SIGTERM: stop, when requests in flight have been answered")
-		s.step(arbiter.Stop{})
+		s.stop()
 	case syscall.SIGINT, syscall.SIGQUIT:
 		s.log.Info("stop at once", "signal", m.sig.String())
 		s.step(arbiter.Stop{Quick: true})
 	case syscall.SIGHUP:
 		s.step(arbiter.Reload{})
 	case syscall.SIGUSR1:
+		if s.config.LogFile == "" {
+			s.log.Info("SIGUSR1: there is no log file to open anew")
+			return
+		}
 		if err := s.opt.Logs.Reopen(); err != nil {
 			s.log.Error("SIGUSR1: the log file could not be opened anew; the old one is kept", "error", err)
 			return

@@ -28,6 +28,7 @@ func (s *Supervisor) status() control.Status {
 		st.LastReload = &control.LastReload{Generation: int(r.Generation), Result: control.ResultOK}
 		if !r.OK {
 			st.LastReload.Result, st.LastReload.Error = control.ResultFailed, r.Reason
+			st.LastReload.LastWords = s.lastWords
 		}
 	}
 	for _, w := range snap.Workers {

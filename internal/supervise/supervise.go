@@ -48,9 +48,11 @@ type Supervisor struct {
 	config      *config.Loaded // of the generation that was committed last
 	waiters     map[uint64]chan<- control.ReloadResult
 	ticket      uint64
+	lastWords   []string        // of the worker that failed the last reload
 	spawns      []arbiter.Spawn // workers to be started, in this order
 	events      []arbiter.Event // the one being carried out, and those that came of it
 	refused     bool
+	termed      bool // TERM has been received
 	result      *Result
 	told        upward
 }
@@ -137,7 +139,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			s.spawn()
 		case <-stop:
 			stop = nil
-			s.step(arbiter.Stop{})
+			s.stop()
 		}
 	}
 	return *s.result

@@ -234,6 +234,9 @@ func TestABrokenReloadChangesNothingAndSaysWhy(t *testing.T) {
 		t.Errorf("last words: %q", res.LastWords)
 	}
 	after := r.until(t, "the old generation", ready(2, 1))
+	if last := after.LastReload; last == nil || last.Result != control.ResultFailed || len(last.LastWords) != 1 {
+		t.Errorf("status says of it %+v", last)
+	}
 	for i := range before.Workers {
 		if before.Workers[i].PID != after.Workers[i].PID {
 			t.Errorf("worker %d was replaced", before.Workers[i].ID)
@@ -249,6 +252,40 @@ func TestABrokenReloadChangesNothingAndSaysWhy(t *testing.T) {
 	r.mode(t, "good")
 	if res, err = r.Reload(t.Context(), true); err != nil || res.Result != control.ResultOK {
 		t.Errorf("the next good one: %+v, %v", res, err)
+	}
+	if st, err := r.Status(t.Context()); err != nil || len(st.LastReload.LastWords) != 0 {
+		t.Errorf("after a good one: %+v, %v", st.LastReload, err)
+	}
+}
+
+// A service manager may first run a command that stops the service and then send
+// TERM: that is one stop. Only a second TERM is impatience.
+func TestAStopAskedForInTwoWaysIsOneStop(t *testing.T) {
+	for name, c := range map[string]struct {
+		ask   func(*rig)
+		quick bool
+	}{
+		"command and TERM": {func(r *rig) { _ = r.Stop(context.Background(), false); r.Signal(syscall.SIGTERM) }, false},
+		"TERM and TERM":    {func(r *rig) { r.Signal(syscall.SIGTERM); r.Signal(syscall.SIGTERM) }, true},
+		"command, TERM, TERM": {func(r *rig) {
+			_ = r.Stop(context.Background(), false)
+			r.Signal(syscall.SIGTERM)
+			r.Signal(syscall.SIGTERM)
+		}, true},
+		"two commands":        {func(r *rig) { _ = r.Stop(context.Background(), false); _ = r.Stop(context.Background(), false) }, false},
+		"command and at once": {func(r *rig) { _ = r.Stop(context.Background(), false); _ = r.Stop(context.Background(), true) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, "good", "--workers", "1", "--lame-duck", "300ms")
+			r.until(t, "the start", ready(1, 1))
+			c.ask(r)
+			if got := <-r.result; got.Code != 0 {
+				t.Errorf("%+v", got)
+			}
+			if quick := strings.Contains(r.output.String(), "asked to end at once"); quick != c.quick {
+				t.Errorf("quick: %v, want %v", quick, c.quick)
+			}
+		})
 	}
 }
 
