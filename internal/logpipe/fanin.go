@@ -25,6 +25,8 @@ const (
 type Fanin struct {
 	out, err *sink // the same one if there is a file
 	file     string
+	fallback io.Writer   // hears that the file cannot be written; nil without one
+	falling  atomic.Bool // and is hearing it
 	limit    int
 	block    bool
 	level    slog.Leveler
@@ -105,20 +107,20 @@ func New(o Options) (*Fanin, error) {
 	if f.now == nil {
 		f.now = time.Now
 	}
+	orStd := func(w io.Writer, std *os.File) io.Writer {
+		if w == nil {
+			return std
+		}
+		return w
+	}
 	if o.File != "" {
 		w, err := openFile(o.File)
 		if err != nil {
 			return nil, err
 		}
 		f.out = newSink(o.File, w, o.Format)
-		f.err = f.out
+		f.err, f.fallback = f.out, orStd(o.Stderr, os.Stderr)
 	} else {
-		orStd := func(w io.Writer, std *os.File) io.Writer {
-			if w == nil {
-				return std
-			}
-			return w
-		}
 		f.out = newSink("stdout", orStd(o.Stdout, os.Stdout), o.Format)
 		f.err = newSink("stderr", orStd(o.Stderr, os.Stderr), o.Format)
 	}
@@ -358,6 +360,12 @@ func (f *Fanin) writeSegment(s *sink, data []byte) bool {
 // tell queues a record when a sink begins to fail, and when it works again.
 func (f *Fanin) tell(s *sink, ev outcome) {
 	switch {
+	case ev.failed != nil && f.fallback != nil && f.falling.CompareAndSwap(false, true):
+		text := fmt.Sprintf("supervisor: cannot write the log to %s: %s; its lines are lost, and counted, until that works again\n", s.name, reason(ev.failed))
+		go func() { // it may be stuck, too: then this one line waits for it, and nothing else
+			_, _ = io.WriteString(f.fallback, text)
+			f.falling.Store(false)
+		}()
 	case ev.failed != nil && s != f.err:
 		f.notices.Error(fmt.Sprintf("cannot write the log to %s: its lines are lost until that works again", s.name), "error", reason(ev.failed))
 	case ev.recovered != nil:

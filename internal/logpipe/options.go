@@ -66,7 +66,8 @@ type Options struct {
 	// closed; it does not close them. Nil: os.Stdout and os.Stderr.
 	Stdout, Stderr io.Writer
 	// File, if not empty, takes everything instead. It is appended to, and made
-	// with mode 0640 less the umask.
+	// with mode 0640 less the umask. That it cannot be written any more is said
+	// on Stderr, in one line.
 	File     string
 	Format   Format
 	Overflow Overflow

@@ -1,6 +1,7 @@
 package logpipe
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -150,6 +151,30 @@ func TestRealFaults(t *testing.T) {
 	}
 	if rs := records(t, out.String()); len(rs) != 1 || rs[0].Msg != "x" {
 		t.Errorf("%+v", rs)
+	}
+}
+
+// A full disk under the log file is said where it can be: on stderr, at once, and
+// also when nobody reads that one.
+func TestAFullLogFileIsSaidOnStderr(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	f, err := New(Options{File: "/dev/full", Stderr: w, Format: JSON})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slog.New(f.Handler()).Info("own")
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil || !strings.Contains(line, "/dev/full") || !strings.Contains(line, "no space left") {
+		t.Errorf("%q, %v", line, err)
+	}
+	var lost *LostError
+	if err := f.Close(waiting(t)); !errors.As(err, &lost) || lost.Lines != 1 {
+		t.Errorf("Close: %v", err)
 	}
 }
 
