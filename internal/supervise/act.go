@@ -96,7 +96,8 @@ func (s *Supervisor) refuse() {
 	s.refused = true
 	tandem := true
 	for _, w := range s.core.Snapshot().Workers {
-		tandem = tandem && w.Speaks
+		// One that is not ready yet may just not have spoken yet.
+		tandem = tandem && (w.Speaks || w.ReadyAt.IsZero())
 	}
 	for _, l := range s.opt.Listeners {
 		if err := l.Refuse(tandem); err != nil {
