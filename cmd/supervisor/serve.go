@@ -30,7 +30,6 @@ import (
 // come from the arbiter.
 const (
 	exitFailure = 1
-	exitUsage   = 2
 	exitMissing = 4
 )
 

@@ -35,8 +35,7 @@ type worker struct {
 	board          *scoreboard.Board
 	stdout, stderr *logpipe.Pipe
 	started        time.Time
-	status         string // its own words, by STATUS=
-	ready          bool   // it has said so
+	ready          bool // it has said so
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
@@ -180,9 +179,6 @@ func (m said) handle(s *Supervisor) {
 	if w == nil {
 		return
 	}
-	if m.msg.Status != "" {
-		w.status = m.msg.Status
-	}
 	if m.msg.Watchdog {
 		s.step(arbiter.Beat{ID: m.id})
 	}
@@ -202,16 +198,17 @@ type spoke struct{ id arbiter.WorkerID }
 
 func (m spoke) handle(s *Supervisor) {
 	if s.workers[m.id] != nil {
+		s.log.Debug("worker speaks Tandem's channel", "worker", m.id)
 		s.step(arbiter.Spoke{ID: m.id})
 	}
 }
 
 func (s *Supervisor) watchChannel(w *worker) {
-	hello := channel.Greeting()
-	if err := w.channel.Send(hello, w.board.FD()); err != nil {
+	if err := w.channel.Send(channel.Greeting(), w.board.FD()); err != nil {
 		s.log.Error("greet a worker on its channel", "worker", w.id, "error", err)
 		return
 	}
+	garbled := false
 	for {
 		msg, fds, err := w.channel.Receive()
 		for _, fd := range fds {
@@ -221,6 +218,11 @@ func (s *Supervisor) watchChannel(w *worker) {
 		case err == nil && msg.Type == channel.Hello:
 			s.send(spoke{id: w.id})
 		case err == nil: // a newer worker's message: ignored, by the protocol
+		case errors.Is(err, channel.ErrMessage): // the channel goes on
+			if !garbled { // once: a worker that repeats it must not fill the log
+				s.log.Warn("a message on a worker's channel was not understood", "worker", w.id, "error", err)
+			}
+			garbled = true
 		case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
 			return
 		default:

@@ -1,0 +1,191 @@
+package supervise
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/budget"
+	"github.com/tandem-go/tandem/internal/channel"
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/notify"
+	"github.com/tandem-go/tandem/internal/process"
+)
+
+// The test binary is the supervisor, its shim and its workers.
+func TestMain(m *testing.M) {
+	process.Shim()
+	if os.Getenv("TEST_WORKER") != "" {
+		workerMain()
+	}
+	goleak.VerifyTestMain(m, // the thread that forks must not end
+		goleak.IgnoreTopFunction("github.com/tandem-go/tandem/internal/process.onForkThread.func1.1"))
+}
+
+// workerMain does what MODE says: become ready and wait for TERM, or fail.
+func workerMain() {
+	term := make(chan os.Signal, 2)
+	signal.Notify(term, syscall.SIGTERM, syscall.SIGINT)
+	switch mode := os.Getenv("MODE"); {
+	case mode == "crash":
+		os.Stderr.WriteString("last words of a broken build\n")
+		os.Exit(7)
+	case mode == "garbled":
+		fd, err := strconv.Atoi(os.Getenv(channel.Variable))
+		if err != nil {
+			panic(err)
+		}
+		for _, message := range []string{"no message at all", `{"type":"hello","version":1}`} {
+			if _, err := unix.Write(fd, []byte(message)); err != nil {
+				panic(err)
+			}
+		}
+	case mode == "mute":
+		<-term
+		os.Exit(0)
+	case mode == "stubborn": // ready, and again; ends at the second signal
+		for range 3 {
+			if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
+				panic(err)
+			}
+		}
+		<-term
+	}
+	if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1\nSTATUS=serving"); err != nil {
+		panic(err)
+	}
+	<-term
+	os.Exit(0)
+}
+
+// rig is a supervisor over an env file that the test rewrites.
+type rig struct {
+	*Supervisor
+	env    string
+	output *buffer
+	result chan Result
+	up     *notify.Socket // what the service manager hears; nil without one
+}
+
+// buffer collects output of the one writer while the test reads it.
+type buffer struct {
+	mu      sync.Mutex
+	b       bytes.Buffer
+	written chan struct{} // one waiting: there is more
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case b.written <- struct{}{}:
+	default:
+	}
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func start(t *testing.T, mode string, args ...string) *rig {
+	t.Helper()
+	r := build(t, mode, args...)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { r.result <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-r.done
+	})
+	return r
+}
+
+// build makes a supervisor that somebody still has to run.
+func build(t *testing.T, mode string, args ...string) *rig {
+	t.Helper()
+	r := &rig{env: filepath.Join(t.TempDir(), "env"), output: &buffer{written: make(chan struct{}, 1)}, result: make(chan Result, 1)}
+	r.mode(t, mode)
+	args = append([]string{"--env-file", r.env, "--bake", "20ms", "--control", "off"}, args...)
+	loaded, err := config.Load(append(args, "--", "/proc/self/exe"), []string{"TEST_WORKER=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := logpipe.New(logpipe.Options{Stdout: r.output, Stderr: r.output, Format: logpipe.Text, Level: slog.LevelDebug})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.up, err = notify.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	r.Supervisor, err = New(Options{
+		Config: loaded, Limits: budget.Limits{CPUs: 2, Memory: 1 << 30}, Logs: logs,
+		Log: slog.New(logs.Handler()), Notify: r.up.Addr(), Version: "test",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = logs.Close(context.Background())
+		_ = r.up.Close()
+		if t.Failed() {
+			t.Log(r.output.String())
+		}
+	})
+	return r
+}
+
+// mode says what workers of the next generation do.
+func (r *rig) mode(t *testing.T, mode string) {
+	t.Helper()
+	if err := os.WriteFile(r.env, []byte("MODE="+mode+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for a status by asking again whenever something was logged. What
+// changes is logged before the loop answers the next question.
+func (r *rig) until(t *testing.T, what string, ok func(control.Status) bool) control.Status {
+	t.Helper()
+	for {
+		st, err := r.Status(t.Context())
+		if err != nil {
+			t.Fatalf("waiting for %s: %v", what, err)
+		}
+		if ok(st) {
+			return st
+		}
+		select {
+		case <-r.output.written:
+		case <-t.Context().Done():
+			t.Fatalf("waiting for %s; last status %+v", what, st)
+		}
+	}
+}
+
+func ready(n, generation int) func(control.Status) bool {
+	return func(st control.Status) bool {
+		if len(st.Workers) != n {
+			return false
+		}
+		for _, w := range st.Workers {
+			if w.State != "ready" || w.Generation != generation {
+				return false
+			}
+		}
+		return true
+	}
+}
