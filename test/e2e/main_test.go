@@ -20,7 +20,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/tandem-go/tandem/test/harness"
 )
@@ -53,14 +52,9 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// limit bounds one test; it is generous because the machine may be busy.
-const limit = 60 * time.Second
-
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
+	return harness.Within(t)
 }
 
 // foreign makes c run this test binary as its worker.
@@ -70,43 +64,19 @@ func foreign(c harness.Config, mode string) harness.Config {
 	return c
 }
 
-// launch starts a supervisor that is closed, with all that is below it, at the
-// end of the test.
+// launch starts the supervisor that was built for these tests.
 func launch(t *testing.T, c harness.Config) *harness.Supervisor {
 	t.Helper()
 	c.Bin = bin
-	if c.Dir == "" {
-		c.Dir = t.TempDir()
-	}
-	s, err := harness.Start(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		// When the programs were built with the race detector.
-		if strings.Contains(s.Stderr.String(), "DATA RACE") {
-			t.Error("a data race in the programs under test")
-		}
-		if t.Failed() {
-			t.Logf("supervisor's stderr ends:\n%s", s.Stderr.Tail(30))
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return harness.Launch(t, c)
 }
 
 // serve launches a supervisor and waits until its n workers are ready.
 func serve(ctx context.Context, t *testing.T, n int, c harness.Config) (*harness.Supervisor, harness.Status) {
 	t.Helper()
 	c.Args = append([]string{"--workers", fmt.Sprint(n), "--bake", "50ms"}, c.Args...)
-	s := launch(t, c)
-	st, err := s.Ready(ctx, n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, st
+	c.Bin = bin
+	return harness.Serve(ctx, t, n, c)
 }
 
 func signal(t *testing.T, s *harness.Supervisor, sig syscall.Signal) {

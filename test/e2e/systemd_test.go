@@ -100,20 +100,27 @@ func TestNotifyUpward(t *testing.T) {
 	exits(ctx, t, s, 0)
 }
 
-// TestSocketActivation passes a listening socket the way systemd does.
-func TestSocketActivation(t *testing.T) {
-	t.Parallel()
-	ctx := within(t)
+// listening makes a socket and a descriptor of it to pass on.
+func listening(t *testing.T) (net.Listener, *os.File) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	t.Cleanup(func() { ln.Close() })
 	file, err := ln.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	t.Cleanup(func() { file.Close() })
+	return ln, file
+}
+
+// TestSocketActivation passes a listening socket the way systemd does.
+func TestSocketActivation(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	ln, file := listening(t)
 	dir := t.TempDir()
 	control := filepath.Join(dir, "control.sock")
 	s := launch(t, foreign(harness.Config{
@@ -145,16 +152,7 @@ func TestSocketActivation(t *testing.T) {
 func TestInheritedSocket(t *testing.T) {
 	t.Parallel()
 	ctx := within(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	file, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
+	ln, file := listening(t)
 	dir := t.TempDir()
 	s := launch(t, foreign(harness.Config{
 		Dir: dir, Bare: true, Args: []string{"--workers", "1", "--control", filepath.Join(dir, "control.sock"), "--bind", "fd:3"},

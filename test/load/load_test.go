@@ -76,14 +76,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// limit is the bound on one test, generous because the machine may be busy.
-const limit = 60 * time.Second
+// limit is the bound on one load.
+const limit = harness.Limit
 
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
+	return harness.Within(t)
 }
 
 // serve starts a supervisor with n workers and waits until they are ready.
@@ -92,31 +90,8 @@ func serve(ctx context.Context, t *testing.T, n int, c harness.Config) (*harness
 	if c.Bin == "" {
 		c.Bin = bin
 	}
-	if c.Dir == "" {
-		c.Dir = t.TempDir()
-	}
 	c.Args = append([]string{"--workers", fmt.Sprint(n), "--bake", "100ms"}, c.Args...)
-	s, err := harness.Start(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		// When the programs were built with the race detector.
-		if strings.Contains(s.Stderr.String(), "DATA RACE") {
-			t.Error("a data race in the programs under test")
-		}
-		if t.Failed() {
-			t.Logf("supervisor's stderr ends:\n%s", s.Stderr.Tail(40))
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	st, err := s.Ready(ctx, n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, st
+	return harness.Serve(ctx, t, n, c)
 }
 
 // traffic is what runs beside every test: 8 clients that open a connection for

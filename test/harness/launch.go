@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Limit bounds one test; it is generous because the machine may be busy.
+const Limit = 60 * time.Second
+
+// Within gives a context that ends with the test, or after a minute.
+func Within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), Limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Launch starts a supervisor that is closed, with all that is below it, at the
+// end of the test, in a directory of the test's own unless c names one. A data
+// race that a build with the race detector reports fails the test.
+func Launch(t testing.TB, c Config) *Supervisor {
+	t.Helper()
+	if c.Dir == "" {
+		c.Dir = t.TempDir()
+	}
+	s, err := Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if strings.Contains(s.Stderr.String(), "DATA RACE") {
+			t.Error("a data race in the programs under test")
+		}
+		if t.Failed() {
+			t.Logf("supervisor's stderr ends:\n%s", s.Stderr.Tail(40))
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Serve launches a supervisor and waits until its n workers are ready.
+func Serve(ctx context.Context, t testing.TB, n int, c Config) (*Supervisor, Status) {
+	t.Helper()
+	s := Launch(t, c)
+	st, err := s.Ready(ctx, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, st
+}
