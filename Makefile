@@ -41,6 +41,10 @@ test: ## the whole test suite that needs no privileges, race detector on
 load: build ## the load tests: no request lost in reloads, restarts, crashes
 	go test -count=1 -tags load ./test/load/...
 
+.PHONY: torture
+torture: build ## faults of every kind under clients of every kind; writes docs/torture.md
+	go run ./test/torture -o docs/torture.md
+
 .PHONY: check
 check: format vet lint docs-in-step check-units load test ## what CI runs; ends with the lines of go test
 

@@ -126,6 +126,7 @@ func (c *client) one(ctx context.Context, id string, from time.Time) result {
 		r.Took = r.Time.Sub(from)
 		if c.conn != nil {
 			r.Nth, r.Tag, r.Idle = c.conn.nth, c.conn.tag, c.conn.idled
+			r.Local = c.conn.LocalAddr().String()
 		}
 		if o == OK && c.load.LateAfter > 0 && r.Took > c.load.LateAfter {
 			r.Outcome, r.How = Late, fmt.Sprintf("answered after %s", r.Took.Round(time.Millisecond))

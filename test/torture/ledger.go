@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// ledger is the workers' side of the account: which requests began in a handler,
+// and which process holds which connection.
+type ledger struct {
+	path    string
+	conn    *net.UnixConn
+	settled chan struct{} // gets one when all that was sent before settle has been read
+
+	mu      sync.Mutex
+	began   map[string]int
+	holders map[string]int // pid by the client's address
+	dead    map[int]bool   // killed by a fault
+}
+
+const settleWord = "settle"
+
+func openLedger(dir string) (*ledger, error) {
+	l := &ledger{
+		path: filepath.Join(dir, "ledger"), settled: make(chan struct{}, 1),
+		began: map[string]int{}, holders: map[string]int{}, dead: map[int]bool{},
+	}
+	var err error
+	if l.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: l.path, Net: "unixgram"}); err != nil {
+		return nil, err
+	}
+	go l.read()
+	return l, nil
+}
+
+func (l *ledger) read() {
+	b := make([]byte, 4096)
+	for {
+		n, err := l.conn.Read(b)
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+			return
+		}
+		if string(b[:n]) == settleWord {
+			l.settled <- struct{}{}
+			continue
+		}
+		f := strings.Fields(string(b[:n]))
+		if err != nil || len(f) != 3 {
+			continue
+		}
+		pid, _ := strconv.Atoi(f[1])
+		l.mu.Lock()
+		switch f[0] {
+		case "began":
+			l.began[f[2]]++
+		case "holds":
+			l.holders[f[2]] = pid
+		case "dies":
+			l.dead[pid] = true
+		}
+		l.mu.Unlock()
+	}
+}
+
+// settle waits until everything that the workers have said so far is in the books.
+func (l *ledger) settle() error {
+	c, err := net.Dial("unixgram", l.path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte(settleWord)); err != nil {
+		return err
+	}
+	<-l.settled
+	return nil
+}
+
+// killed notes that a fault ended these processes.
+func (l *ledger) killed(pids ...int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, pid := range pids {
+		l.dead[pid] = true
+	}
+}
+
+// excused says whether the connection with that client address was held by a
+// process that a fault ended.
+func (l *ledger) excused(client string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead[l.holders[client]]
+}
+
+// holder is the process that holds the client's connection, 0 if none has said so.
+func (l *ledger) holder(client string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holders[client]
+}
+
+// twice is how many requests began more than once.
+func (l *ledger) twice() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, times := range l.began {
+		if times > 1 {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *ledger) close() { _ = l.conn.Close() }
