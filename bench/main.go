@@ -47,6 +47,7 @@ var measurements = []measurement{
 	{"crossing", "Crossings between sync and async", crossing},
 	{"isolation", "Light requests beside CPU-bound ones", isolation},
 	{"processes", "Starting and replacing workers", processes},
+	{"changes", "Reload and upgrade", changes},
 	{"dashboard", "Three calls at once", dashboard},
 	{"logs", "Log fan-in", logs},
 	{"loss", "Requests lost in ten reloads", loss},

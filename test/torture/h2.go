@@ -109,7 +109,9 @@ func requestOfHTTP2(ctx context.Context, conn *http.ClientConn, addr, local, id 
 		return false
 	}
 	if wrong := strict.EchoJSON(strict.Answer{ID: id, Sent: body, Body: answer}); wrong != nil || resp.StatusCode != http.StatusOK {
-		t.count(func(t *tally) { t.wrong = append(t.wrong, fmt.Sprintf("h2 %s: status %d, %v", id, resp.StatusCode, wrong)) })
+		t.count(func(t *tally) {
+			t.wrong = append(t.wrong, fmt.Sprintf("h2 %s: status %d, %v", id, resp.StatusCode, wrong))
+		})
 		return false
 	}
 	t.timed(time.Since(begun))
