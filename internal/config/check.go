@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tandem-go/tandem/internal/socket"
 )
@@ -58,6 +59,8 @@ func (l *Loaded) checkRanges() error {
 		return l.bad("surge", "must be at least 1: a new worker is ready before an old one drains")
 	case l.Surge > MaxWorkers:
 		return l.bad("surge", "is more than %d", MaxWorkers)
+	case l.Ready.Alive >= time.Duration(l.BootTimeout):
+		return l.bad("ready", "is never reached: a worker that is not ready within --boot-timeout, which is %s (%s), is ended", l.BootTimeout, l.Origins["boot-timeout"])
 	case l.Bake >= l.ReloadTimeout:
 		return l.bad("bake", "must be shorter than --reload-timeout, which is %s (%s)", l.ReloadTimeout, l.Origins["reload-timeout"])
 	}

@@ -59,13 +59,27 @@ type Pipe struct {
 	out     []byte // formatted records
 	records uint64 // in out
 	hold    bool   // a read deadline is set
+	watch   Watch  // nil: nobody looks, or it has been seen
 }
+
+// Watch looks at each whole line of a stream, without its newline, until it
+// returns true. It is called by the stream's reader, which it holds up: no line
+// is lost on the way to it, and while it works no other worker waits. A line
+// without a newline (yet) and one that is too long to be one record are not
+// shown to it. It must not keep the line.
+type Watch func(line []byte) (seen bool)
 
 // Attach reads fd to its end in a goroutine of its own, and owns it. fd is the
 // read end of a pipe from NewPipe or os.Pipe. Both streams of a worker should be
 // attached: they share its tail. After Close fd is closed unread.
 func (f *Fanin) Attach(src Source, s Stream, fd *os.File) *Pipe {
-	p := &Pipe{f: f, fd: fd, stream: s, sink: f.out, done: make(chan struct{}), split: splitter{limit: maxLine}}
+	return f.AttachWatched(src, s, fd, nil)
+}
+
+// AttachWatched is Attach for a stream of which watch, if not nil, is shown the
+// lines, the first one included.
+func (f *Fanin) AttachWatched(src Source, s Stream, fd *os.File, watch Watch) *Pipe {
+	p := &Pipe{watch: watch, f: f, fd: fd, stream: s, sink: f.out, done: make(chan struct{}), split: splitter{limit: maxLine}}
 	if s == Stderr {
 		p.sink = f.err
 	}
@@ -213,6 +227,9 @@ func (p *Pipe) take(n int) {
 }
 
 func (p *Pipe) line(l line) {
+	if p.watch != nil && l.part == 0 && !l.partial && p.watch(l.text) {
+		p.watch = nil
+	}
 	if p.stream == Stderr {
 		if l.part == 0 && p.crash.takes(l.text) {
 			if full, ok := p.crash.add(l.text); ok {

@@ -55,6 +55,22 @@ func workerMain() {
 	case mode == "mute":
 		<-term
 		os.Exit(0)
+	case mode == "prompt": // READY=1, half a line, and its end after a signal
+		next := make(chan os.Signal, 1)
+		signal.Notify(next, syscall.SIGUSR1)
+		os.Stdout.WriteString("no line yet: it is up\nit is up, nearly:")
+		if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
+			panic(err)
+		}
+		<-next
+		os.Stdout.WriteString(" done\nit is up again\n")
+		os.Stderr.WriteString("it is up here, too\n")
+		<-term
+		os.Exit(0)
+	case mode == "on":
+		os.Stderr.WriteString("it is on\n")
+		<-term
+		os.Exit(0)
 	case mode == "stubborn": // ready, and again; ends at the second signal
 		for range 3 {
 			if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {

@@ -36,11 +36,14 @@ type worker struct {
 	stdout, stderr *logpipe.Pipe
 	started        time.Time
 	ready          bool // it has said so
+	readyBy        config.Ready
+	unheard        bool        // READY=1 came, and did not count
+	alive          *time.Timer // of --ready alive:; set before the watchers start
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
 func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err error) {
-	w := &worker{id: id, generation: g.number, started: time.Now()}
+	w := &worker{id: id, generation: g.number, started: time.Now(), readyBy: g.config.Ready}
 	var undo []func() error
 	defer func() {
 		if err != nil {
@@ -93,8 +96,9 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 		return nil, err
 	}
 	src := logpipe.Source{Worker: uint64(id), PID: w.process.PID(), Generation: int(g.number)}
-	w.stdout = s.opt.Logs.Attach(src, logpipe.Stdout, outR)
-	w.stderr = s.opt.Logs.Attach(src, logpipe.Stderr, errR)
+	watch := s.watchReady(w)
+	w.stdout = s.opt.Logs.AttachWatched(src, logpipe.Stdout, outR, watch)
+	w.stderr = s.opt.Logs.AttachWatched(src, logpipe.Stderr, errR, watch)
 	go s.watchExit(w)
 	go s.watchNotify(w)
 	go s.watchChannel(w)
@@ -116,6 +120,7 @@ type exited struct {
 
 func (s *Supervisor) watchExit(w *worker) {
 	exit := w.process.Wait()
+	w.notAlive()
 	limit := time.NewTimer(lastLinesWait)
 	defer limit.Stop()
 	for _, p := range []*logpipe.Pipe{w.stdout, w.stderr} {
@@ -182,11 +187,8 @@ func (m said) handle(s *Supervisor) {
 	if m.msg.Watchdog {
 		s.step(arbiter.Beat{ID: m.id})
 	}
-	if m.msg.Ready && !w.ready { // once: a worker that repeats it must not fill the log
-		w.ready = true
-		s.log.Info("worker ready", "worker", m.id, "pid", w.process.PID(), "generation", w.generation,
-			"after", time.Since(w.started).Round(time.Millisecond).String())
-		s.step(arbiter.WorkerReady{ID: m.id})
+	if m.msg.Ready {
+		s.notifiedReady(w)
 	}
 	if m.msg.Stopping {
 		s.step(arbiter.WorkerStopping{ID: m.id})
