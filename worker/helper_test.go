@@ -278,7 +278,7 @@ func start(t *testing.T, listener int, env ...string) *proc {
 	if m := p.until(t, func(m notify.Message) bool { return m.Ready }); m.Status == "" {
 		t.Error("ready without a status")
 	}
-	if m, _, err := p.channel.Receive(); err != nil || m != channel.Greeting() {
+	if m, _, err := p.channel.Receive(); err != nil || m.Type != channel.Hello || m.Version != channel.Version {
 		t.Fatalf("the hello was answered by %+v, %v", m, err)
 	}
 	return p

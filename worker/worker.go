@@ -274,7 +274,7 @@ func (r *run) listenToSupervisor(first chan<- *scoreboard.Board) {
 		case err != nil:
 			return // the end, and here the reason makes no difference
 		default:
-			answer(r.open(fds))
+			answer(r.open(m, fds))
 		}
 		if err := r.env.channel.Send(channel.Greeting()); err != nil {
 			r.logger.Warn("the supervisor's hello was not answered", "error", err)
@@ -283,18 +283,16 @@ func (r *run) listenToSupervisor(first chan<- *scoreboard.Board) {
 }
 
 // open maps the board that came with a hello, and closes whatever else did.
-func (r *run) open(fds []int) *scoreboard.Board {
-	if len(fds) == 0 {
+func (r *run) open(hello channel.Message, fds []int) *scoreboard.Board {
+	fd, rest := hello.Take(fds, channel.Scoreboard)
+	channel.Discard(rest)
+	if fd < 0 {
 		r.logger.Warn("the supervisor's hello came without a scoreboard")
 		return nil
 	}
-	board, err := scoreboard.Open(fds[0])
+	board, err := scoreboard.Open(fd)
 	if err != nil {
 		r.logger.Warn("going on without a scoreboard", "error", err)
-	} else {
-		fds = fds[1:]
-	}
-	for _, fd := range fds {
 		_ = syscall.Close(fd)
 	}
 	return board

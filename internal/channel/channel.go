@@ -7,10 +7,11 @@
 // Smallest use:
 //
 //	mine, theirs, err := channel.Pair()     // supervisor: TANDEM_FD of the child is theirs
-//	err = mine.Send(channel.Greeting(), board.FD())
+//	err = mine.Send(channel.Greeting(channel.Scoreboard), board.FD())
 //
 //	conn, err := channel.Inherited()        // worker
 //	m, fds, err := conn.Receive()
+//	board, rest := m.Take(fds, channel.Scoreboard)
 //
 // Each side's first message is a hello that carries its version. Types that a
 // side does not know are skipped, unknown fields too: either program may be the
@@ -24,6 +25,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -36,9 +38,18 @@ const Version = 1
 // Variable is the environment variable with the number of the worker's side.
 const Variable = "TANDEM_FD"
 
-// Hello is the type of each side's first message. The supervisor's carries the
-// scoreboard's descriptor; the worker answers with one of its own.
+// Hello is the type of each side's first message. The supervisor's carries
+// descriptors and names them; the worker answers with one of its own.
 const Hello = "hello"
+
+// Names of descriptors in the supervisor's hello. A side skips those that it
+// does not know, and closes them.
+const (
+	Scoreboard  = "scoreboard"   // the worker's own counters, a memfd; always the first
+	Fleet       = "fleet"        // what all workers tell each other, a memfd
+	HandoverIn  = "handover-in"  // where connections are received from siblings
+	HandoverOut = "handover-out" // where connections are sent to siblings
+)
 
 const (
 	maxMessage = 64 << 10
@@ -68,10 +79,44 @@ func (e *VersionError) Unwrap() error { return ErrMessage }
 type Message struct {
 	Type    string `json:"type"`
 	Version int    `json:"version,omitempty"` // in a hello
+
+	// FDs names the descriptors that come with a hello, in their order. A hello
+	// without it has one, the scoreboard.
+	FDs []string `json:"fds,omitempty"`
 }
 
-// Greeting is this program's hello.
-func Greeting() Message { return Message{Type: Hello, Version: Version} }
+// Greeting is this program's hello; names are those of the descriptors that are
+// sent with it, in their order.
+func Greeting(names ...string) Message {
+	return Message{Type: Hello, Version: Version, FDs: names}
+}
+
+// Take finds the descriptor of that name among fds, which came with m. It is -1
+// when there is none. Rest is fds with -1 in its place: what nobody has taken in
+// the end is given to [Discard].
+func (m Message) Take(fds []int, name string) (fd int, rest []int) {
+	names := m.FDs
+	if len(names) == 0 {
+		names = []string{Scoreboard}
+	}
+	for i, n := range names {
+		if n == name && i < len(fds) && fds[i] >= 0 {
+			fd, rest = fds[i], slices.Clone(fds)
+			rest[i] = -1
+			return fd, rest
+		}
+	}
+	return -1, fds
+}
+
+// Discard closes descriptors that came with a message and that nobody wants.
+func Discard(fds []int) {
+	for _, fd := range fds {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
 
 // Conn is one side. Its methods may be called concurrently.
 type Conn struct {
@@ -219,16 +264,16 @@ func (c *Conn) Receive() (Message, []int, error) {
 		}
 		fds := descriptors(c.oob[:oobn])
 		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
-			closeAll(fds)
+			Discard(fds)
 			return Message{}, nil, fmt.Errorf("receive: %w: more than %d bytes or %d descriptors", ErrMessage, maxMessage, maxFDs)
 		}
 		m, err := decode(c.buf[:n])
 		if err != nil {
-			closeAll(fds)
+			Discard(fds)
 			return m, nil, fmt.Errorf("receive: %w", err)
 		}
 		if !m.known() {
-			closeAll(fds)
+			Discard(fds)
 			continue
 		}
 		return m, fds, nil
@@ -266,10 +311,4 @@ func descriptors(oob []byte) []int {
 		}
 	}
 	return all
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		_ = unix.Close(fd)
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ func TestHelloWithDescriptor(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, fds, err := worker.Receive()
-	if err != nil || m != Greeting() || len(fds) != 1 {
+	if err != nil || !reflect.DeepEqual(m, Greeting()) || len(fds) != 1 {
 		t.Fatalf("received %+v, %v, %v", m, fds, err)
 	}
 	if flags, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
@@ -75,8 +76,62 @@ func TestHelloWithDescriptor(t *testing.T) {
 	if err := worker.Send(Greeting()); err != nil {
 		t.Fatal(err)
 	}
-	if m, _, err := supervisor.Receive(); err != nil || m != Greeting() {
+	if m, _, err := supervisor.Receive(); err != nil || !reflect.DeepEqual(m, Greeting()) {
 		t.Errorf("answer %+v, %v", m, err)
+	}
+}
+
+func TestDescriptorsAreFoundByName(t *testing.T) {
+	supervisor, worker := pair(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close(); _ = w.Close() }()
+	receive := func() (Message, []int) {
+		t.Helper()
+		m, fds, err := worker.Receive()
+		if err != nil || len(fds) != 3 {
+			t.Fatalf("received %+v, %v, %v", m, fds, err)
+		}
+		return m, fds
+	}
+
+	if err := supervisor.Send(Greeting(Scoreboard, "of a later release", HandoverIn), int(w.Fd()), int(w.Fd()), int(r.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	m, all := receive()
+	in, rest := m.Take(all, HandoverIn)
+	board, rest := m.Take(rest, Scoreboard)
+	if in != all[2] || board != all[0] || !slices.Equal(rest, []int{-1, all[1], -1}) {
+		t.Errorf("of %v took %d and %d, and left %v", all, in, board, rest)
+	}
+	if again, _ := m.Take(rest, Scoreboard); again != -1 {
+		t.Error("taken twice:", again)
+	}
+	if fd, _ := m.Take(rest, Fleet); fd != -1 {
+		t.Error("found what was not sent:", fd)
+	}
+	Discard(rest)
+	if open(all[1]) || !open(board) || !open(in) {
+		t.Error("discarded is what was taken, or not what was left")
+	}
+	Discard([]int{board, in})
+
+	// An older supervisor names nothing: the first is the scoreboard.
+	if err := supervisor.Send(Greeting(), int(w.Fd()), int(w.Fd()), int(w.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	m, all = receive()
+	board, rest = m.Take(all, Scoreboard)
+	if board != all[0] {
+		t.Errorf("without names the scoreboard is %d, want %d", board, all[0])
+	}
+	Discard(append(rest, board))
+
+	// More names than descriptors.
+	if fd, _ := Greeting(Scoreboard, Fleet).Take([]int{7}, Fleet); fd != -1 {
+		t.Error("a name without a descriptor gave", fd)
 	}
 }
 
@@ -168,7 +223,7 @@ func TestUnknownIsSkipped(t *testing.T) {
 	}
 	_ = w.Close()
 	raw(t, supervisor, `{"type":"hello","version":1,"later":{"field":[1]}}`)
-	if m, fds, err := worker.Receive(); err != nil || m != Greeting() || len(fds) != 0 {
+	if m, fds, err := worker.Receive(); err != nil || !reflect.DeepEqual(m, Greeting()) || len(fds) != 0 {
 		t.Errorf("received %+v, %v, %v", m, fds, err)
 	}
 	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
@@ -187,7 +242,7 @@ func TestBrokenMessageIsAnErrorAndNotTheEnd(t *testing.T) {
 	if err := supervisor.Send(Greeting()); err != nil {
 		t.Fatal(err)
 	}
-	if m, _, err := worker.Receive(); err != nil || m != Greeting() {
+	if m, _, err := worker.Receive(); err != nil || !reflect.DeepEqual(m, Greeting()) {
 		t.Errorf("after them: %+v, %v", m, err)
 	}
 }

@@ -206,7 +206,7 @@ func (m spoke) handle(s *Supervisor) {
 }
 
 func (s *Supervisor) watchChannel(w *worker) {
-	if err := w.channel.Send(channel.Greeting(), w.board.FD()); err != nil {
+	if err := w.channel.Send(channel.Greeting(channel.Scoreboard), w.board.FD()); err != nil {
 		s.log.Error("greet a worker on its channel", "worker", w.id, "error", err)
 		return
 	}
