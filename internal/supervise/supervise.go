@@ -55,6 +55,7 @@ type Supervisor struct {
 	termed      bool // TERM has been received
 	result      *Result
 	told        upward
+	carried     []carried // parts of the state that others own
 }
 
 // Result is how a supervisor ended: the exit code of the contract, and why when

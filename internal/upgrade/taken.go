@@ -1,0 +1,128 @@
+package upgrade
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Taken is a state as the program sees it that takes over, or that checks
+// whether it could. A nil Taken is an ordinary start: Get finds nothing.
+//
+// It belongs to one goroutine.
+type Taken struct {
+	// Failure says why the program that was to take over gave the state back to
+	// the one that had written it; empty: nobody did.
+	Failure string
+
+	state *state
+	fd    int
+}
+
+// open reads the state in descriptor fd and checks every descriptor in it.
+func open(fd int) (*Taken, error) {
+	s, err := read(fd)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range s.FDs {
+		is, err := identify(o.FD)
+		if err == nil && is != o {
+			err = fmt.Errorf("descriptor %d is another object than the one in the state", o.FD)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open the descriptors of the state: %w", err)
+		}
+	}
+	return &Taken{state: s, fd: fd}, nil
+}
+
+// Get decodes the part called name into v and says whether there was one.
+func (t *Taken) Get(name string, v any) (bool, error) {
+	if t == nil {
+		return false, nil
+	}
+	text, ok := t.state.Parts[name]
+	if !ok {
+		return false, nil
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return true, fmt.Errorf("decode %s of the state: %w", name, err)
+	}
+	return true, nil
+}
+
+// FD gives a duplicate of a descriptor of the state, close on exec and the
+// caller's. The number must be one that was kept. Below 0 it is none, and is
+// returned as it is.
+func (t *Taken) FD(n int) (int, error) {
+	if n < 0 {
+		return n, nil
+	}
+	if !slices.ContainsFunc(t.state.FDs, func(o object) bool { return o.FD == n }) {
+		return -1, fmt.Errorf("descriptor %d is not in the state", n)
+	}
+	fd, err := unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, fmt.Errorf("duplicate descriptor %d of the state: %w", n, err)
+	}
+	return fd, nil
+}
+
+// From is the version of the program that wrote the state.
+func (t *Taken) From() string { return t.state.Version }
+
+// Elapsed is how long ago the state was written.
+func (t *Taken) Elapsed() time.Duration { return time.Duration(max(0, now()-t.state.At)) }
+
+// Args is the command line that the program was started with.
+func (t *Taken) Args() []string {
+	args := make([]string, len(t.state.Args))
+	for i, a := range t.state.Args {
+		args[i] = string(a)
+	}
+	return args
+}
+
+// Commit ends the take-over: the descriptors of the state are closed, for whoever
+// needs one has a duplicate, and the program that had written it cannot go on any
+// more. On a nil Taken it does nothing.
+func (t *Taken) Commit() {
+	if t == nil {
+		return
+	}
+	for _, o := range t.state.FDs {
+		_ = unix.Close(o.FD)
+	}
+	_ = unix.Close(t.fd)
+	t.state.FDs = nil
+}
+
+// Check proves that a part of a state can be used by this program. It must leave
+// everything as it is: no descriptor is read, written or accepted on.
+type Check func(t *Taken, name string) error
+
+// Decodes is the Check of a part that is a T and has no descriptors.
+func Decodes[T any](t *Taken, name string) error {
+	var v T
+	_, err := t.Get(name, &v)
+	return err
+}
+
+// check proves that each part of the state can be used.
+func (t *Taken) check(parts map[string]Check) error {
+	var errs []error
+	for name := range t.state.Parts {
+		check, known := parts[name]
+		if !known {
+			errs = append(errs, fmt.Errorf("the state has a part %q that this program does not know: it is older than the running one (%s)", name, t.state.Version))
+			continue
+		}
+		errs = append(errs, check(t, name))
+	}
+	return errors.Join(errs...)
+}
