@@ -24,10 +24,10 @@ func TestReadyByALine(t *testing.T) {
 	if err := syscall.Kill(st.Workers[0].PID, syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	r.until(t, "the line", ready(1, 1))
-	if got := strings.Count(r.output.String(), "worker ready"); got != 1 {
-		t.Errorf("ready was logged %d times: the line came on both streams", got)
-	}
+	r.until(t, "the line, on both streams", func(st control.Status) bool {
+		out := r.output.String()
+		return ready(1, 1)(st) && strings.Contains(out, "worker ready") && strings.Contains(out, "it is up again") && strings.Contains(out, "it is up here, too")
+	})
 
 	r.mode(t, "on")
 	res, err := r.Reload(t.Context(), true)
@@ -39,6 +39,9 @@ func TestReadyByALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.until(t, "a replacement", func(st control.Status) bool { return ready(1, 2)(st) && st.Workers[0].ID != victim.ID })
+	if got := strings.Count(r.output.String(), "worker ready worker=1 "); got != 1 {
+		t.Errorf("worker 1 became ready %d times", got)
+	}
 }
 
 func TestReadyByBeingAlive(t *testing.T) {
