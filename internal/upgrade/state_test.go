@@ -111,10 +111,12 @@ func TestADescriptorThatIsGoneOrAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(null)
-	if err := unix.Dup3(null, fd, unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
+	if null != fd { // the lowest number that is free is likely the one just closed
+		if err := unix.Dup3(null, fd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
 	}
-	defer unix.Close(fd)
 	if _, err := open(sealed.FD); err == nil {
 		t.Error("another object under the same number was not noticed")
 	}
