@@ -22,6 +22,10 @@ type (
 	// Interrupt asks a worker to end at once.
 	Interrupt struct{ ID WorkerID }
 
+	// Wake lets a stopped worker run (SIGCONT), so that it can obey. It comes
+	// once for each worker, in a stop only, after its Drain or Interrupt.
+	Wake struct{ ID WorkerID }
+
 	// Abort asks a worker for a goroutine dump, of which it dies. A Kill
 	// follows if it does not.
 	Abort struct {
@@ -64,8 +68,12 @@ type (
 		Reason string
 	}
 
-	// Degraded says that failures have become too many (On), or are few again.
-	Degraded struct{ On bool }
+	// Degraded says that failures have become too many (On), and of which kind,
+	// or that they are few again.
+	Degraded struct {
+		On  bool
+		Why string
+	}
 
 	// Backoff says that replacements of workers that failed early wait.
 	Backoff struct {
@@ -87,6 +95,7 @@ type (
 func (Spawn) action()      {}
 func (Drain) action()      {}
 func (Interrupt) action()  {}
+func (Wake) action()       {}
 func (Abort) action()      {}
 func (Kill) action()       {}
 func (Prepare) action()    {}

@@ -1,14 +1,52 @@
 package arbiter
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 const (
-	holdFirst   = 100 * time.Millisecond
-	holdCap     = 10 * time.Second
-	window      = time.Minute
-	exitLimit   = 60 // failures of any kind in a window
-	earlyFactor = 10 // early failures in a window, for each wanted worker
+	holdFirst = 100 * time.Millisecond
+	holdCap   = 10 * time.Second
+	window    = time.Minute
 )
+
+// kind is a kind of failure with a budget of its own. One failure may be of
+// several.
+type kind uint8
+
+const (
+	anyKind   kind = iota
+	earlyKind      // before it was ready, or soon after
+	oomKind
+	hungKind
+	allKinds
+)
+
+// budget returns how many failures of a kind a window may hold. What is killed
+// for want of memory, or hangs, hurts more than itself, so its budget is smaller.
+func (c *Core) budget(k kind) int {
+	switch k {
+	case earlyKind:
+		return 10 * c.n
+	case oomKind, hungKind:
+		return 5 * c.n
+	}
+	return 60
+}
+
+// String names the kind in the sentence "more than 60 ... in a minute".
+func (k kind) String() string {
+	switch k {
+	case earlyKind:
+		return "early failures"
+	case oomKind:
+		return "failures for want of memory"
+	case hungKind:
+		return "hung workers"
+	}
+	return "failures"
+}
 
 // backoff holds the replacements of workers that failed early.
 type backoff struct {
@@ -16,20 +54,23 @@ type backoff struct {
 	held     int       // how many of the missing workers are held
 	waves    int       // early failures in a row, counted by wave
 	mark     WorkerID  // workers up to this one belong to the present wave
-	early    []time.Time
-	all      []time.Time
+	times    [allKinds][]time.Time
 	degraded bool
 	changed  bool // until is news
 }
 
-// countFailure takes note of a failure in the committed generation.
-func (c *Core) countFailure(id WorkerID, early bool) {
+// countFailure takes note of a failure in the committed generation. Workers
+// that wait for what they need are backed off from, but use up no budget.
+func (c *Core) countFailure(id WorkerID, early, waits bool, cause Cause) {
 	b := &c.backoff
-	b.all = append(b.all, c.now)
-	if early {
-		b.early = append(b.early, c.now)
+	over := false
+	for k := range allKinds {
+		is := !waits && (k == anyKind || k == earlyKind && early || k == oomKind && cause == CauseOOM || k == hungKind && cause == CauseHung)
+		if is {
+			b.times[k] = append(b.times[k], c.now)
+			over = c.tooMany(k) || over
+		}
 	}
-	over := c.tooMany()
 	if !early && !over {
 		return
 	}
@@ -50,31 +91,35 @@ func (c *Core) countFailure(id WorkerID, early bool) {
 	b.until, b.changed = c.now.Add(wait), true
 }
 
-// tooMany prunes the windows and says whether failures are too many.
-func (c *Core) tooMany() bool {
-	b := &c.backoff
-	b.early = c.prune(b.early, c.n*earlyFactor)
-	b.all = c.prune(b.all, exitLimit)
-	return len(b.early) > c.n*earlyFactor || len(b.all) > exitLimit
-}
-
-// prune drops what has left the window, and what is more than one beyond the
-// limit: older ones change nothing.
-func (c *Core) prune(ts []time.Time, limit int) []time.Time {
+// tooMany drops what has left the window, and what is more than one beyond the
+// budget (older ones change nothing), and says whether failures are too many.
+func (c *Core) tooMany(k kind) bool {
+	ts, limit := c.backoff.times[k], c.budget(k)
 	drop := max(len(ts)-limit-1, 0)
 	for drop < len(ts) && c.now.Sub(ts[drop]) >= window {
 		drop++
 	}
-	return append(ts[:0], ts[drop:]...)
+	c.backoff.times[k] = append(ts[:0], ts[drop:]...)
+	return len(c.backoff.times[k]) > limit
+}
+
+// excess says which budget is exceeded, empty if none is.
+func (c *Core) excess() (why string) {
+	for k := range allKinds {
+		if c.tooMany(k) {
+			why = fmt.Sprintf("more than %d %v in %v", c.budget(k), k, window)
+		}
+	}
+	return why
 }
 
 // calm ends the back-off when a worker started since its last wave has proved
 // itself, and says so when the state becomes degraded or ceases to be.
 func (c *Core) calm() {
 	b := &c.backoff
-	if over := c.tooMany(); over != b.degraded {
-		b.degraded = over
-		c.emit(Degraded{over})
+	if why := c.excess(); (why != "") != b.degraded {
+		b.degraded = why != ""
+		c.emit(Degraded{b.degraded, why})
 	}
 	if b.waves > 0 && !b.degraded && c.count(func(w *worker) bool { return c.proving(w) && c.now.Sub(w.readyAt) >= provenAfter }) > 0 {
 		b.waves, b.held, b.until, b.changed = 0, 0, time.Time{}, false
@@ -92,7 +137,7 @@ func (c *Core) calm() {
 
 // proving says whether the worker can end the back-off by staying ready.
 func (c *Core) proving(w *worker) bool {
-	return w.state == Ready && w.gen == c.gen && w.id > c.backoff.mark
+	return w.serves() && w.gen == c.gen && w.id > c.backoff.mark
 }
 
 // mayRespawn returns how many of the missing workers may be started now.

@@ -27,6 +27,7 @@ type Core struct {
 	now     time.Time
 	next    time.Time // what NextDeadline answers
 	out     []Action
+	chance  *rand.PCG // what random draws from
 	random  *rand.Rand
 	workers []*worker // by id
 	lastID  WorkerID
@@ -37,7 +38,8 @@ type Core struct {
 	committed bool      // the first start is over
 	startBy   time.Time // it counts as over by then if any worker has been ready
 	everReady bool
-	bootFails int // in a row, while no worker has ever been ready
+	bootFails int  // in a row, while no worker has ever been ready
+	waits     bool // some of them waited for what they need
 	lastFail  string
 
 	backoff backoff
@@ -55,13 +57,15 @@ type Core struct {
 // back-off and nothing else.
 func New(s Settings, seed uint64) *Core {
 	s = s.normal()
+	chance := rand.NewPCG(seed, 0)
 	return &Core{
 		cfg:     s,
 		n:       s.Workers,
 		gen:     1,
 		lastGen: 1,
 		open:    []generation{{number: 1, answered: true}},
-		random:  rand.New(rand.NewPCG(seed, 0)),
+		chance:  chance,
+		random:  rand.New(chance),
 	}
 }
 
@@ -111,19 +115,20 @@ func (c *Core) apply(ev Event) {
 			c.started, c.startBy = true, c.now.Add(c.cfg.ReloadTimeout)
 		}
 	case SpawnFailed:
-		c.gone(e.ID, "could not be started: "+e.Reason, e.Missing)
+		c.gone(e.ID, CauseBoot, "could not be started: "+e.Reason, e.Missing)
 	case Exited:
 		w := c.find(e.ID)
 		switch {
 		case w == nil:
 		case w.readyAt.IsZero():
-			c.gone(e.ID, "exited before it was ready: "+e.Reason, false)
+			c.gone(e.ID, e.Cause, "exited before it was ready: "+e.Reason, false)
 		default:
-			c.gone(e.ID, fmt.Sprintf("exited %v after it was ready: %s", c.now.Sub(w.readyAt).Round(time.Millisecond), e.Reason), false)
+			c.gone(e.ID, e.Cause, fmt.Sprintf("exited %v after it was ready: %s", c.now.Sub(w.readyAt).Round(time.Millisecond), e.Reason), false)
 		}
 	case WorkerReady:
 		if w := c.find(e.ID); w != nil && w.state == Starting {
-			w.state, w.readyAt, w.lastBeat, w.deadline = Ready, c.now, c.now, time.Time{}
+			w.state, w.readyAt, w.lastBeat = Ready, c.now, c.now
+			w.deadline, w.latest = time.Time{}, time.Time{}
 			c.everReady = true
 			c.candidateReady(w)
 		}
@@ -137,10 +142,28 @@ func (c *Core) apply(ev Event) {
 		}
 	case WorkerStopping:
 		if w := c.find(e.ID); w != nil && w.active() {
-			c.fail(w, "announced that it stops")
-			w.state, w.deadline = Draining, c.now.Add(c.settings().GracefulTimeout)
-			w.reason = "it was still draining after " + c.settings().GracefulTimeout.String()
+			c.fail(w, CauseExit, "announced that it stops")
+			w.state = Draining
+			c.allow(w, c.settings().GracefulTimeout)
 		}
+	case Suspended:
+		if w := c.find(e.ID); w != nil {
+			c.suspend(w)
+		}
+	case Resumed:
+		if w := c.find(e.ID); w != nil {
+			c.resume(w)
+		}
+	case Stalled:
+		if w := c.find(e.ID); w != nil && w.serves() {
+			w.stalled = e.On
+		}
+	case ExtendTimeout:
+		if w := c.find(e.ID); w != nil {
+			c.extend(w, e.By)
+		}
+	case Recycle:
+		c.recycle(e)
 	case Reload:
 		c.ask(e.Ticket)
 	case Prepared:
@@ -158,13 +181,13 @@ func (c *Core) apply(ev Event) {
 }
 
 // gone takes note that a worker's process is no more.
-func (c *Core) gone(id WorkerID, what string, missing bool) {
+func (c *Core) gone(id WorkerID, cause Cause, what string, missing bool) {
 	w := c.find(id)
 	if w == nil {
 		return
 	}
 	if w.active() {
-		c.fail(w, what)
+		c.fail(w, cause, what)
 		if missing && !c.everReady {
 			c.giveUp(exitMissing, fmt.Sprintf("worker %d %s", w.id, what))
 		}
@@ -175,7 +198,7 @@ func (c *Core) gone(id WorkerID, what string, missing bool) {
 // fail counts the failure of a worker that the service counts on. It comes
 // once for each worker, because the worker is counted on no longer. What
 // follows from it is settle's.
-func (c *Core) fail(w *worker, what string) {
+func (c *Core) fail(w *worker, cause Cause, what string) {
 	what = fmt.Sprintf("worker %d %s", w.id, what)
 	if c.roll != nil && c.roll.gen == w.gen {
 		c.roll.fail(what, w.id)
@@ -184,12 +207,17 @@ func (c *Core) fail(w *worker, what string) {
 	if w.gen != c.gen {
 		return // of an undone generation: its replacement is on the way already
 	}
+	waits := cause == CauseWait && w.readyAt.IsZero()
 	if !c.everReady {
-		c.bootFails++
 		c.lastFail = what
+		if waits {
+			c.waits = true
+		} else {
+			c.bootFails++
+		}
 	}
 	early := w.readyAt.IsZero() || c.now.Sub(w.readyAt) < provenAfter
-	c.countFailure(w.id, early)
+	c.countFailure(w.id, early, waits, cause)
 }
 
 // scale sets the wanted number; the latest word wins over a number that a

@@ -24,7 +24,7 @@
 //
 // Within one Step: ClockJump; Stuck, Kill and Abort, worker by worker, of the
 // deadlines that passed; ReloadDone; Degraded; Backoff; Refuse; Interrupt;
-// Drain; Prepare; Spawn; Release; Exit. Three of these are promises that a caller may build on:
+// Drain; Wake; Prepare; Spawn; Release; Exit. Three of these are promises that a caller may build on:
 // Refuse comes before the first Drain or Interrupt of a stop, Release comes
 // after everything that could still need the generation, Exit is the last
 // action there ever is (but for the answer to a Reload that came too late).
@@ -48,8 +48,8 @@
 // doubling belong to the same wave and do not double it again, so that eight
 // workers that die together of one cause wait 100 ms and not 10 s. Only the
 // replacements of early failures wait; a worker that had proved itself is
-// replaced at once meanwhile. While degraded the replacement of every failure
-// waits. Workers that Scale adds never wait, nor do those of a candidate
+// replaced at once meanwhile, unless the budget of that kind of failure is
+// exceeded. Workers that Scale adds never wait, nor do those of a candidate
 // generation: the reload may be the cure.
 //
 // Whose settings: the boot timeout and the silence that means hung are those
@@ -64,6 +64,17 @@
 // Before the first start has succeeded a reload waits for N ready workers; a
 // start that has had some ready worker but not N of them counts as over after
 // ReloadTimeout, so that a reload can cure it.
+//
+// A worker that is stopped (SIGSTOP, a debugger) keeps its place and does not
+// serve: it is not counted as ready, nothing is started in its stead, nothing is
+// held against it, and what counts time for it starts afresh when it is resumed.
+// When workers go that are too many, or old, it goes before one that serves; it
+// is asked, and obeys when it is resumed. A stop waits for it no longer than for
+// any other, and wakes it, so that it can obey.
+//
+// A worker that is to be recycled is replaced when N workers serve, one at a
+// time: the number that is wanted is one higher until the replacement serves.
+// A reload that is asked for goes first, and makes it moot.
 //
 // During a lame duck crashed workers are replaced, but nothing is rolled.
 package arbiter

@@ -74,8 +74,40 @@ type (
 	WorkerStopping struct{ ID WorkerID }
 
 	// Exited says that a worker's process is gone. Reason is its cause, for
-	// people.
+	// people, Cause the same for the budgets.
 	Exited struct {
+		ID     WorkerID
+		Reason string
+		Cause  Cause
+	}
+
+	// Suspended says that a worker's process is stopped (SIGSTOP) or traced: it
+	// is not ready, and neither its silence nor a bound is held against it until
+	// it is Resumed, unless the service stops.
+	Suspended struct{ ID WorkerID }
+
+	// Resumed says that a worker's process runs again. What was counted starts
+	// afresh.
+	Resumed struct{ ID WorkerID }
+
+	// Stalled says that a worker has held all its permits for longer than it
+	// may (On), which is to be hung, or that it no longer does. It means something
+	// for a ready worker that has a Timeout.
+	Stalled struct {
+		ID WorkerID
+		On bool
+	}
+
+	// ExtendTimeout says that a worker which starts or drains needs more time:
+	// By from now on, in all no more than three times the bound.
+	ExtendTimeout struct {
+		ID WorkerID
+		By time.Duration
+	}
+
+	// Recycle asks for a worker to be replaced: first the replacement becomes
+	// ready, then the worker drains. Reason is for people.
+	Recycle struct {
 		ID     WorkerID
 		Reason string
 	}
@@ -120,6 +152,11 @@ func (Spoke) event()          {}
 func (Beat) event()           {}
 func (WorkerStopping) event() {}
 func (Exited) event()         {}
+func (Suspended) event()      {}
+func (Resumed) event()        {}
+func (Stalled) event()        {}
+func (ExtendTimeout) event()  {}
+func (Recycle) event()        {}
 func (Reload) event()         {}
 func (Prepared) event()       {}
 func (PrepareFailed) event()  {}

@@ -159,9 +159,9 @@ func (w *world) do(seed uint64, o op, ticket uint64) {
 	case "ready":
 		send(booting, func(id WorkerID) Event { return WorkerReady{id} })
 	case "obey":
-		send(func(p *proc) bool { return p.asked }, func(id WorkerID) Event { return Exited{id, "obeyed"} })
+		send(func(p *proc) bool { return p.asked }, func(id WorkerID) Event { return Exited{ID: id, Reason: "obeyed"} })
 	case "crash":
-		send(any, func(id WorkerID) Event { return Exited{id, "crashed"} })
+		send(any, func(id WorkerID) Event { return Exited{ID: id, Reason: "crashed"} })
 	case "spawnfailed", "missing":
 		send(starting, func(id WorkerID) Event { return SpawnFailed{id, "no luck", o.kind == "missing"} })
 	case "speak":
@@ -201,7 +201,7 @@ func (w *world) do(seed uint64, o op, ticket uint64) {
 	case "stranger":
 		id := WorkerID(5000 + o.pick)
 		w.noop([]Event{
-			Exited{id, "who?"},
+			Exited{ID: id, Reason: "who?"},
 			WorkerReady{id},
 			Spoke{id},
 			Beat{id},

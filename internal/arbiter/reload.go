@@ -97,7 +97,7 @@ func (c *Core) answered(g Generation) {
 
 // candidateReady begins the bake with the first worker of the candidate.
 func (c *Core) candidateReady(w *worker) {
-	if r := c.roll; r != nil && r.gen == w.gen && r.stage == first {
+	if r := c.roll; r != nil && r.gen == w.gen && r.stage == first && w.serves() {
 		r.stage, r.bakeUntil = baking, c.now.Add(r.cfg.Bake)
 	}
 }
@@ -122,7 +122,7 @@ func (c *Core) advance() {
 	switch {
 	case r.failure != "":
 		c.undo()
-	case r.stage == rolling && c.census().candidateReady >= c.wanted():
+	case r.stage == rolling && c.census().candidate.ready >= c.wanted():
 		c.commit() // even if the bound has passed meanwhile
 	case !c.now.Before(r.deadline):
 		r.fail(c.unfinished(r), 0)
@@ -136,7 +136,7 @@ func (c *Core) unfinished(r *roll) string {
 	if r.stage == preparing {
 		return fmt.Sprintf("it was not prepared within %v", limit)
 	}
-	return fmt.Sprintf("only %d of %d workers were ready within %v", c.census().candidateReady, c.wanted(), limit)
+	return fmt.Sprintf("only %d of %d workers were ready within %v", c.census().candidate.ready, c.wanted(), limit)
 }
 
 // commit makes the candidate the wanted generation.
@@ -198,13 +198,15 @@ func (c *Core) recovering() bool {
 		return false
 	}
 	t := c.census()
-	return t.committedReady < c.n || t.strayReady > 0
+	return t.committed.ready+t.committed.stopped < c.n || t.stray.ready > 0
 }
 
+// drainingGenerations counts them without the workers that are stopped, which
+// may stay for as long as somebody looks at them.
 func (c *Core) drainingGenerations() int {
 	var seen []Generation
 	for _, w := range c.workers {
-		if w.state == Draining && !slices.Contains(seen, w.gen) {
+		if w.state == Draining && !w.stopped && !slices.Contains(seen, w.gen) {
 			seen = append(seen, w.gen)
 		}
 	}

@@ -138,7 +138,7 @@ func (s *script) line(line string) error {
 	}
 	switch verb {
 	case "exited":
-		s.step(Exited{id, reason})
+		s.step(Exited{ID: id, Reason: reason})
 	case "failed":
 		s.step(SpawnFailed{ID: id, Reason: reason})
 	case "missing":

@@ -6,35 +6,46 @@ import (
 	"time"
 )
 
+// group counts the workers of one kind that the service counts on.
+type group struct {
+	ready    int // serve
+	starting int // on their way, stopped or not
+	paused   int // have been ready, and are stopped
+	stopped  int // of starting and paused: those that are stopped
+}
+
+func (t group) active() int { return t.ready + t.starting + t.paused }
+
 // census counts the workers that the service counts on, by what their
 // generation is: committed, candidate of a reload under way, or stray (of an
 // undone reload, still serving until it is replaced).
-type census struct {
-	committedReady, committedStarting int
-	candidateReady, candidateStarting int
-	strayReady, strayStarting         int
-}
+type census struct{ committed, candidate, stray group }
 
-func (t census) ready() int { return t.committedReady + t.candidateReady + t.strayReady }
+func (t census) ready() int { return t.committed.ready + t.candidate.ready + t.stray.ready }
 
 func (t census) active() int {
-	return t.ready() + t.committedStarting + t.candidateStarting + t.strayStarting
+	return t.committed.active() + t.candidate.active() + t.stray.active()
 }
 
 func (c *Core) census() (t census) {
 	for _, w := range c.workers {
-		ready, starting := &t.strayReady, &t.strayStarting
+		of := &t.stray
 		switch {
 		case w.gen == c.gen:
-			ready, starting = &t.committedReady, &t.committedStarting
+			of = &t.committed
 		case c.roll != nil && w.gen == c.roll.gen:
-			ready, starting = &t.candidateReady, &t.candidateStarting
+			of = &t.candidate
 		}
-		switch w.state {
-		case Ready:
-			*ready++
-		case Starting:
-			*starting++
+		switch {
+		case w.serves():
+			of.ready++
+		case w.state == Ready:
+			of.paused++
+		case w.state == Starting:
+			of.starting++
+		}
+		if w.active() && w.stopped {
+			of.stopped++
 		}
 	}
 	return t
@@ -69,33 +80,49 @@ func (c *Core) settle() {
 // judge does the next harder thing to each worker whose time is up.
 func (c *Core) judge() {
 	for _, w := range c.workers {
-		if w.watched() && c.now.Sub(w.lastBeat) >= w.timeout {
+		if how := c.hangs(w); how != "" {
 			w.hung = true
-			c.fail(w, fmt.Sprintf("was silent for %v", c.now.Sub(w.lastBeat).Round(time.Millisecond)))
-			c.putDown(w, fmt.Sprintf("it was silent for %v", c.now.Sub(w.lastBeat).Round(time.Millisecond)))
+			c.fail(w, CauseHung, how)
+			c.putDown(w, "it "+how)
 			continue
 		}
-		if w.state == Ready || c.now.Before(w.deadline) {
+		if w.state == Ready || w.deadline.IsZero() || c.now.Before(w.deadline) {
 			continue
 		}
 		if w.state == Starting {
-			limit := w.deadline.Sub(w.spawned)
-			c.fail(w, fmt.Sprintf("was not ready within %v", limit))
-			c.putDown(w, fmt.Sprintf("it was not ready within %v", limit))
+			how := fmt.Sprintf("was not ready within %v", w.deadline.Sub(w.since))
+			c.fail(w, CauseBoot, how)
+			c.putDown(w, "it "+how)
 			continue
 		}
 		c.kill(w)
 	}
 }
 
+// hangs says in which way a worker is hung, empty if it is not.
+func (c *Core) hangs(w *worker) string {
+	switch {
+	case w.watched() && c.now.Sub(w.lastBeat) >= w.timeout:
+		return fmt.Sprintf("was silent for %v", c.now.Sub(w.lastBeat).Round(time.Millisecond))
+	case w.stalled && w.serves() && w.timeout > 0:
+		return "held all its permits for too long"
+	}
+	return ""
+}
+
 // firstStart decides whether the first start has succeeded, or cannot.
 func (c *Core) firstStart() {
+	if c.committed || !c.started {
+		return
+	}
+	late := !c.now.Before(c.startBy)
 	switch {
-	case c.committed || !c.started:
-	case c.everReady && (c.census().committedReady >= c.n || !c.now.Before(c.startBy)):
+	case c.everReady && (c.census().committed.ready >= c.n || late):
 		c.committed = true
 	case !c.everReady && c.bootFails >= bootTries*c.n:
 		c.giveUp(exitBoot, fmt.Sprintf("no worker has become ready: %d failures in a row, the last: %s", c.bootFails, c.lastFail))
+	case !c.everReady && c.waits && late:
+		c.giveUp(exitBoot, fmt.Sprintf("no worker has become ready within %v: what they wait for has not come; the last: %s", c.cfg.ReloadTimeout, c.lastFail))
 	}
 }
 
@@ -118,67 +145,79 @@ func (c *Core) leave() {
 		if w.active() {
 			c.drain(w)
 		}
+		if w.deadline.IsZero() { // it stood still
+			c.rewind(w)
+		}
 		if by := c.now.Add(quickTimeout); c.quick && w.dumping && by.Before(w.deadline) {
 			w.deadline = by
 		}
 	}
+	for _, w := range c.workers {
+		if w.stopped && !w.woken && w.state == Draining {
+			w.woken = true
+			c.emit(Wake{w.id})
+		}
+	}
 }
 
-// trim asks workers to go that are beyond what is wanted: those that are not
-// ready yet as soon as they are spare, the others only while more than enough
-// are ready.
+// trim asks workers to go that are beyond what is wanted: those that do not
+// serve as soon as they are spare, the others only while more than enough do.
 func (c *Core) trim() {
 	t := c.census()
 	stray := func(w *worker) bool { return w.gen != c.gen && (c.roll == nil || w.gen != c.roll.gen) }
 	committed := func(w *worker) bool { return w.gen == c.gen }
 	candidate := func(w *worker) bool { return !stray(w) && !committed(w) }
 
-	c.dismiss(stray, t.strayStarting)
+	c.dismiss(stray, t.stray.starting+t.stray.paused)
 	if c.roll == nil || c.roll.stage < rolling {
 		// The candidate's first worker is not counted on before it has baked.
-		excess := max(t.committedReady+t.committedStarting-c.n, 0)
+		excess := max(t.committed.active()-c.target(), 0)
 		c.dismiss(committed, excess+c.crowding(t, excess))
-		spare := t.committedReady + t.strayReady - c.n
-		spare -= c.retire(stray, spare)
-		c.retire(committed, spare)
+		// A stopped worker keeps its place: that of a stray is not needed for it.
+		c.retire(stray, t.committed.ready+t.committed.stopped+t.stray.ready-c.n)
+		c.retire(committed, t.committed.ready-c.n)
 		return
 	}
-	c.dismiss(committed, t.ready()+t.committedStarting-c.n)
-	c.dismiss(candidate, t.candidateReady+t.candidateStarting-c.wanted())
+	c.dismiss(committed, t.ready()+t.committed.starting+t.committed.paused-c.n)
+	c.dismiss(candidate, t.candidate.active()-c.wanted())
 	spare := t.ready() - c.wanted()
 	spare -= c.retire(stray, spare)
 	spare -= c.retire(committed, spare)
 	c.retire(candidate, spare)
 }
 
-// crowding returns how many starting workers keep out the first worker of the
-// candidate when excess of them are gone: those of the generation that is to be
-// replaced must not be in the way of what may be the cure.
+// crowding returns how many committed workers that do not serve keep out the
+// first worker of the candidate when excess of them are gone: those of the
+// generation that is to be replaced must not be in the way of what may be the
+// cure.
 func (c *Core) crowding(t census, excess int) int {
-	if c.roll == nil || c.roll.stage != first || t.candidateReady+t.candidateStarting > 0 {
+	if c.roll == nil || c.roll.stage != first || t.candidate.active() > 0 {
 		return 0
 	}
-	return max(t.active()-t.strayStarting-excess-c.wanted()-c.settings().Surge+1, 0)
+	return max(t.committed.active()+t.stray.ready-excess-c.wanted()-c.settings().Surge+1, 0)
 }
 
-// dismiss drains up to n starting workers, the newest first. They are not
-// interrupted: a worker accepts before its word that it is ready has reached us,
-// and what it has accepted it must answer.
+// dismiss drains up to n workers that do not serve, the newest first. They are
+// not interrupted: a worker accepts before its word that it is ready has reached
+// us, and what it has accepted it must answer.
 func (c *Core) dismiss(which func(*worker) bool, n int) {
 	for _, w := range slices.Backward(c.workers) {
-		if n > 0 && w.state == Starting && which(w) {
+		if n > 0 && w.active() && !w.serves() && which(w) {
 			c.drain(w)
 			n--
 		}
 	}
 }
 
-// retire drains up to n ready workers, the oldest first, and returns how many.
+// retire drains up to n ready workers and returns how many: those that are to
+// be recycled first, then the oldest.
 func (c *Core) retire(which func(*worker) bool, n int) (done int) {
-	for _, w := range c.workers {
-		if done < n && w.state == Ready && which(w) {
-			c.drain(w)
-			done++
+	for _, recycled := range []bool{true, false} {
+		for _, w := range c.workers {
+			if done < n && w.serves() && which(w) && (w.recycle != "") == recycled {
+				c.drain(w)
+				done++
+			}
 		}
 	}
 	return done
@@ -188,28 +227,25 @@ func (c *Core) retire(which func(*worker) bool, n int) (done int) {
 // the wanted number.
 func (c *Core) fill() {
 	t := c.census()
-	surge := c.settings().Surge
-	room := c.wanted() + surge - t.active()
+	room := c.wanted() + c.settings().Surge - t.active()
 	r := c.roll
-	if r != nil && r.stage == first && t.candidateReady+t.candidateStarting == 0 {
-		if room > 0 {
-			c.spawn(r.gen)
-			room--
-		}
+	if r != nil && r.stage == first && t.candidate.active() == 0 && room > 0 {
+		c.spawn(r.gen)
+		room--
 	}
-	have := t.committedReady + t.committedStarting
+	want, have := c.target(), t.committed.active()
 	switch {
 	case c.stopping:
 		have = t.active()
 	case r != nil && r.stage == rolling:
-		have = t.ready() + t.committedStarting
+		have = t.ready() + t.committed.starting + t.committed.paused + t.candidate.paused
 	}
-	for range min(c.mayRespawn(c.n-have), room) {
+	for range min(c.mayRespawn(want-have), room) {
 		c.spawn(c.gen)
 		room--
 	}
 	if r != nil && r.stage == rolling {
-		for range min(c.wanted()-t.candidateReady-t.candidateStarting, room) {
+		for range min(c.wanted()-t.candidate.active(), room) {
 			c.spawn(r.gen)
 		}
 	}

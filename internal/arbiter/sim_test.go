@@ -90,7 +90,7 @@ func (w *world) nice(seed uint64) Event {
 	for _, p := range w.procs {
 		switch {
 		case p.state > Ready:
-			return Exited{p.id, "done"}
+			return Exited{ID: p.id, Reason: "done"}
 		case p.state == Starting && !bad(seed, p.gen):
 			return WorkerReady{p.id}
 		}

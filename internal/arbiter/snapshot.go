@@ -41,6 +41,8 @@ type Worker struct {
 	ReadyAt    time.Time // zero if it never was
 	Speaks     bool      // Tandem's channel
 	Liveness   string    // "none": has never beaten; "ok"; "hung"
+	Stopped    bool      // SIGSTOP, or traced: it does not serve now
+	Recycle    string    // why it is to be replaced; empty: it is not
 }
 
 // LastReload is how the last reload that began has ended; zero if none has.
@@ -72,7 +74,7 @@ func (c *Core) Snapshot() Snapshot {
 		s.Workers = append(s.Workers, Worker{
 			ID: w.id, Generation: w.gen, State: w.state,
 			Since: w.spawned, ReadyAt: w.readyAt,
-			Speaks: w.speaks, Liveness: w.liveness(),
+			Speaks: w.speaks, Liveness: w.liveness(), Stopped: w.stopped, Recycle: w.recycle,
 		})
 	}
 	return s
@@ -94,7 +96,7 @@ func (c *Core) phase() Phase {
 		return PhaseStopping
 	case !c.committed:
 		return PhaseStarting
-	case c.roll != nil || c.pending || c.census().strayReady > 0:
+	case c.roll != nil || c.pending || c.census().stray.ready > 0:
 		return PhaseReloading
 	case c.backoff.degraded:
 		return PhaseDegraded
@@ -128,12 +130,11 @@ func (c *Core) deadline() (at time.Time) {
 	if c.now.Before(c.backoff.until) {
 		soonest(c.backoff.until)
 	}
-	if b := c.backoff; b.degraded {
-		if len(b.early) > 0 {
-			soonest(b.early[0].Add(window))
-		}
-		if len(b.all) > 0 {
-			soonest(b.all[0].Add(window))
+	if c.backoff.degraded {
+		for _, times := range c.backoff.times {
+			if len(times) > 0 {
+				soonest(times[0].Add(window))
+			}
 		}
 	}
 	if r := c.roll; r != nil {
@@ -145,7 +146,7 @@ func (c *Core) deadline() (at time.Time) {
 	if c.pending && c.recovering() {
 		soonest(c.recoverUntil)
 	}
-	if c.everReady && !c.committed {
+	if (c.everReady || c.waits) && !c.committed && !c.stopping {
 		soonest(c.startBy)
 	}
 	if c.stopping && c.serving() {

@@ -35,9 +35,15 @@ var table = []struct {
 	{Spoke{1}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
 	{WorkerReady{1}, [5]string{"gone", "ready", "ready", "draining", "killed"}},
 	{WorkerStopping{1}, [5]string{"gone", "draining: back off", "draining: spawn 2 of generation 1", "draining", "killed"}},
-	{Exited{1, "x"}, [5]string{"gone", "gone: back off", "gone: spawn 2 of generation 1", "gone", "gone"}},
+	{Exited{ID: 1, Reason: "x"}, [5]string{"gone", "gone: back off", "gone: spawn 2 of generation 1", "gone", "gone"}},
 	{SpawnFailed{1, "x", false}, [5]string{"gone", "gone: back off", "gone: spawn 2 of generation 1", "gone", "gone"}},
 	{SpawnFailed{1, "x", true}, [5]string{"gone", "gone: refuse new connections, exit 4: worker 1 could not be started: x", "gone: spawn 2 of generation 1", "gone", "gone"}},
+	{Suspended{1}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
+	{Resumed{1}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
+	{Stalled{1, true}, [5]string{"gone", "starting", "killed: kill 1: it held all its permits for too long, spawn 2 of generation 1", "draining", "killed"}},
+	{Stalled{1, false}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
+	{ExtendTimeout{1, time.Minute}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
+	{Recycle{1, "x"}, [5]string{"gone", "starting", "ready: spawn 2 of generation 1", "draining", "killed"}},
 	{Reload{7}, [5]string{"gone: prepare generation 2", "starting", "ready: prepare generation 2", "draining: prepare generation 2", "killed: prepare generation 2"}},
 	{Prepared{Generation: 2}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
 	{PrepareFailed{2, "x"}, [5]string{"gone", "starting", "ready", "draining", "killed"}},
@@ -140,7 +146,7 @@ func TestSixtyExitsInAMinuteAreTooMany(t *testing.T) {
 		}
 		w.wait(time.Second - 50*time.Millisecond) // a worker lives for 20 turns
 		id := w.procs[0].id
-		w.step(Exited{id, "x"})
+		w.step(Exited{ID: id, Reason: "x"})
 		for _, p := range w.procs {
 			if p.state == Starting {
 				w.step(WorkerReady{p.id})

@@ -37,18 +37,27 @@ func (s State) String() string {
 
 // worker is what the arbiter knows of one process.
 type worker struct {
-	id       WorkerID
-	gen      Generation
-	state    State
-	spawned  time.Time
-	readyAt  time.Time
-	deadline time.Time     // of Starting, Draining and Killed: when to do the next harder thing
-	timeout  time.Duration // silence that means hung, as this worker was told; 0: never
+	id      WorkerID
+	gen     Generation
+	state   State
+	spawned time.Time
+	readyAt time.Time
+	timeout time.Duration // silence that means hung, as this worker was told; 0: never
+
+	// The bound of Starting, Draining and Killed; see clock.go.
+	bound    time.Duration
+	since    time.Time // when it began to run
+	deadline time.Time // when to do the next harder thing; zero: the clock stands still
+	latest   time.Time // as far as deadline can be extended
 
 	speaks      bool
 	beaten      bool
 	lastBeat    time.Time // or whatever else began the present silence
+	stopped     bool      // its process is stopped or traced
+	woken       bool      // Wake was said
+	stalled     bool      // holds all its permits for too long
 	hung        bool
+	recycle     string // why it is to be replaced; empty: it is not
 	interrupted bool
 	dumping     bool      // aborted; Kill is due at deadline
 	killedAt    time.Time // first Kill
@@ -59,8 +68,11 @@ type worker struct {
 // active says whether the service counts on the worker, now or soon.
 func (w *worker) active() bool { return w.state == Starting || w.state == Ready }
 
+// serves says whether the worker is ready and not stopped.
+func (w *worker) serves() bool { return w.state == Ready && !w.stopped }
+
 // watched says whether the worker's silence is judged.
-func (w *worker) watched() bool { return w.state == Ready && w.beaten && w.timeout > 0 }
+func (w *worker) watched() bool { return w.serves() && w.beaten && w.timeout > 0 }
 
 // find returns the worker called id, nil if there is none.
 func (c *Core) find(id WorkerID) *worker {
@@ -90,24 +102,23 @@ func (c *Core) spawn(g Generation) {
 		s = c.roll.cfg
 	}
 	c.lastID++
-	c.workers = append(c.workers, &worker{
-		id: c.lastID, gen: g, spawned: c.now, deadline: c.now.Add(s.BootTimeout), timeout: s.Timeout,
-	})
-	c.emit(Spawn{c.lastID, g})
+	w := &worker{id: c.lastID, gen: g, spawned: c.now, timeout: s.Timeout}
+	c.allow(w, s.BootTimeout)
+	c.workers = append(c.workers, w)
+	c.emit(Spawn{w.id, g})
 }
 
 // drain asks a worker to go when it has answered what it has accepted.
 func (c *Core) drain(w *worker) {
-	w.state, w.deadline = Draining, c.now.Add(c.settings().GracefulTimeout)
-	w.reason = "it was still draining after " + c.settings().GracefulTimeout.String()
+	w.state = Draining
+	c.allow(w, c.settings().GracefulTimeout)
 	c.emit(Drain{w.id})
 }
 
 // interrupt ends a worker quickly, in a quick stop.
 func (c *Core) interrupt(w *worker) {
-	by := c.now.Add(quickTimeout)
-	if w.state != Draining || by.Before(w.deadline) {
-		w.deadline = by
+	if w.state != Draining || w.deadline.IsZero() || c.now.Add(quickTimeout).Before(w.deadline) {
+		c.allow(w, quickTimeout)
 		w.reason = "it was still there " + quickTimeout.String() + " after its interrupt"
 	}
 	w.state, w.interrupted = Draining, true
@@ -119,7 +130,8 @@ func (c *Core) interrupt(w *worker) {
 func (c *Core) putDown(w *worker, reason string) {
 	w.reason = reason
 	if w.speaks {
-		w.state, w.dumping, w.deadline = Killed, true, c.now.Add(dumpTimeout)
+		w.state, w.dumping = Killed, true
+		c.allow(w, dumpTimeout)
 		c.emit(Abort{w.id, reason})
 		return
 	}
@@ -129,12 +141,19 @@ func (c *Core) putDown(w *worker, reason string) {
 // kill sends the signal that cannot be refused, and again each time that its
 // deadline passes.
 func (c *Core) kill(w *worker) {
+	switch {
+	case !w.killedAt.IsZero():
+		if !w.stuck {
+			w.stuck = true
+			c.emit(Stuck{w.id, c.now.Sub(w.killedAt)})
+		}
+	case w.state == Draining && w.reason == "":
+		w.reason = "it was still draining after " + c.now.Sub(w.since).Round(time.Millisecond).String()
+	}
 	if w.killedAt.IsZero() {
 		w.killedAt = c.now
-	} else if !w.stuck {
-		w.stuck = true
-		c.emit(Stuck{w.id, c.now.Sub(w.killedAt)})
 	}
-	w.state, w.dumping, w.deadline = Killed, false, c.now.Add(killAgain)
+	w.state, w.dumping = Killed, false
+	c.allow(w, killAgain)
 	c.emit(Kill{w.id, w.reason})
 }

@@ -261,14 +261,16 @@ func rank(a Action) int {
 		return 6
 	case Drain:
 		return 7
-	case Prepare:
+	case Wake:
 		return 8
-	case Spawn:
+	case Prepare:
 		return 9
-	case Release:
+	case Spawn:
 		return 10
-	case Exit:
+	case Release:
 		return 11
+	case Exit:
+		return 12
 	}
 	return -1
 }

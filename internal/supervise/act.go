@@ -39,9 +39,11 @@ func (s *Supervisor) act(a arbiter.Action) {
 		s.refuse()
 	case arbiter.Exit:
 		s.result = &Result{Code: a.Code, Reason: a.Reason}
+	case arbiter.Wake:
+		s.signal(a.ID, syscall.SIGCONT)
 	case arbiter.Degraded:
 		if a.On {
-			s.log.Error("degraded: workers keep failing; a replacement is tried every 10 s", "see", "the workers' last lines above")
+			s.log.Error("degraded: workers keep failing; a replacement is tried every 10 s", "why", a.Why, "see", "the workers' last lines above")
 		} else {
 			s.log.Info("no longer degraded")
 		}

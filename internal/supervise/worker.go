@@ -150,7 +150,7 @@ func (m exited) handle(s *Supervisor) {
 		}
 		s.log.Log(context.Background(), level, "worker exited", "worker", m.id, "pid", w.process.PID(),
 			"generation", w.generation, "cause", m.exit.String(), "age", time.Since(w.started).Round(time.Millisecond).String())
-		s.step(arbiter.Exited{ID: m.id, Reason: m.exit.String()})
+		s.step(arbiter.Exited{ID: m.id, Reason: m.exit.String(), Cause: causeOf(m.exit)})
 	}
 	// Only now: the step may have asked for its last words.
 	delete(s.workers, m.id)
