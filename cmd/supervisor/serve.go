@@ -17,6 +17,7 @@ import (
 	"github.com/oklog/run"
 	"golang.org/x/sys/unix"
 
+	"github.com/tandem-go/tandem/internal/admin"
 	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/cli"
 	"github.com/tandem-go/tandem/internal/config"
@@ -110,8 +111,19 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 		closeAll(listeners)
 		return 0, &startError{exitFailure, err}
 	}
+	probes, err := openAdmin(loaded, log)
+	if err != nil {
+		if server != nil {
+			_ = server.Close()
+		}
+		closeAll(listeners)
+		return 0, &startError{exitFailure, err}
+	}
 	removePID, err := writePID(loaded.PidFile.String())
 	if err != nil {
+		if probes != nil {
+			_ = probes.Close()
+		}
 		if server != nil {
 			_ = server.Close()
 		}
@@ -122,7 +134,7 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 
 	log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
 		"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
-	result := runActors(sup, server, caught, log)
+	result := runActors(sup, server, probes, caught, log)
 	if result.Code != 0 {
 		log.Error("supervisor gives up", "reason", result.Reason, "exit", result.Code)
 	} else {
@@ -133,7 +145,7 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 
 // runActors runs the supervise loop beside what serves it. The loop alone ends
 // by its own choice; the others end when they are interrupted.
-func runActors(sup *supervise.Supervisor, server *control.Server, caught signals, log *slog.Logger) supervise.Result {
+func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.Server, caught signals, log *slog.Logger) supervise.Result {
 	var group run.Group
 	var result supervise.Result
 	{
@@ -169,6 +181,9 @@ func runActors(sup *supervise.Supervisor, server *control.Server, caught signals
 			}
 			return nil
 		}, func(error) { cancel() })
+	}
+	if probes != nil {
+		addAdmin(&group, sup, probes, log)
 	}
 	_ = group.Run()
 	return result

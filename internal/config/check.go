@@ -71,6 +71,9 @@ func (l *Loaded) checkRanges() error {
 		}
 		seen[addr] = true
 	}
+	if admin, err := socket.Parse(string(l.Admin)); err == nil && seen[admin] && !anyPort(admin) {
+		return l.bad("admin", "is an address of --bind too (%s)", l.Origins["bind"])
+	}
 	return nil
 }
 

@@ -38,12 +38,13 @@ var goodValues = map[string]string{
 	"workers": "7", "bind": "tcp://127.0.0.1:9000", "env-file": "", "boot-timeout": "5s", "timeout": "6s",
 	"graceful-timeout": "7s", "lame-duck": "8s", "bake": "2s", "surge": "3", "reload-timeout": "9m",
 	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "pid-file": "/tmp/x.pid", "umask": "0027", "chdir": "/tmp",
+	"admin":      "127.0.0.1:9",
 	"log-format": "text", "log-level": "warn", "log-file": "/tmp/x.log", "log-overflow": "block",
 }
 
 var laterValues = map[string]string{
 	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB",
-	"admin": "127.0.0.1:9", "user": "nobody", "group": "nogroup", "watch": "on",
+	"user": "nobody", "group": "nogroup", "watch": "on",
 }
 
 func TestEverySettingFromEveryPlace(t *testing.T) {

@@ -63,6 +63,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--stop-signal", "KILL"}, nil, `--stop-signal: "KILL" (from flag --stop-signal) is not a signal that a worker can drain on: one of HUP, INT, QUIT, TERM, USR1, USR2, WINCH, PWR`},
 		{[]string{"--control", ""}, nil, `--control: "" (from flag --control) is empty: give a path, or off`},
 		{[]string{"--admin", "9000"}, nil, `--admin: "9000" (from flag --admin) is not off, host:port, :port or unix:/path`},
+		{[]string{"--admin", "fd:3"}, nil, `--admin: "fd:3" (from flag --admin) is not off, host:port, :port or unix:/path`},
+		{[]string{"--admin", ":8000", "--bind", ":8000"}, nil, `--admin: ":8000" (from flag --admin) is an address of --bind too (flag --bind)`},
 		{[]string{"--user", "a b"}, nil, `--user: "a b" (from flag --user) is not a name or number of an account`},
 		{[]string{"--umask", "99"}, nil, `--umask: "99" (from flag --umask) is not an octal mask from 0 to 0777`},
 		{[]string{"--umask", "1777"}, nil, `--umask: "1777" (from flag --umask) is not an octal mask from 0 to 0777`},

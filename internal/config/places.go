@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -101,12 +100,11 @@ type Admin string
 
 // Set reads off, host:port, :port or unix:/path.
 func (a *Admin) Set(text string) error {
-	if path, ok := strings.CutPrefix(text, "unix:"); ok && filepath.IsAbs(path) || text == Off {
-		*a = Admin(text)
-		return nil
-	}
-	if _, port, err := net.SplitHostPort(text); err != nil || portNumber(port) != nil {
-		return errors.New("is not off, host:port, :port or unix:/path")
+	if text != Off {
+		addr, err := socket.Parse(text)
+		if err != nil || addr.Network == "fd" {
+			return errors.New("is not off, host:port, :port or unix:/path")
+		}
 	}
 	*a = Admin(text)
 	return nil

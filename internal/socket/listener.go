@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 
@@ -36,14 +37,18 @@ type Listener struct {
 // behind by a dead process is replaced; one that somebody listens on is not.
 // Two that bind the same path at the same moment are ordered by a lock on its
 // directory.
-func Bind(a Addr) (*Listener, error) {
+func Bind(a Addr) (*Listener, error) { return BindMode(a, 0o666) }
+
+// BindMode is [Bind] with another mode, less the umask, for the file of a unix
+// socket: who may write to the file may connect.
+func BindMode(a Addr, mode os.FileMode) (*Listener, error) {
 	var l *Listener
 	var err error
 	switch a.Network {
 	case "tcp":
 		l, err = bindTCP(a)
 	case "unix":
-		l, err = bindUnix(a)
+		l, err = bindUnix(a, mode)
 	case "fd":
 		l, err = bindFD(a)
 	default:

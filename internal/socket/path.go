@@ -24,7 +24,7 @@ type inode struct {
 	dev, ino uint64
 }
 
-func bindUnix(a Addr) (*Listener, error) {
+func bindUnix(a Addr, mode os.FileMode) (*Listener, error) {
 	path := a.Address
 	if strings.HasPrefix(path, "@") {
 		fd, err := listen(new(net.ListenConfig), "unix", path)
@@ -48,7 +48,7 @@ func bindUnix(a Addr) (*Listener, error) {
 		// bind gives the file the mode of the socket less the umask; the
 		// socket's own is 0777.
 		var err error
-		if e := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o666) }); e != nil {
+		if e := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), uint32(mode.Perm())) }); e != nil {
 			return e
 		}
 		return err
