@@ -16,15 +16,15 @@ const module = "github.com/tandem-go/tandem/"
 // allowed says, for each package, which of our own packages it may import
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
-	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
+	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
 	"cmd/app":        {"bridge", "view", "worker"},
 
 	"bridge": nil,
 	"view":   {"bridge"},
 	"worker": {"internal/channel", "internal/notify", "internal/scoreboard"},
 
-	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/notify", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
-	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/process", "internal/socket"},
+	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
+	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
 	"internal/docgen":    {"internal/cli", "internal/config"},
 	"internal/config":    {"internal/socket"},
 
@@ -34,9 +34,10 @@ var allowed = map[string][]string{
 	"internal/architecture": nil,
 	"internal/budget":       nil,
 	"internal/channel":      nil,
-	"internal/control":      nil,
+	"internal/control":      {"internal/postmortem"},
 	"internal/logpipe":      nil,
 	"internal/notify":       nil,
+	"internal/postmortem":   nil,
 	"internal/process":      nil,
 	"internal/scoreboard":   nil,
 	"internal/socket":       nil,

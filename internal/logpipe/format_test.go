@@ -73,7 +73,7 @@ func TestFormats(t *testing.T) {
 		{l: line{text: []byte(`[1]`)}, text: cols + `[1]`, json: head + `,"msg":"[1]"}`},
 	} {
 		for format, want := range map[Format]string{Text: tt.text, JSON: tt.json} {
-			f := newFormatter(format, Source{7, 4242, 2}, Stderr)
+			f := newFormatter(format, Source{Worker: 7, PID: 4242, Generation: 2}, Stderr)
 			f.at(epoch.Add(time.Hour))
 			f.at(epoch)
 			if got := string(f.append(nil, tt.l, tt.crashed)); got != want+"\n" {
@@ -94,7 +94,7 @@ func FuzzJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, crashed, partial bool, part uint8) {
 		l := line{text: b, partial: partial, part: int(part)}
-		fm := newFormatter(JSON, Source{7, 4242, 2}, Stdout)
+		fm := newFormatter(JSON, Source{Worker: 7, PID: 4242, Generation: 2}, Stdout)
 		fm.at(epoch)
 		got := fm.append([]byte("before\n"), l, crashed)
 		got, ok := bytes.CutPrefix(got, []byte("before\n"))
@@ -154,7 +154,7 @@ func toRunes(b []byte) (rs []string) {
 func FuzzText(f *testing.F) {
 	f.Add([]byte("a\nb\r\x1b\xff\u0085\u2028"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		fm := newFormatter(Text, Source{7, 4242, 2}, Stdout)
+		fm := newFormatter(Text, Source{Worker: 7, PID: 4242, Generation: 2}, Stdout)
 		fm.at(epoch)
 		got := string(fm.append(nil, line{text: b}, true))
 		lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")

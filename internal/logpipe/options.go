@@ -99,6 +99,18 @@ type Source struct {
 	Worker     uint64
 	PID        int
 	Generation int
+
+	// Crash is given each line of a dump with which a dying Go program ends, as
+	// its stderr is read and before Done is closed; nil: nobody is.
+	Crash CrashTap `json:"-"`
+}
+
+// CrashTap takes a goroutine dump line by line. Begin comes first, and again if
+// another dump begins. It is called by the reader of one pipe and must neither
+// wait nor keep the line.
+type CrashTap interface {
+	Begin()
+	Line(line []byte)
 }
 
 // Stats are totals since New.

@@ -231,7 +231,8 @@ func (p *Pipe) line(l line) {
 		p.watch = nil
 	}
 	if p.stream == Stderr {
-		if l.part == 0 && p.crash.takes(l.text) {
+		if was := p.crash.state; l.part == 0 && p.crash.takes(l.text) {
+			p.tap(was, l.text)
 			if full, ok := p.crash.add(l.text); ok {
 				p.record(full, true)
 			}
@@ -240,6 +241,17 @@ func (p *Pipe) line(l line) {
 		p.endCrash(false)
 	}
 	p.record(l, false)
+}
+
+// tap shows a line of a dump to whoever keeps dumps, if its program is dying.
+func (p *Pipe) tap(was crashState, l []byte) {
+	if p.w.src.Crash == nil || p.crash.state < lastWords {
+		return
+	}
+	if was < lastWords {
+		p.w.src.Crash.Begin()
+	}
+	p.w.src.Crash.Line(l)
 }
 
 func (p *Pipe) endCrash(partial bool) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +61,10 @@ type Exit struct {
 	Exec   *ExecError // it never became the program
 	Status unix.WaitStatus
 	Err    error // its end could not be observed
+
+	// What it used, if its end was observed.
+	PeakRSS int64         // bytes, the most it ever had resident
+	CPU     time.Duration // user and system
 }
 
 // Clean reports whether it ran and exited with status 0.
@@ -187,7 +192,9 @@ func (p *Process) Wait() Exit {
 	if err == nil {
 		_ = unix.Kill(-p.pid, unix.SIGKILL)
 		err = retryEINTR(func() error {
-			_, err := unix.Wait4(p.pid, &e.Status, 0, nil)
+			var used unix.Rusage
+			_, err := unix.Wait4(p.pid, &e.Status, 0, &used)
+			e.PeakRSS, e.CPU = used.Maxrss<<10, time.Duration(used.Utime.Nano()+used.Stime.Nano())
 			return err
 		})
 	}

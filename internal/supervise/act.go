@@ -13,6 +13,7 @@ import (
 
 // act carries out one action of the arbiter.
 func (s *Supervisor) act(a arbiter.Action) {
+	s.noteEnding(a)
 	switch a := a.(type) {
 	case arbiter.Spawn:
 		s.spawns = append(s.spawns, a)

@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/socket"
 )
 
@@ -26,6 +27,10 @@ type Options struct {
 	SetLevel  func(slog.Level) // the log level at a reload; nil: it stays
 	Notify    string           // the service manager's notify socket; empty: none
 	Version   string
+
+	// Postmortem keeps what is known of workers that ended abnormally; nil:
+	// nobody does.
+	Postmortem *postmortem.Store
 }
 
 // Supervisor keeps the workers. All methods but Run may be called from any
@@ -40,6 +45,8 @@ type Supervisor struct {
 	news     chan string   // for the service manager
 	newsTold chan struct{} // closed when nothing is sent to it any more
 	newsLate chan struct{} // closed when it has been waited for long enough
+
+	oom *postmortem.OOM
 
 	// Below: owned by the goroutine of Run.
 	core        *arbiter.Core
@@ -91,6 +98,7 @@ func New(o Options) (*Supervisor, error) {
 		news:        make(chan string, newsAhead),
 		newsTold:    make(chan struct{}),
 		newsLate:    make(chan struct{}),
+		oom:         postmortem.NewOOM(os.DirFS("/"), time.Now),
 		core:        arbiter.New(arbiterSettings(o.Config, o.Limits), uint64(time.Now().UnixNano())),
 		workers:     map[arbiter.WorkerID]*worker{},
 		generations: map[arbiter.Generation]*generation{1: first},
@@ -117,6 +125,7 @@ func arbiterSettings(l *config.Loaded, limits budget.Limits) arbiter.Settings {
 func (s *Supervisor) Run(ctx context.Context) Result {
 	defer s.cleanUp()
 	go s.tellNews()
+	go s.lookAround()
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -39,6 +39,7 @@ type worker struct {
 	readyBy        config.Ready
 	unheard        bool        // READY=1 came, and did not count
 	alive          *time.Timer // of --ready alive:; set before the watchers start
+	mortal
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
@@ -95,7 +96,8 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 	if err != nil {
 		return nil, err
 	}
-	src := logpipe.Source{Worker: uint64(id), PID: w.process.PID(), Generation: int(g.number)}
+	src := logpipe.Source{Worker: uint64(id), PID: w.process.PID(), Generation: int(g.number), Crash: &w.dump}
+	w.command, w.oom = g.argv, s.oom.Watch(src.PID)
 	watch := s.watchReady(w)
 	w.stdout = s.opt.Logs.AttachWatched(src, logpipe.Stdout, outR, watch)
 	w.stderr = s.opt.Logs.AttachWatched(src, logpipe.Stderr, errR, watch)
@@ -116,11 +118,13 @@ func (w *worker) close() {
 type exited struct {
 	id   arbiter.WorkerID
 	exit process.Exit
+	left remains
 }
 
 func (s *Supervisor) watchExit(w *worker) {
 	exit := w.process.Wait()
 	w.notAlive()
+	oom := s.outOfMemory(w, exit) // first: the counter is the more telling the sooner it is read
 	limit := time.NewTimer(lastLinesWait)
 	defer limit.Stop()
 	for _, p := range []*logpipe.Pipe{w.stdout, w.stderr} {
@@ -131,7 +135,7 @@ func (s *Supervisor) watchExit(w *worker) {
 			p.Finish()
 		}
 	}
-	s.send(exited{id: w.id, exit: exit})
+	s.send(exited{id: w.id, exit: exit, left: w.remains(oom)})
 }
 
 func (m exited) handle(s *Supervisor) {
@@ -139,6 +143,7 @@ func (m exited) handle(s *Supervisor) {
 	if w == nil {
 		return
 	}
+	record := s.examine(w, m)
 	if m.exit.Exec != nil {
 		missing := !errors.Is(m.exit.Exec, syscall.EAGAIN) && !errors.Is(m.exit.Exec, syscall.ENOMEM)
 		s.log.Error("worker could not be started", "worker", m.id, "error", m.exit.Exec)
@@ -153,6 +158,7 @@ func (m exited) handle(s *Supervisor) {
 		s.step(arbiter.Exited{ID: m.id, Reason: m.exit.String(), Cause: causeOf(m.exit)})
 	}
 	// Only now: the step may have asked for its last words.
+	s.keep(w, record)
 	delete(s.workers, m.id)
 	w.close()
 }

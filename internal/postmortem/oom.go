@@ -1,0 +1,151 @@
+package postmortem
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// unclaimed is how long an out-of-memory kill waits for the worker that it
+// ended to be found dead. It may have hit somebody else in the cgroup.
+const unclaimed = 15 * time.Second
+
+// OOM tells an out-of-memory kill from a SIGKILL that somebody sent, by the
+// counters of the cgroups, or of the whole machine where those cannot be read.
+// Each kill that was counted explains one death. Its methods may be called from
+// any goroutine.
+type OOM struct {
+	root fs.FS
+	now  func() time.Time
+
+	mu    sync.Mutex
+	files map[string]*oomCounter
+}
+
+type oomCounter struct {
+	value uint64
+	fresh []time.Time // when kills were first seen that explain no death yet
+}
+
+// NewOOM reads below root, which is os.DirFS("/") but in tests.
+func NewOOM(root fs.FS, now func() time.Time) *OOM {
+	return &OOM{root: root, now: now, files: make(map[string]*oomCounter)}
+}
+
+// Watch gives the counter that a living process's death will show in; "" when
+// there is none to be read. Kills from now on count.
+func (o *OOM) Watch(pid int) string {
+	file := o.file(pid)
+	if file == "" {
+		return ""
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.look(file)
+	return file
+}
+
+// Look takes note of kills; it should be called every few seconds, so that one
+// which hit no worker is not taken for a later death's cause.
+func (o *OOM) Look() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for file := range o.files {
+		o.look(file)
+	}
+}
+
+// Killed is called when a process has ended by SIGKILL that nobody of ours sent.
+// It gives the evidence that the kernel did so for want of memory; "" if there
+// is none.
+func (o *OOM) Killed(file string) string {
+	if file == "" {
+		return ""
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.look(file)
+	c := o.files[file]
+	if c == nil || len(c.fresh) == 0 {
+		return ""
+	}
+	c.fresh = c.fresh[1:]
+	where := "the cgroup's counter oom_kill in /" + file
+	if strings.HasSuffix(file, "vmstat") {
+		where = "the machine's counter oom_kill in /" + file + " (the cgroup's cannot be read)"
+	}
+	return fmt.Sprintf("%s rose to %d", where, c.value)
+}
+
+func (o *OOM) look(file string) {
+	value, ok := o.read(file)
+	if !ok {
+		return
+	}
+	c := o.files[file]
+	if c == nil {
+		o.files[file] = &oomCounter{value: value}
+		return
+	}
+	now := o.now()
+	for len(c.fresh) > 0 && now.Sub(c.fresh[0]) > unclaimed {
+		c.fresh = c.fresh[1:]
+	}
+	for ; c.value < value && len(c.fresh) < 1000; c.value++ {
+		c.fresh = append(c.fresh, now)
+	}
+	c.value = value
+}
+
+// file finds the counter of a process: of its cgroup or the nearest one above
+// that has one.
+func (o *OOM) file(pid int) string {
+	groups, _ := fs.ReadFile(o.root, path.Join("proc", strconv.Itoa(pid), "cgroup"))
+	for line := range strings.Lines(string(groups)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		base, name := "", ""
+		switch {
+		case parts[1] == "": // cgroup v2
+			base, name = "sys/fs/cgroup", "memory.events"
+		case strings.Contains(","+parts[1]+",", ",memory,"):
+			base, name = "sys/fs/cgroup/memory", "memory.oom_control"
+		default:
+			continue
+		}
+		for dir := path.Clean("/" + parts[2]); ; dir = path.Dir(dir) {
+			file := path.Join(base, dir, name)
+			if _, ok := o.read(file); ok {
+				return file
+			}
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	if _, ok := o.read("proc/vmstat"); ok {
+		return "proc/vmstat"
+	}
+	return ""
+}
+
+func (o *OOM) read(file string) (uint64, bool) {
+	text, err := fs.ReadFile(o.root, file)
+	if err != nil {
+		return 0, false
+	}
+	for line := range bytes.Lines(text) {
+		if number, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+			n, err := strconv.ParseUint(string(bytes.TrimSpace(number)), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}

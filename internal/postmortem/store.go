@@ -1,0 +1,377 @@
+package postmortem
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	maxRecords  = 50
+	maxOnDisk   = 32 << 20
+	maxInMemory = 8 << 20 // of records that are not on disk
+	maxRepeats  = 20      // that are listed; they are all counted
+	queueLength = 64
+	// repeatWindow: what is like a death of that long ago is news all the same.
+	repeatWindow = time.Hour
+	// A storm of deaths that differ writes no more than burst records, and then
+	// one each refill.
+	burst  = 20
+	refill = 3 * time.Second
+	// pause between two writings, and retry after one that failed.
+	pause = time.Second
+	retry = 30 * time.Second
+)
+
+// ErrNotFound says that there is no such record.
+var ErrNotFound = errors.New("there is no such record")
+
+// Report is what there is, without the lines and dumps.
+type Report struct {
+	Directory string      `json:"directory"` // "": records are kept in memory only
+	Problem   string      `json:"problem,omitempty"`
+	Dropped   uint64      `json:"dropped,omitempty"` // deaths of which nothing is kept
+	Suspects  []Suspicion `json:"suspects"`
+	Records   []Record    `json:"records"` // the newest first
+}
+
+// Options are the parts of a store that may be left away.
+type Options struct {
+	Log *slog.Logger // nil: slog.Default
+	Now func() time.Time
+}
+
+// Store keeps records in a directory, and those that it cannot write there in
+// memory. One goroutine of its own does the writing: its methods never wait for
+// a disk, but for Get and Close.
+type Store struct {
+	log   *slog.Logger
+	now   func() time.Time
+	dir   string
+	queue chan Record
+	ended chan struct{}
+	stop  sync.Once
+
+	mu      sync.Mutex
+	folder  *folder  // nil: there is none
+	entries []*entry // the oldest first, by when they were last seen
+	dropped uint64
+	problem string
+	tokens  float64
+	filled  time.Time
+}
+
+// entry is one record: a summary, and in memory all of it as long as it is not
+// on disk.
+type entry struct {
+	Record        // without lines and dump
+	key    string // what identical ends have in common
+	full   *Record
+	size   int // of full, in JSON
+	dirty  bool
+}
+
+// Open gives the store of a directory that [Directory] has named; with "" all is
+// kept in memory. It does not fail: what is wrong with the directory is logged
+// once, and told by List. What is on disk already is read in the background.
+func Open(dir string, o Options) *Store {
+	s := &Store{
+		log: o.Log, now: o.Now, dir: dir,
+		queue: make(chan Record, queueLength), ended: make(chan struct{}), tokens: burst,
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.filled = s.now()
+	go s.run()
+	return s
+}
+
+// Add takes a record. It never waits; when too many come at once the record is
+// counted as dropped. r must not be changed afterwards.
+func (s *Store) Add(r Record) {
+	select {
+	case s.queue <- r:
+	default:
+		s.mu.Lock()
+		s.dropped++
+		s.mu.Unlock()
+	}
+}
+
+// Close writes what is not on disk yet, as long as ctx lasts, and lets go of
+// the directory. Nothing may be added any more.
+func (s *Store) Close(ctx context.Context) error {
+	s.stop.Do(func() { close(s.queue) })
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("keep the last records of dead workers in %s: %w", s.dir, context.Cause(ctx))
+	}
+}
+
+// List gives what there is, of each record a summary.
+func (s *Store) List() Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := Report{Problem: s.problem, Dropped: s.dropped, Suspects: []Suspicion{}, Records: []Record{}}
+	if s.folder != nil {
+		r.Directory = s.dir
+	}
+	for _, e := range slices.Backward(s.entries) {
+		r.Records = append(r.Records, e.Record)
+	}
+	return r
+}
+
+// Get gives the whole record that which names: see [Find]. It may wait for the
+// disk.
+func (s *Store) Get(which string) (Record, error) {
+	list := s.List().Records
+	i := Find(list, which)
+	if i < 0 {
+		return Record{}, ErrNotFound
+	}
+	s.mu.Lock()
+	folder := s.folder
+	for _, e := range s.entries {
+		if e.ID == list[i].ID && e.full != nil {
+			defer s.mu.Unlock()
+			return *e.full, nil
+		}
+	}
+	s.mu.Unlock()
+	if folder == nil {
+		return Record{}, ErrNotFound
+	}
+	r, err := folder.read(list[i].ID + suffix)
+	if err != nil {
+		return Record{}, err
+	}
+	r.Count, r.Repeats = list[i].Count, list[i].Repeats // newer than what is written
+	return r, nil
+}
+
+func (s *Store) run() {
+	defer close(s.ended)
+	s.load()
+	timer := time.NewTimer(0)
+	timer.Stop()
+	defer timer.Stop()
+	due := false
+	var last time.Time
+	for {
+		select {
+		case r, more := <-s.queue:
+			if !more {
+				s.flush()
+				s.mu.Lock()
+				folder := s.folder
+				s.mu.Unlock()
+				if folder != nil {
+					folder.close()
+				}
+				return
+			}
+			s.take(r)
+			if !due {
+				due = true
+				timer.Reset(max(0, pause-time.Since(last)))
+			}
+		case <-timer.C:
+			last, due = time.Now(), false
+			if !s.flush() {
+				due = true
+				timer.Reset(retry)
+			}
+		}
+	}
+}
+
+// load opens the directory and reads what is there.
+func (s *Store) load() {
+	if s.dir == "" {
+		return
+	}
+	folder, err := openFolder(s.dir)
+	if err != nil {
+		s.trouble(fmt.Errorf("post-mortem records are kept in memory only: %w", err))
+		return
+	}
+	records, skipped := folder.load()
+	for _, why := range skipped {
+		s.log.Warn("a post-mortem record was skipped", "directory", s.dir, "error", why)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.folder = folder
+	for _, r := range records {
+		s.entries = append(s.entries, &entry{Record: r.summary(), key: r.key()})
+	}
+	s.sort()
+}
+
+// take puts a record into memory: a new one, or one more of a kind.
+func (s *Store) take(r Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.Version, r.Count = Version, max(r.Count, 1)
+	key := r.key()
+	for _, e := range slices.Backward(s.entries) {
+		if e.key == key && r.Time.Sub(e.last()) < repeatWindow {
+			e.repeat(r)
+			s.sort()
+			return
+		}
+	}
+	now := s.now()
+	s.tokens = min(burst, s.tokens+float64(now.Sub(s.filled))/float64(refill))
+	s.filled = now
+	if s.tokens < 1 {
+		s.dropped++
+		return
+	}
+	s.tokens--
+	r.bound()
+	r.ID = s.id(r)
+	s.entries = append(s.entries, &entry{Record: r.summary(), key: key, full: &r, size: r.size(), dirty: true})
+	s.sort()
+	s.spare()
+}
+
+// id makes the id of a record: when, and which worker.
+func (s *Store) id(r Record) string {
+	base := r.Time.UTC().Format("20060102-150405") + fmt.Sprintf("-w%d", r.Worker)
+	id := base
+	for n := 2; slices.ContainsFunc(s.entries, func(e *entry) bool { return e.ID == id }); n++ {
+		id = fmt.Sprintf("%s-%d", base, n) // a supervisor that was restarted within the second
+	}
+	return id
+}
+
+// repeat counts one more end like this one.
+func (e *entry) repeat(r Record) {
+	e.Count += r.Count
+	e.Repeats = append(slices.Clone(e.Repeats), Repeat{Time: r.Time, Worker: r.Worker, PID: r.PID})
+	if n := len(e.Repeats); n > maxRepeats {
+		e.Repeats = slices.Delete(e.Repeats, 0, n-maxRepeats)
+	}
+	if e.full != nil {
+		full := *e.full
+		full.Count, full.Repeats = e.Count, e.Repeats
+		e.full = &full
+	}
+	e.dirty = true
+}
+
+func (s *Store) sort() {
+	slices.SortStableFunc(s.entries, func(a, b *entry) int {
+		return cmp.Or(a.last().Compare(b.last()), cmp.Compare(a.Worker, b.Worker))
+	})
+}
+
+// spare bounds what is held in memory because it is not on disk: the oldest
+// lose their lines and dumps first.
+func (s *Store) spare() {
+	size := 0
+	for _, e := range slices.Backward(s.entries) {
+		if e.full == nil {
+			continue
+		}
+		if size += e.size; size > maxInMemory {
+			full := e.Record
+			full.Lines = []Line{{Text: "[lines and goroutines were given up: the record could not be written to disk]"}}
+			e.full = &full
+			size -= e.size
+			e.size = full.size()
+			size += e.size
+		}
+	}
+	if n := len(s.entries) - 2*maxRecords; n > 0 {
+		s.entries = slices.Delete(s.entries, 0, n)
+	}
+}
+
+// flush writes what is not on disk and removes what is too old; false means
+// that something could not be written. Only the store's goroutine calls it.
+func (s *Store) flush() bool {
+	s.mu.Lock()
+	folder := s.folder
+	var gone, dirty []*entry
+	keep := s.entries[:0:0]
+	for i, e := range slices.Backward(s.entries) {
+		if len(s.entries)-i > maxRecords {
+			gone = append(gone, e)
+			continue
+		}
+		keep = append(keep, e)
+		if e.dirty {
+			dirty = append(dirty, e)
+		}
+	}
+	slices.Reverse(keep)
+	s.entries = keep
+	s.mu.Unlock()
+	if folder == nil {
+		return true
+	}
+	for _, e := range gone {
+		folder.remove(e.ID + suffix)
+	}
+	for _, e := range dirty {
+		s.mu.Lock()
+		r, full := e.Record, e.full
+		s.mu.Unlock()
+		if full == nil { // on disk already: one more of a kind
+			read, err := folder.read(r.ID + suffix)
+			if err == nil {
+				read.Count, read.Repeats = r.Count, r.Repeats
+				r = read
+			}
+		} else {
+			r = *full
+		}
+		if err := folder.write(r); err != nil {
+			s.trouble(fmt.Errorf("post-mortem records that cannot be written are kept in memory: %w", err))
+			return false
+		}
+		s.mu.Lock()
+		if e.Count == r.Count {
+			e.dirty, e.full = false, nil
+		}
+		s.mu.Unlock()
+	}
+	for _, id := range folder.tooMuch(maxOnDisk) {
+		folder.remove(id + suffix)
+		s.mu.Lock()
+		s.entries = slices.DeleteFunc(s.entries, func(e *entry) bool { return e.ID == id && e.full == nil })
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	if s.problem != "" {
+		s.log.Info("post-mortem records are on disk again", "directory", s.dir)
+		s.problem = ""
+	}
+	s.mu.Unlock()
+	return true
+}
+
+// trouble says once what is wrong, until it is over.
+func (s *Store) trouble(err error) {
+	s.mu.Lock()
+	said := s.problem != ""
+	s.problem = err.Error()
+	s.mu.Unlock()
+	if !said {
+		s.log.Warn(err.Error(), "directory", s.dir)
+	}
+}

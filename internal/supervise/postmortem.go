@@ -1,0 +1,188 @@
+package supervise
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/arbiter"
+	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/process"
+)
+
+// lookEvery is how often living workers and the counters of out-of-memory kills
+// are looked at, to have something to compare the dead with.
+const lookEvery = 5 * time.Second
+
+// mortal is what is gathered of a worker for the record of its end.
+type mortal struct {
+	command []string
+	oom     string            // the counter of out-of-memory kills that it counts in
+	dump    postmortem.Folder // of its goroutines
+
+	// Below: the loop's.
+	drain, quick    bool
+	aborted, killed string // why
+	failed          string // the reload that it failed, and how
+	lastRSS         *int64
+}
+
+// noteEnding remembers what was asked of a worker, before it is.
+func (s *Supervisor) noteEnding(a arbiter.Action) {
+	switch a := a.(type) {
+	case arbiter.Drain:
+		if w := s.workers[a.ID]; w != nil {
+			w.drain = true
+		}
+	case arbiter.Interrupt:
+		if w := s.workers[a.ID]; w != nil {
+			w.quick = true
+		}
+	case arbiter.Abort:
+		if w := s.workers[a.ID]; w != nil {
+			w.aborted, w.lastRSS = a.Reason, rss(w.process.PID())
+		}
+	case arbiter.Kill:
+		if w := s.workers[a.ID]; w != nil && w.killed == "" {
+			w.killed, w.lastRSS = a.Reason, rss(w.process.PID())
+		}
+	case arbiter.ReloadDone:
+		if w := s.workers[a.Worker]; w != nil {
+			w.failed = a.Reason
+		}
+	}
+}
+
+// remains is what a dead worker has left, gathered off the loop.
+type remains struct {
+	oom   string
+	lines []postmortem.Line
+	dump  *postmortem.Dump
+}
+
+// outOfMemory looks for a sign that the kernel killed w for want of memory.
+func (s *Supervisor) outOfMemory(w *worker, exit process.Exit) string {
+	if exit.Err != nil || !exit.Status.Signaled() || exit.Status.Signal() != unix.SIGKILL {
+		return ""
+	}
+	return s.oom.Killed(w.oom)
+}
+
+func (w *worker) remains(oom string) remains {
+	r := remains{oom: oom, dump: w.dump.Dump()}
+	for _, text := range w.stderr.Tail() {
+		r.lines = append(r.lines, postmortem.Line{Text: text})
+	}
+	r.lines = postmortem.Strip(r.lines, r.dump)
+	return r
+}
+
+// examine says what is known of the end of a worker; nil if it ended as it
+// should. It comes before the arbiter forgets it.
+func (s *Supervisor) examine(w *worker, m exited) *postmortem.Record {
+	facts := postmortem.Facts{
+		Ready: w.ready, Drain: w.drain, Quick: w.quick, Aborted: w.aborted, Killed: w.killed,
+		StopSignal: syscall.Signal(s.config.StopSignal), OOM: m.left.oom,
+	}
+	switch {
+	case m.exit.Exec != nil:
+		facts.Exec = m.exit.Exec.Error()
+	case m.exit.Err != nil:
+		facts.Unobserved = m.exit.Err.Error()
+	case m.exit.Status.Signaled():
+		facts.Signal, facts.CoreDumped = m.exit.Status.Signal(), m.exit.Status.CoreDump()
+	default:
+		facts.Code = m.exit.Status.ExitStatus()
+	}
+	if d := m.left.dump; d != nil && len(d.Head) > 0 {
+		facts.Panic = d.Head[0]
+	}
+	snap := s.core.Snapshot()
+	var known arbiter.Worker
+	for _, k := range snap.Workers {
+		if k.ID == w.id {
+			known = k
+		}
+	}
+	facts.Hung = known.Liveness == "hung"
+	cause, abnormal := postmortem.Decode(facts)
+	if !abnormal {
+		return nil
+	}
+	now := time.Now()
+	r := &postmortem.Record{
+		Time: now, Worker: uint64(w.id), PID: w.process.PID(), Generation: int(w.generation), Command: w.command,
+		Cause: cause, State: stateBefore(w, known.State), AgeSeconds: seconds(now.Sub(w.started)),
+		Memory: postmortem.Memory{LastBytes: w.lastRSS}, Lines: m.left.lines, Dump: m.left.dump,
+	}
+	if w.ready && !known.ReadyAt.IsZero() {
+		r.ReadySeconds = ptr(seconds(now.Sub(known.ReadyAt)))
+	}
+	if m.exit.Exec == nil && m.exit.Err == nil {
+		r.Memory.PeakBytes, r.CPUSeconds = ptr(m.exit.PeakRSS), ptr(seconds(m.exit.CPU))
+	}
+	if s.opt.Limits.Memory > 0 {
+		r.Memory.LimitBytes = ptr(s.opt.Limits.Memory)
+	}
+	if known.Speaks {
+		c := w.board.Read()
+		r.Counters = &postmortem.Counters{Requests: c.Requests, InFlight: c.InFlight, Connections: c.Connections}
+	}
+	if w.generation > snap.Generation {
+		r.Reload = &postmortem.Reload{Generation: int(w.generation)}
+	}
+	return r
+}
+
+// stateBefore is the state that a worker was in before it was killed.
+func stateBefore(w *worker, now arbiter.State) string {
+	switch {
+	case now != arbiter.Killed:
+		return now.String()
+	case w.drain || w.quick:
+		return arbiter.Draining.String()
+	case w.ready:
+		return arbiter.Ready.String()
+	}
+	return arbiter.Starting.String()
+}
+
+// keep stores the record of a worker's end, after the arbiter has judged it.
+func (s *Supervisor) keep(w *worker, r *postmortem.Record) {
+	if r == nil || s.opt.Postmortem == nil {
+		return
+	}
+	if w.failed != "" {
+		r.Reload = &postmortem.Reload{Generation: int(w.generation), Failed: w.failed}
+	}
+	s.opt.Postmortem.Add(*r)
+}
+
+// lookAround has the loop look at the living, now and then.
+func (s *Supervisor) lookAround() {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.oom.Look()
+			s.send(looked{})
+		case <-s.done:
+			return
+		}
+	}
+}
+
+type looked struct{}
+
+func (looked) handle(s *Supervisor) {
+	for _, w := range s.workers {
+		w.lastRSS = rss(w.process.PID())
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+var _ logpipe.CrashTap = (*postmortem.Folder)(nil)
