@@ -50,6 +50,9 @@ type Fanin struct {
 	workers    map[uint64]*worker
 	pipes      map[*Pipe]struct{}
 	closing    bool // no new pipes
+	paused     bool // see adopt.go: readers stop where they are
+	held       bool // and the writer too
+	resting    bool // and it has
 	closed     bool // nothing new at all; the writer ends when the queue is empty
 	aborted    bool // the writer ends now, and nobody waits for it
 }
@@ -114,7 +117,10 @@ func New(o Options) (*Fanin, error) {
 		return w
 	}
 	if o.File != "" {
-		w, err := openFile(o.File)
+		w, err := o.opened, error(nil)
+		if w == nil {
+			w, err = openFile(o.File)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -129,6 +135,9 @@ func New(o Options) (*Fanin, error) {
 		f.pending += len(b)
 		return nil
 	}))
+	if o.taken != nil {
+		o.taken.into(f)
+	}
 	go f.write()
 	return f, nil
 }
@@ -180,6 +189,7 @@ func (f *Fanin) Close(ctx context.Context) error {
 		f.mu.Unlock()
 		return os.ErrClosed
 	}
+	f.resume()
 	f.closing = true
 	pipes := make([]*Pipe, 0, len(f.pipes))
 	for p := range f.pipes {
@@ -238,6 +248,9 @@ func (f *Fanin) put(s *sink, w *worker, data []byte, records uint64) {
 	defer f.mu.Unlock()
 	f.lines.Add(records)
 	for f.pending > 0 && f.pending+len(data) > f.limit && !f.aborted {
+		if f.block && f.paused {
+			break // it goes over with the rest
+		}
 		if !f.block {
 			f.dropped.Add(records)
 			if w.dropped == 0 {
@@ -304,9 +317,11 @@ func (f *Fanin) write() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
-		for len(f.queue.buf) == 0 && len(f.owing) == 0 && f.ownDropped == 0 && f.next == nil && !f.closed && !f.aborted {
+		for f.held || len(f.queue.buf) == 0 && len(f.owing) == 0 && f.ownDropped == 0 && f.next == nil && !f.closed && !f.aborted {
+			f.rest()
 			f.work.Wait()
 		}
+		f.resting = false
 		// At the end of the batch is just where the dropped lines are missing.
 		for _, w := range f.owing {
 			f.confess(w)
@@ -325,6 +340,9 @@ func (f *Fanin) write() {
 				break
 			}
 			start = seg.end
+		}
+		if f.held {
+			f.putBack(b)
 		}
 	}
 	f.swap()
@@ -347,12 +365,18 @@ func (f *Fanin) writeSegment(s *sink, data []byte) bool {
 		if f.aborted {
 			return false
 		}
+		if ev.stopped != nil {
+			piece = piece[:len(piece)-len(*ev.stopped)]
+		}
 		f.lost.Add(ev.lost)
 		f.pending -= len(piece)
 		f.inFlight = f.inFlight[len(piece):]
 		data = data[len(piece):]
 		f.room.Broadcast()
 		f.tell(s, ev)
+		if f.held {
+			return false
+		}
 	}
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 )
 
@@ -80,6 +81,9 @@ type Options struct {
 	Level slog.Leveler
 	// Now is the clock. Nil: time.Now. Text shows its location, JSON is in UTC.
 	Now func() time.Time
+
+	opened *os.File // File as it was taken over; nil: it is to be opened
+	taken  *State
 }
 
 // Stream is one of a worker's two outputs.

@@ -51,6 +51,8 @@ type Pipe struct {
 
 	mu        sync.Mutex
 	finishing bool
+	parked    chan struct{} // closed when the reader stands still in a pause
+	wake      chan struct{} // closed when it may go on; nil: there is no pause
 
 	// The reader's own.
 	split   splitter
@@ -79,29 +81,42 @@ func (f *Fanin) Attach(src Source, s Stream, fd *os.File) *Pipe {
 // AttachWatched is Attach for a stream of which watch, if not nil, is shown the
 // lines, the first one included.
 func (f *Fanin) AttachWatched(src Source, s Stream, fd *os.File, watch Watch) *Pipe {
-	p := &Pipe{watch: watch, f: f, fd: fd, stream: s, sink: f.out, done: make(chan struct{}), split: splitter{limit: maxLine}}
-	if s == Stderr {
-		p.sink = f.err
-	}
-	p.format = newFormatter(p.sink.format, src, s)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	w := f.workers[src.Worker]
+	if w == nil || f.closing {
+		w = &worker{src: src}
+	}
+	p := f.newPipe(w, s, watch)
+	p.fd = fd
 	if f.closing {
-		p.w = &worker{src: src}
 		fd.Close()
 		close(p.done)
 		return p
 	}
-	p.w = f.workers[src.Worker]
-	if p.w == nil {
-		p.w = &worker{src: src}
-		f.workers[src.Worker] = p.w
+	w.attached[s] = true
+	f.start(p)
+	return p
+}
+
+func (f *Fanin) newPipe(w *worker, s Stream, watch Watch) *Pipe {
+	p := &Pipe{f: f, w: w, stream: s, sink: f.out, watch: watch, done: make(chan struct{}), split: splitter{limit: maxLine}}
+	if s == Stderr {
+		p.sink = f.err
 	}
-	p.w.attached[s] = true
+	p.format = newFormatter(p.sink.format, w.src, s)
+	return p
+}
+
+// start makes p one of those that are read. With mu held.
+func (f *Fanin) start(p *Pipe) {
+	f.workers[p.w.src.Worker] = p.w
 	p.w.open++
 	f.pipes[p] = struct{}{}
+	if f.paused {
+		p.pause()
+	}
 	go p.read()
-	return p
 }
 
 // Done is closed when the pipe has been read to its end, and all that was in it
@@ -135,6 +150,9 @@ func (p *Pipe) read() {
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
+			if p.park() {
+				break
+			}
 			if p.drain() {
 				return
 			}
@@ -162,8 +180,8 @@ func (p *Pipe) setDeadline() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.finishing {
-		return // Finish has set another
+	if p.finishing || p.wake != nil {
+		return // Finish or pause has set another
 	}
 	var t time.Time
 	if crashed {

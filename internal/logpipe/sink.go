@@ -28,14 +28,16 @@ type sink struct {
 	rest    []byte // of a line that a failed write has cut: to be written first
 
 	interrupted atomic.Bool
+	held        atomic.Bool // a write that was ended by its deadline goes on later
 }
 
 // outcome is what one write came to.
 type outcome struct {
-	lost      uint64 // lines of this write
-	failed    error  // it has just begun to fail
-	recovered error  // it works again; why it had failed
-	missing   uint64 // lines lost in the time between
+	lost      uint64  // lines of this write
+	failed    error   // it has just begun to fail
+	recovered error   // it works again; why it had failed
+	missing   uint64  // lines lost in the time between
+	stopped   *[]byte // hold has ended it: the whole lines that are not written
 }
 
 func newSink(name string, w io.Writer, f Format) *sink {
@@ -87,6 +89,10 @@ func (s *sink) write(lines []byte) outcome {
 		s.rest = bytes.Clone(left[:end])
 		left = left[end:]
 	}
+	if s.held.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		o.stopped = &left
+		return o
+	}
 	o.lost = countLines(left)
 	s.missing += o.lost
 	if s.failure == nil {
@@ -104,6 +110,9 @@ func (s *sink) writeAll(b []byte) (n int, err error) {
 		n += m
 		if err == nil && n < len(b) {
 			err = io.ErrShortWrite
+		}
+		if errors.Is(err, unix.EAGAIN) && s.held.Load() {
+			return n, os.ErrDeadlineExceeded
 		}
 		if !errors.Is(err, unix.EAGAIN) || s.interrupted.Load() || !waitWritable(s.w) {
 			return n, err

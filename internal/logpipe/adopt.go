@@ -1,0 +1,424 @@
+package logpipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// State is a Fanin's, for another program that goes on with it after an exec.
+// Descriptors are numbers; what is still in a pipe stays there.
+type State struct {
+	File    int          `json:"file"` // the log file; -1: there is none
+	Queue   []QueueState `json:"queue,omitempty"`
+	Sinks   [2]SinkState `json:"sinks"` // of stdout and stderr; a file is the first
+	Own     uint64       `json:"own_dropped,omitempty"`
+	Lines   uint64       `json:"lines"`
+	Dropped uint64       `json:"dropped"`
+	Lost    uint64       `json:"lost"`
+}
+
+// QueueState is records that wait to be written to a sink.
+type QueueState struct {
+	Sink int    `json:"sink"`
+	Data []byte `json:"data"`
+}
+
+// SinkState is what a sink owes.
+type SinkState struct {
+	Rest    []byte `json:"rest,omitempty"` // of a line that is partly written
+	Failure string `json:"failure,omitempty"`
+	Missing uint64 `json:"missing,omitempty"`
+}
+
+// WorkerState is what is known of a worker's two streams.
+type WorkerState struct {
+	Source  Source       `json:"source"`
+	Dropped uint64       `json:"dropped,omitempty"`
+	Tail    [][]byte     `json:"tail,omitempty"`
+	Pipes   [2]PipeState `json:"pipes"` // stdout, stderr
+}
+
+// PipeState is how far one stream has been read.
+type PipeState struct {
+	FD        int    `json:"fd"` // -1: it has ended
+	Finishing bool   `json:"finishing,omitempty"`
+	Half      []byte `json:"half,omitempty"` // read, and no whole line yet
+	Part      int    `json:"part,omitempty"` // parts already given of it
+	Crash     []byte `json:"crash,omitempty"`
+	Lines     int    `json:"crash_lines,omitempty"`
+	Parts     int    `json:"crash_parts,omitempty"`
+	Kind      uint8  `json:"crash_state,omitempty"`
+}
+
+// Pause makes the readers stop between two reads and then the writer, when it
+// has written all that was read or flush has passed; what is not written waits
+// in the queue. Records of the program itself are still taken. An error says
+// that a sink did not come back from a write within ctx, or a reader from what
+// it does: then nothing has changed. Resume ends the pause.
+func (f *Fanin) Pause(ctx context.Context, flush time.Duration) error {
+	f.mu.Lock()
+	if f.closing || f.paused {
+		f.mu.Unlock()
+		return errors.New("pause the log: it is closed, or paused already")
+	}
+	f.paused = true
+	f.room.Broadcast()
+	pipes := make([]*Pipe, 0, len(f.pipes))
+	for p := range f.pipes {
+		p.pause()
+		pipes = append(pipes, p)
+	}
+	f.mu.Unlock()
+	for _, p := range pipes {
+		select {
+		case <-p.parked:
+		case <-p.done:
+		case <-ctx.Done():
+			f.Resume()
+			return fmt.Errorf("pause the log: the %s of worker %d is still being read: %w", p.stream, p.w.src.Worker, context.Cause(ctx))
+		}
+	}
+	limit := time.NewTimer(flush)
+	defer limit.Stop()
+	if !f.await(ctx, limit.C, func() bool { return f.pending == 0 }) {
+		f.hold()
+	}
+	f.mu.Lock()
+	f.held = true
+	f.work.Signal()
+	f.mu.Unlock()
+	if !f.await(ctx, nil, func() bool { return f.resting }) {
+		f.Resume()
+		return fmt.Errorf("pause the log: its reader takes nothing, and a write that waits for it cannot be called off: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+// hold ends a write that waits for the reader of a sink, where that is possible.
+func (f *Fanin) hold() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held = true
+	for _, s := range []*sink{f.out, f.err} {
+		s.held.Store(true)
+		s.deadline(time.Unix(1, 0))
+	}
+}
+
+// await waits until cond holds, with mu held for it, or one of the others ends.
+func (f *Fanin) await(ctx context.Context, limit <-chan time.Time, cond func() bool) bool {
+	met := make(chan struct{})
+	over := false
+	go func() {
+		defer close(met)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for !cond() && !over {
+			f.room.Wait()
+		}
+	}()
+	select {
+	case <-met:
+	case <-limit:
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	over = true
+	f.room.Broadcast()
+	return cond()
+}
+
+// rest tells who waits for it that the writer rests. With mu held.
+func (f *Fanin) rest() {
+	if f.held && !f.resting {
+		f.swap() // what was to be opened anew is open
+		f.resting = true
+		f.room.Broadcast()
+	}
+}
+
+// putBack returns what is not written of b to the head of the queue. With mu
+// held.
+func (f *Fanin) putBack(b batch) {
+	start := len(b.buf) - len(f.inFlight)
+	f.inFlight = nil
+	var q batch
+	for _, part := range []struct {
+		batch
+		start int
+	}{{b, start}, {f.queue, 0}} {
+		start := part.start
+		for _, seg := range part.segs {
+			if seg.end > start {
+				q.add(seg.sink, part.buf[start:seg.end])
+				start = seg.end
+			}
+		}
+	}
+	f.queue = q
+}
+
+// Resume ends a pause: everything goes on where it stopped.
+func (f *Fanin) Resume() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.resume()
+}
+
+// resume is Resume with mu held.
+func (f *Fanin) resume() {
+	if !f.paused {
+		return
+	}
+	f.paused, f.held = false, false
+	for _, s := range []*sink{f.out, f.err} {
+		s.held.Store(false)
+		s.deadline(time.Time{})
+	}
+	for p := range f.pipes {
+		p.resume()
+	}
+	f.work.Signal()
+}
+
+func (p *Pipe) pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parked, p.wake = make(chan struct{}), make(chan struct{})
+	_ = p.fd.SetReadDeadline(time.Unix(1, 0)) // fails when it has ended already
+}
+
+func (p *Pipe) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wake == nil {
+		return
+	}
+	if !p.finishing {
+		_ = p.fd.SetReadDeadline(time.Time{})
+	}
+	close(p.wake)
+	p.wake = nil
+}
+
+// park holds the reader during a pause; it says whether there was one.
+func (p *Pipe) park() bool {
+	p.mu.Lock()
+	wake, parked := p.wake, p.parked
+	p.mu.Unlock()
+	if wake == nil {
+		return false
+	}
+	close(parked)
+	<-wake
+	return true
+}
+
+// Save gives the state of the Fanin itself. It must be paused for that to be
+// exact; keep is called for each descriptor that goes over.
+func (f *Fanin) Save(keep func(int) int) (State, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st := State{File: -1, Own: f.ownDropped, Lines: f.lines.Load(), Dropped: f.dropped.Load(), Lost: f.lost.Load()}
+	if f.file != "" {
+		if file, ok := f.out.w.(*os.File); ok {
+			fd, err := number(file)
+			if err != nil {
+				return st, fmt.Errorf("save the log file: %w", err)
+			}
+			st.File = keep(fd)
+		}
+	}
+	if !f.resting {
+		return st, nil // the writer has them
+	}
+	start := 0
+	for _, seg := range f.queue.segs {
+		q := QueueState{Data: f.queue.buf[start:seg.end]}
+		if seg.sink != f.out {
+			q.Sink = 1
+		}
+		st.Queue, start = append(st.Queue, q), seg.end
+	}
+	for i, s := range []*sink{f.out, f.err} {
+		st.Sinks[i] = SinkState{Rest: s.rest, Missing: s.missing}
+		if s.failure != nil {
+			st.Sinks[i].Failure = s.failure.Error()
+		}
+	}
+	return st, nil
+}
+
+// Adopt makes a Fanin that goes on with a state, paused until Resume. take gives
+// a duplicate of a descriptor in it.
+func Adopt(o Options, st State, take func(int) (int, error)) (*Fanin, error) {
+	o.taken = &st
+	if st.File >= 0 {
+		fd, err := take(st.File)
+		if err != nil {
+			return nil, fmt.Errorf("take over the log file: %w", err)
+		}
+		o.opened = os.NewFile(uintptr(fd), o.File)
+		if o.File == "" {
+			o.opened.Close()
+			return nil, errors.New("take over the log: there is a log file, and --log-file is empty")
+		}
+	}
+	return New(o)
+}
+
+// into puts the state into a Fanin that does not write yet.
+func (st *State) into(f *Fanin) {
+	f.paused, f.held = true, true
+	f.ownDropped = st.Own
+	f.lines.Store(st.Lines)
+	f.dropped.Store(st.Dropped)
+	f.lost.Store(st.Lost)
+	sinks := []*sink{f.out, f.err}
+	for _, q := range st.Queue {
+		f.queue.add(sinks[min(max(q.Sink, 0), 1)], q.Data)
+		f.pending += len(q.Data)
+	}
+	if f.out == f.err {
+		sinks = sinks[:1]
+	}
+	for i, s := range sinks {
+		s.rest, s.missing = st.Sinks[i].Rest, st.Sinks[i].Missing
+		if text := st.Sinks[i].Failure; text != "" {
+			s.failure = errors.New(text)
+		}
+	}
+}
+
+// SaveWorker gives the state of the two pipes of one worker. The Fanin must be
+// paused for it to be exact.
+func SaveWorker(stdout, stderr *Pipe, keep func(int) int) (WorkerState, error) {
+	st := WorkerState{Source: stdout.w.src}
+	f := stdout.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st.Dropped = stdout.w.dropped
+	for i, p := range []*Pipe{stdout, stderr} {
+		ps, err := p.save(keep)
+		if err != nil {
+			return st, fmt.Errorf("save the %s of worker %d: %w", p.stream, st.Source.Worker, err)
+		}
+		st.Pipes[i] = ps
+	}
+	if !f.resting {
+		return st, nil
+	}
+	stdout.w.mu.Lock()
+	defer stdout.w.mu.Unlock()
+	st.Tail = stdout.w.tail.raw()
+	return st, nil
+}
+
+func (p *Pipe) save(keep func(int) int) (PipeState, error) {
+	select {
+	case <-p.done:
+		return PipeState{FD: -1}, nil
+	default:
+	}
+	fd, err := number(p.fd)
+	if errors.Is(err, os.ErrClosed) { // at this very moment
+		return PipeState{FD: -1}, nil
+	}
+	if err != nil {
+		return PipeState{}, err
+	}
+	st := PipeState{FD: keep(fd)}
+	p.mu.Lock()
+	st.Finishing = p.finishing
+	p.mu.Unlock()
+	if !p.f.resting {
+		return st, nil // the reader has the rest
+	}
+	s, c := &p.split, &p.crash
+	st.Half, st.Part = s.buf[s.start:s.end], s.part
+	st.Crash, st.Lines, st.Parts, st.Kind = c.text, c.lines, c.part, uint8(c.state)
+	return st, nil
+}
+
+// AdoptWorker goes on with the pipes of a worker. take gives a duplicate of a
+// descriptor in the state, and watch looks at the lines that are still to come, as
+// in AttachWatched. Nothing is read before Resume.
+func (f *Fanin) AdoptWorker(st WorkerState, take func(int) (int, error), watch [2]Watch) (stdout, stderr *Pipe, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := &worker{src: st.Source, dropped: st.Dropped, attached: [2]bool{true, true}}
+	if w.dropped > 0 {
+		f.owing = append(f.owing, w)
+	}
+	for _, text := range st.Tail {
+		w.tail.add(text)
+	}
+	var pipes [2]*Pipe
+	for i, ps := range st.Pipes {
+		p := f.newPipe(w, Stream(i), watch[i])
+		pipes[i] = p
+		if ps.FD < 0 {
+			close(p.done)
+			continue
+		}
+		fd, err := take(ps.FD)
+		if err != nil {
+			return nil, nil, fmt.Errorf("take over the %s of worker %d: %w", p.stream, st.Source.Worker, err)
+		}
+		p.fd = os.NewFile(uintptr(fd), "log pipe")
+		p.split.buf, p.split.end, p.split.part = ps.Half, len(ps.Half), ps.Part
+		p.crash = crash{text: ps.Crash, lines: ps.Lines, part: ps.Parts, state: crashState(ps.Kind)}
+		p.finishing = ps.Finishing
+		p.hold = p.crash.state != noCrash
+		f.start(p)
+	}
+	return pipes[Stdout], pipes[Stderr], nil
+}
+
+// raw is what records gives, as the bytes that came.
+func (t *tail) raw() [][]byte {
+	var rs [][]byte
+	for i := t.old; i < len(t.ends); i++ {
+		rs = append(rs, t.buf[t.begin(i):t.ends[i]])
+	}
+	return rs
+}
+
+// number is the descriptor of f, which stays in the poller.
+func number(f *os.File) (int, error) {
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	n := -1
+	if err := rc.Control(func(fd uintptr) { n = int(fd) }); err != nil {
+		return -1, err
+	}
+	return n, nil
+}
+
+// Unblocked gives a description of its own, in which a write can be called off,
+// for an output that is a pipe or a terminal: others share the one that we were
+// started with, and must not find it changed. Without a way to, and for anything
+// else, it gives f itself.
+func Unblocked(f *os.File) *os.File {
+	fd, err := number(f)
+	if err != nil {
+		return f
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO && !isTerminal(f) {
+		return f
+	}
+	own, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return f
+	}
+	return os.NewFile(uintptr(own), f.Name())
+}
