@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/tandem-go/tandem/internal/cli"
@@ -20,6 +21,10 @@ func init() { runtime.LockOSThread() }
 
 func main() {
 	process.Shim()
+	// A panic, or the ABRT of a service manager's watchdog, ends in a signal: with
+	// Go's exit status 2 it would look like a mistake in the configuration, after
+	// which nobody restarts us.
+	debug.SetTraceback("crash")
 	// A reader of our output that has gone away must be an error of a write, not
 	// our death. (Notify rather than Ignore: workers would inherit that.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)

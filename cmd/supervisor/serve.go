@@ -23,6 +23,7 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/notify"
 	"github.com/tandem-go/tandem/internal/socket"
 	"github.com/tandem-go/tandem/internal/supervise"
 )
@@ -88,6 +89,10 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 	defer closeLogs(logs)
 	log := slog.New(logs.Handler())
 
+	watchdog, err := notify.Watchdog(os.Getenv)
+	if err != nil {
+		return 0, &startError{exitFailure, err}
+	}
 	listeners, err := listen(loaded)
 	if err != nil {
 		return 0, &startError{exitFailure, err}
@@ -100,6 +105,7 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 		Log:       log,
 		SetLevel:  func(l slog.Level) { level.Set(l) },
 		Notify:    os.Getenv("NOTIFY_SOCKET"),
+		Watchdog:  watchdog,
 		Version:   cli.Version(),
 	})
 	if err != nil {

@@ -2,13 +2,19 @@ package notify
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// maxStatus bounds a status line, in bytes.
-const maxStatus = 512
+const (
+	// maxStatus bounds a status line, in bytes.
+	maxStatus = 512
+	// maxExtend bounds what one message can ask for: who needs longer asks again.
+	maxExtend = time.Hour
+)
 
 // Message is one notification. A flag is true when its line was there with the
 // value 1.
@@ -19,6 +25,11 @@ type Message struct {
 	Stopping  bool   // STOPPING=1
 	Reloading bool   // RELOADING=1
 	Status    string // STATUS=…; empty when not given. Printable, at most 512 bytes
+
+	// Extend is the time in which the sender will be heard of again, beyond the
+	// bound on its start or its end: EXTEND_TIMEOUT_USEC=…, at most an hour, 0
+	// when not given.
+	Extend time.Duration
 }
 
 // Parse reads the lines of a notification. It accepts any bytes: lines that it
@@ -40,6 +51,9 @@ func Parse(b []byte) Message {
 			m.Reloading = on
 		case "STATUS":
 			m.Status = status(value)
+		case "EXTEND_TIMEOUT_USEC":
+			usec, _ := strconv.ParseUint(string(value), 10, 64)
+			m.Extend = time.Duration(min(usec, uint64(maxExtend/time.Microsecond))) * time.Microsecond
 		}
 	}
 	return m

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -166,19 +167,24 @@ func TestOversizeIsDropped(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for in, want := range map[string]Message{
-		"":                                    {},
-		"READY=1":                             {Ready: true},
-		"READY=1\n":                           {Ready: true},
-		"READY=0":                             {},
-		"READY":                               {},
-		"READY=1\nREADY=0":                    {},
-		"X=1\n\nWATCHDOG=1":                   {Watchdog: true},
-		"WATCHDOG=trigger":                    {},
-		"STOPPING=1\nRELOADING=1":             {Stopping: true, Reloading: true},
-		"STATUS=a=b c":                        {Status: "a=b c"},
-		"STATUS=\x1b[31mred\x00\xff\tend":     {Status: "[31mredend"},
-		"STATUS=" + strings.Repeat("é", 300):  {Status: strings.Repeat("é", 256)},
-		"STATUS=x" + strings.Repeat("é", 300): {Status: "x" + strings.Repeat("é", 255)},
+		"":                                   {},
+		"READY=1":                            {Ready: true},
+		"READY=1\n":                          {Ready: true},
+		"READY=0":                            {},
+		"READY":                              {},
+		"READY=1\nREADY=0":                   {},
+		"X=1\n\nWATCHDOG=1":                  {Watchdog: true},
+		"WATCHDOG=trigger":                   {},
+		"STOPPING=1\nRELOADING=1":            {Stopping: true, Reloading: true},
+		"STATUS=a=b c":                       {Status: "a=b c"},
+		"EXTEND_TIMEOUT_USEC=1500000":        {Extend: 1500 * time.Millisecond},
+		"EXTEND_TIMEOUT_USEC=-1":             {},
+		"EXTEND_TIMEOUT_USEC=soon\nREADY=1":  {Ready: true},
+		"EXTEND_TIMEOUT_USEC=99999999999999": {Extend: time.Hour},
+		"EXTEND_TIMEOUT_USEC=9999999999999999999999": {Extend: time.Hour},
+		"STATUS=\x1b[31mred\x00\xff\tend":            {Status: "[31mredend"},
+		"STATUS=" + strings.Repeat("é", 300):         {Status: strings.Repeat("é", 256)},
+		"STATUS=x" + strings.Repeat("é", 300):        {Status: "x" + strings.Repeat("é", 255)},
 	} {
 		if got := Parse([]byte(in)); got != want {
 			t.Errorf("Parse(%q) = %+v, want %+v", in, got, want)
@@ -200,6 +206,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if m.PID != 0 {
 			t.Error("a datagram's text sets the pid")
+		}
+		if m.Extend < 0 || m.Extend > time.Hour {
+			t.Errorf("extended by %v", m.Extend)
 		}
 	})
 }

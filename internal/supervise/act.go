@@ -17,6 +17,7 @@ func (s *Supervisor) act(a arbiter.Action) {
 	switch a := a.(type) {
 	case arbiter.Spawn:
 		s.spawns = append(s.spawns, a)
+		s.extend(time.Duration(s.config.BootTimeout))
 	case arbiter.Drain:
 		s.log.Info("worker asked to drain", "worker", a.ID)
 		s.signal(a.ID, syscall.Signal(s.config.StopSignal))
@@ -31,6 +32,7 @@ func (s *Supervisor) act(a arbiter.Action) {
 		s.signal(a.ID, syscall.SIGKILL)
 	case arbiter.Prepare:
 		s.log.Info("reload begins", "generation", a.Generation)
+		s.extend(time.Duration(s.config.ReloadTimeout))
 		s.prepare(a.Generation)
 	case arbiter.Release:
 		s.release(a.Generation)

@@ -110,6 +110,7 @@ func (m prepared) handle(s *Supervisor) {
 		return
 	}
 	s.generations[m.number] = m.gen
+	s.extend(time.Duration(m.gen.config.ReloadTimeout)) // the bound that counts from now on
 	settings := arbiterSettings(m.gen.config, s.opt.Limits)
 	workers := 0
 	if was := arbiterSettings(s.config, s.opt.Limits); was.Workers != settings.Workers {

@@ -71,6 +71,12 @@ func workerMain() {
 		os.Stderr.WriteString("it is on\n")
 		<-term
 		os.Exit(0)
+	case mode == "hang": // beats once, and is silent from then on
+		if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1\nWATCHDOG=1"); err != nil {
+			panic(err)
+		}
+		<-term
+		os.Exit(0)
 	case mode == "stubborn": // ready, and again; ends at the second signal
 		for range 3 {
 			if err := notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {

@@ -26,6 +26,7 @@ type Options struct {
 	Log       *slog.Logger
 	SetLevel  func(slog.Level) // the log level at a reload; nil: it stays
 	Notify    string           // the service manager's notify socket; empty: none
+	Watchdog  time.Duration    // within which the service manager wants a sign of life; 0: never
 	Version   string
 
 	// Postmortem keeps what is known of workers that ended abnormally; nil:
@@ -129,6 +130,8 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	beats, stopBeats := s.watchdogBeats()
+	defer stopBeats()
 	s.step(arbiter.Start{})
 	for s.result == nil {
 		var deadline <-chan time.Time
@@ -147,6 +150,8 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			s.step(arbiter.Tick{})
 		case <-spawn:
 			s.spawn()
+		case <-beats:
+			s.beat()
 		case <-stop:
 			stop = nil
 			s.stop()

@@ -16,6 +16,9 @@ const (
 	newsAhead = 8
 	// lastNewsWait bounds how long the end waits for it to take them.
 	lastNewsWait = time.Second
+	// leeway is what the service manager is asked to wait beyond a bound of ours,
+	// so that our clear report comes before its kill.
+	leeway = 15 * time.Second
 )
 
 // upward is what the service manager has been told, or will be: it may take its
@@ -24,6 +27,50 @@ type upward struct {
 	phase  arbiter.Phase
 	ready  bool // READY=1 has been said once
 	status string
+	extend time.Duration // what is to be asked for; 0: nothing
+	vigil  vigil
+	lost   bool // it was said that the watchdog is not fed any more
+}
+
+// extend asks the service manager to wait for so long from now, should its own
+// bound on the start, reload or stop that is under way be shorter: d is our own
+// bound on the next thing that happens. It is asked once for each, so a phase
+// that makes no progress is not extended for ever. It is said by the next report.
+func (s *Supervisor) extend(d time.Duration) {
+	s.told.extend = max(s.told.extend, d+leeway)
+}
+
+// watchdogBeats ticks when the service manager wants a sign of life: twice in
+// the time that it waits for one. Without a watchdog it never does.
+func (s *Supervisor) watchdogBeats() (ticks <-chan time.Time, stop func()) {
+	if s.opt.Notify == "" || s.opt.Watchdog <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(max(s.opt.Watchdog/2, time.Millisecond))
+	return t.C, t.Stop
+}
+
+// beat gives the service manager a sign of life, unless the fleet is hung beyond
+// what we can cure: then it is to restart us, and everything with us.
+func (s *Supervisor) beat() {
+	snap := s.core.Snapshot()
+	s.told.vigil.observe(time.Now(), snap, time.Duration(s.config.Timeout))
+	lost := s.told.vigil.lost(snap)
+	switch {
+	case lost && !s.told.lost:
+		s.log.Error("workers hang, and their replacements hang again: the watchdog of the service manager is not fed any more, so that it restarts the service",
+			"hung_in_a_row", s.told.vigil.inRow, "watchdog", s.opt.Watchdog.String())
+	case !lost && s.told.lost:
+		s.log.Info("a worker has lived on: the watchdog of the service manager is fed again")
+	}
+	s.told.lost = lost
+	if lost {
+		return
+	}
+	select {
+	case s.news <- "WATCHDOG=1\n":
+	default: // it has not taken what was said before; this adds nothing
+	}
 }
 
 // report tells the service manager what has changed, in the terms of
@@ -32,7 +79,12 @@ func (s *Supervisor) report() {
 	if s.opt.Notify == "" {
 		return
 	}
-	snap, told := s.core.Snapshot(), s.told
+	snap := s.core.Snapshot()
+	s.told.vigil.observe(time.Now(), snap, time.Duration(s.config.Timeout))
+	if snap.Phase == arbiter.PhaseStopping && s.told.phase != arbiter.PhaseStopping {
+		s.extend(time.Duration(s.config.LameDuck + s.config.GracefulTimeout))
+	}
+	told := s.told
 	state := ""
 	if snap.Phase != told.phase || !told.ready {
 		switch snap.Phase {
@@ -62,6 +114,13 @@ func (s *Supervisor) report() {
 	if status != told.status {
 		told.status = status
 		state += "STATUS=" + status + "\n"
+	}
+	if told.extend > 0 {
+		switch snap.Phase {
+		case arbiter.PhaseStarting, arbiter.PhaseReloading, arbiter.PhaseStopping:
+			state += "EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(told.extend.Microseconds(), 10) + "\n"
+		}
+		told.extend = 0
 	}
 	if state == "" {
 		s.told = told

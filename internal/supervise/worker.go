@@ -199,6 +199,11 @@ func (m said) handle(s *Supervisor) {
 	if m.msg.Stopping {
 		s.step(arbiter.WorkerStopping{ID: m.id})
 	}
+	if m.msg.Extend > 0 {
+		// The arbiter bounds what the worker gets, and so what we ask for in turn.
+		s.extend(min(m.msg.Extend, 3*time.Duration(max(s.config.BootTimeout, s.config.GracefulTimeout))))
+		s.step(arbiter.ExtendTimeout{ID: m.id, By: m.msg.Extend})
+	}
 }
 
 // spoke says that a worker speaks Tandem's channel.
