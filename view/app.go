@@ -165,6 +165,10 @@ type endpoint struct {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	// A worker lists its requests by pattern, and could not know it before.
+	if server, ok := told[interface{ Route(pattern string) }](w); ok {
+		server.Route(hr.Pattern)
+	}
 	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}, sent: hr.Body}
 	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
 		if hr.ContentLength > e.maxBody {

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/requestid"
 )
 
 // Request is an [http.Request] without its context: a sync view cannot come by
@@ -250,33 +251,38 @@ func Value[T any](r *Request, key any) (T, bool) {
 }
 
 // ID is the request's id: the client's X-Request-Id if that is sane, else one of
-// our own.
+// our own, which under a worker is the one that its supervisor names.
 func (r *Request) ID() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.id == "" {
-		if id := r.http.Header.Get("X-Request-Id"); saneID(id) {
-			r.id = id
-		} else {
-			r.id = fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
-		}
+		r.id = r.newID()
 	}
 	return r.id
 }
 
-// saneID accepts ids that are safe in a log line, a header and a page.
-func saneID(id string) bool {
-	if len(id) == 0 || len(id) > 128 {
-		return false
+func (r *Request) newID() string {
+	if id := r.http.Header.Get(requestid.Header); requestid.Sane(id) {
+		return id
 	}
-	for i := range len(id) {
-		c := id[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '-', c == '_', c == '.', c == ':', c == '/', c == '+', c == '=', c == '@':
-		default:
-			return false
+	if w, ok := told[interface{ RequestID() string }](r.out.ResponseWriter); ok {
+		return w.RequestID()
+	}
+	return fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+}
+
+// told finds what a server's own writer can be told or asked, below what
+// middleware has put around it.
+func told[T any](w http.ResponseWriter) (T, bool) {
+	for {
+		if t, ok := w.(T); ok {
+			return t, true
 		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			var none T
+			return none, false
+		}
+		w = u.Unwrap()
 	}
-	return true
 }

@@ -5,35 +5,87 @@ import (
 	"io"
 	"net"
 	"net/http"
+
+	"github.com/tandem-go/tandem/internal/requestid"
+	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
-// handler counts requests, and makes the answers of a draining worker say so.
+// handler lists and counts requests on the scoreboard, and makes the answers of
+// a draining worker say so.
 type handler struct {
 	server *server
 	inner  http.Handler
+	mux    *http.ServeMux // inner, if it is one: it says the pattern beforehand
+}
+
+func newHandler(s *server, inner http.Handler) *handler {
+	mux, _ := inner.(*http.ServeMux)
+	return &handler{server: s, inner: inner, mux: mux}
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.server.board.Begin()
-	defer func() {
-		h.server.board.End()
-		h.server.moved()
-	}()
+	id := r.Header.Get(requestid.Header)
+	if !requestid.Sane(id) {
+		id = ""
+	}
+	entry := entry{slot: h.server.board.Begin(r.Method, r.URL.Path, id), id: id}
+	if h.mux != nil {
+		_, pattern := h.mux.Handler(r)
+		entry.Route(pattern)
+	}
 	// The wrapping has the methods of what it wraps, because handlers look for
 	// them. Both of net/http's own writers are covered; any other is left alone,
 	// and its connection is closed once it is idle.
+	var a *answer
 	switch inner := w.(type) {
 	case http1Writer:
-		a := &http1Answer{answer{commonWriter: inner, server: h.server}}
-		h.inner.ServeHTTP(a, r)
-		a.decide()
+		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry}}
+		w, a = one, &one.answer
 	case http2Writer:
-		a := &http2Answer{answer{commonWriter: inner, server: h.server}}
-		h.inner.ServeHTTP(a, r)
-		a.decide()
-	default:
-		h.inner.ServeHTTP(w, r)
+		two := &http2Answer{answer{commonWriter: inner, server: h.server, entry: entry}}
+		w, a = two, &two.answer
 	}
+	returned := false
+	defer func() {
+		entry.slot.End(code(a, returned))
+		h.server.moved()
+	}()
+	h.inner.ServeHTTP(w, r)
+	returned = true
+	if a != nil {
+		a.decide()
+	}
+}
+
+// code is what a request is counted under: its status, 0 where it has none
+// because its handler panicked first or nobody knows.
+func code(a *answer, returned bool) int {
+	switch {
+	case a == nil:
+		return 0
+	case a.code == 0 && returned:
+		return http.StatusOK
+	}
+	return a.code
+}
+
+// entry is a request's place on the scoreboard. Whatever routes requests finds
+// the methods on the ResponseWriter, by their names: it need not know workers.
+type entry struct {
+	slot scoreboard.Slot
+	id   string // the client's; "": the slot's
+}
+
+// Route says which pattern the request has matched.
+func (e *entry) Route(pattern string) { e.slot.Route(pattern) }
+
+// RequestID is the id under which the request is listed: that of the header
+// X-Request-Id if it is sane, else one of the worker's own.
+func (e *entry) RequestID() string {
+	if e.id != "" {
+		return e.id
+	}
+	return e.slot.ID()
 }
 
 // commonWriter is what net/http's writers have in common.
@@ -60,8 +112,10 @@ type http2Writer interface {
 // worker drains; HTTP/2 makes a GOAWAY of it.
 type answer struct {
 	commonWriter
+	entry
 	server  *server
 	decided bool
+	code    int // the status, once it is there
 }
 
 func (a *answer) decide() {
@@ -74,31 +128,42 @@ func (a *answer) decide() {
 	}
 }
 
+// begin takes note of an answer that begins without a WriteHeader.
+func (a *answer) begin() {
+	a.decide()
+	if a.code == 0 {
+		a.code = http.StatusOK
+	}
+}
+
 func (a *answer) WriteHeader(code int) {
 	// Below 200 it is not the answer yet, or, with 101, not HTTP's any more.
 	if code >= http.StatusOK {
 		a.decide()
 	}
+	if a.code == 0 && (code >= http.StatusOK || code == http.StatusSwitchingProtocols) {
+		a.code = code
+	}
 	a.commonWriter.WriteHeader(code)
 }
 
 func (a *answer) Write(b []byte) (int, error) {
-	a.decide()
+	a.begin()
 	return a.commonWriter.Write(b)
 }
 
 func (a *answer) WriteString(s string) (int, error) {
-	a.decide()
+	a.begin()
 	return a.commonWriter.WriteString(s)
 }
 
 func (a *answer) Flush() {
-	a.decide()
+	a.begin()
 	a.commonWriter.Flush()
 }
 
 func (a *answer) FlushError() error {
-	a.decide()
+	a.begin()
 	return a.commonWriter.FlushError()
 }
 
@@ -111,11 +176,15 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.commonWriter }
 type http1Answer struct{ answer }
 
 func (a *http1Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return a.commonWriter.(http.Hijacker).Hijack()
+	conn, rw, err := a.commonWriter.(http.Hijacker).Hijack()
+	if err == nil && a.code == 0 {
+		a.code = http.StatusSwitchingProtocols // what is hijacked speaks another one
+	}
+	return conn, rw, err
 }
 
 func (a *http1Answer) ReadFrom(r io.Reader) (int64, error) {
-	a.decide()
+	a.begin()
 	return a.commonWriter.(io.ReaderFrom).ReadFrom(r)
 }
 

@@ -68,7 +68,7 @@ func (s *server) surround() {
 	if inner == nil {
 		inner = http.DefaultServeMux
 	}
-	s.http.Handler = &handler{server: s, inner: inner}
+	s.http.Handler = newHandler(s, inner)
 	hook := s.http.ConnState
 	s.http.ConnState = func(c net.Conn, state http.ConnState) {
 		s.connState(c, state)

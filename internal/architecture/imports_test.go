@@ -20,8 +20,8 @@ var allowed = map[string][]string{
 	"cmd/app":        {"bridge", "view", "worker"},
 
 	"bridge": nil,
-	"view":   {"bridge"},
-	"worker": {"internal/channel", "internal/notify", "internal/scoreboard"},
+	"view":   {"bridge", "internal/requestid"},
+	"worker": {"internal/channel", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"internal/notify":       nil,
 	"internal/postmortem":   nil,
 	"internal/process":      nil,
+	"internal/requestid":    nil,
 	"internal/scoreboard":   nil,
 	"internal/socket":       nil,
 	"internal/upgrade":      nil,

@@ -1,66 +1,40 @@
 // Package scoreboard is what a worker's supervisor can read about it without
-// asking: one page of shared memory, written by the worker with atomics and
+// asking: a few pages of shared memory, written by the worker with atomics and
 // mapped by both.
 //
 // Invariant: a board can be read at any time, while its worker is wedged and
-// after it is dead, and no reader or writer ever waits for another.
+// after it is dead, and no reader or writer ever waits for another. Whatever the
+// worker has written, a reader gets bounded, printable text and numbers.
 //
 // Smallest use:
 //
-//	board, err := scoreboard.Create() // supervisor: hands board.FD() to the worker
-//	board, err := scoreboard.Open(fd) // worker: board.Begin(); defer board.End()
-//	counters := board.Read()          // supervisor, whenever it likes
+//	board, err := scoreboard.Create()         // supervisor: hands board.FD() to the worker
+//	board, err := scoreboard.Open(fd)         // worker
+//	r := board.Begin("GET", r.URL.Path, id)   // worker: defer r.End(200)
+//	counters := board.Read()                  // supervisor, whenever it likes
+//	requests := board.InFlight()
 //
 // The memory belongs to a sealed memfd: neither side can change its size, so
 // that a broken worker cannot make its supervisor fault on a page that is gone.
+//
+// Boards of other versions, which a supervisor meets after an upgrade in place
+// and a worker under an older or newer supervisor, are used as far as their head
+// goes: requests, connections and the beat. The rest is not known then.
 package scoreboard
 
 import (
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// Version is the version of the layout. Fields are only ever added behind the
-// ones that are there, with a larger size; whatever else changes raises it.
-const Version = 1
-
-// magic opens every board: "tandemsb" read as a little-endian number.
-const magic uint64 = 0x62736d65646e6174
-
-const (
-	cacheLine = 64
-	pageSize  = int(unsafe.Sizeof(page{}))
-	maxSize   = 1 << 20
-	seals     = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
-)
-
-// page is the layout of version 1. Every counter has a cache line of its own:
-// cores that begin requests do not slow down cores that end them.
-type page struct {
-	magic   uint64
-	version uint32
-	size    uint32
-	_       [cacheLine - 16]byte
-
-	begun  atomic.Uint64
-	_      [cacheLine - 8]byte
-	ended  atomic.Uint64
-	_      [cacheLine - 8]byte
-	opened atomic.Uint64
-	_      [cacheLine - 8]byte
-	closed atomic.Uint64
-	_      [cacheLine - 8]byte
-	beat   atomic.Int64
-	_      [cacheLine - 8]byte
-}
+const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
 // Counters is what a board said at one moment. The values are read one after
 // another, so they may be apart by what happened in between: InFlight and
@@ -70,11 +44,22 @@ type Counters struct {
 	InFlight    int64  // requests begun and not ended
 	Connections int64  // connections open, WebSockets among them
 	Beat        int64  // when the worker last beat, see Now; 0: never
+
+	// Detailed says that the worker writes what follows. It does not when it was
+	// built with another version of the layout, and before it has opened the
+	// board; all of it is zero then.
+	Detailed bool
+	Unlisted uint64      // requests that found no room in the list of those in flight, since the start
+	ByCode   []CodeCount // requests that have ended; those that are not 0
+	Duration Histogram   // of requests that have ended, from the header's arrival to the handler's return
+	Permits  []Permits   // of each limiter, in the worker's order
 }
 
 // Board is one worker's page. All methods may be called concurrently.
 type Board struct {
-	page *page // shared memory, or the heap for Local
+	head *head // shared memory, or the heap for Local
+	page *page // the same; nil: of another version
+	salt uint64
 	mu   sync.Mutex
 	fd   int // -1 for Local and after Close
 }
@@ -99,21 +84,31 @@ func Create() (*Board, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("create scoreboard: %w", err)
 	}
-	board.page.version, board.page.size = Version, uint32(pageSize)
-	board.page.magic = magic
+	board.page = (*page)(unsafe.Pointer(board.head))
+	board.page.init()
 	return board, nil
 }
 
-// Open maps the board that fd names, after checking that it is one, of this
-// version and sealed. The board owns fd from then on (and sets close-on-exec);
-// when Open fails fd stays the caller's.
+// Open is the worker's: it maps the board that fd names, after checking that it
+// is one and sealed, and says on it what this worker writes. The board owns fd
+// from then on (and sets close-on-exec); when Open fails fd stays the caller's.
 func Open(fd int) (*Board, error) {
+	board, err := Adopt(fd)
+	if err == nil && board.page != nil {
+		board.head.writer.Store(Version)
+	}
+	return board, err
+}
+
+// Adopt maps a board like [Open], to read it: for a supervisor that was upgraded
+// in place, whose predecessor made it.
+func Adopt(fd int) (*Board, error) {
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return nil, fmt.Errorf("open scoreboard on fd %d: %w", fd, err)
 	}
-	if stat.Size < int64(pageSize) || stat.Size > maxSize {
-		return nil, fmt.Errorf("open scoreboard on fd %d: it has %d bytes, a scoreboard has %d to %d", fd, stat.Size, pageSize, maxSize)
+	if stat.Size < int64(headSize) || stat.Size > maxSize {
+		return nil, fmt.Errorf("open scoreboard on fd %d: it has %d bytes, a scoreboard has %d to %d", fd, stat.Size, headSize, maxSize)
 	}
 	got, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil {
@@ -126,9 +121,14 @@ func Open(fd int) (*Board, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open scoreboard on fd %d: %w", fd, err)
 	}
-	if err := board.page.check(stat.Size); err != nil {
+	if err := board.head.check(stat.Size); err != nil {
 		board.fd = -1
 		return nil, fmt.Errorf("open scoreboard on fd %d: %w", fd, err)
+	}
+	// Decided once, and by the size that the kernel holds: what the page says of
+	// itself may change under a hostile worker.
+	if board.head.version == Version && stat.Size >= int64(pageSize) {
+		board.page = (*page)(unsafe.Pointer(board.head))
 	}
 	unix.CloseOnExec(fd)
 	return board, nil
@@ -137,19 +137,10 @@ func Open(fd int) (*Board, error) {
 // Local is a board in this process's own memory, for a worker that nobody
 // supervises: it counts, and FD is -1.
 func Local() *Board {
-	return &Board{page: &page{magic: magic, version: Version, size: uint32(pageSize)}, fd: -1}
-}
-
-func (p *page) check(size int64) error {
-	switch {
-	case p.magic != magic:
-		return errors.New("it does not begin like a scoreboard")
-	case p.version != Version:
-		return fmt.Errorf("its layout has version %d, this program reads version %d: run a supervisor and an application of the same release", p.version, Version)
-	case int64(p.size) > size || int(p.size) < pageSize:
-		return fmt.Errorf("it claims %d bytes and has %d", p.size, size)
-	}
-	return nil
+	p := &page{}
+	p.init()
+	p.writer.Store(Version)
+	return &Board{head: &p.head, page: p, salt: rand.Uint64(), fd: -1}
 }
 
 func mapped(fd, size int) (*Board, error) {
@@ -157,7 +148,7 @@ func mapped(fd, size int) (*Board, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes: %w", size, err)
 	}
-	board := &Board{page: (*page)(unsafe.Pointer(unsafe.SliceData(mem))), fd: fd}
+	board := &Board{head: (*head)(unsafe.Pointer(unsafe.SliceData(mem))), salt: rand.Uint64(), fd: fd}
 	// The mapping ends with the last reference and not at Close: whoever still
 	// holds a closed board reads old figures instead of faulting.
 	runtime.AddCleanup(board, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
@@ -188,54 +179,55 @@ func (b *Board) Close() error {
 	return nil
 }
 
-// Begin counts a request that begins: one atomic add.
-func (b *Board) Begin() { b.page.begun.Add(1); runtime.KeepAlive(b) }
-
-// End counts a request that ends: one atomic add.
-func (b *Board) End() { b.page.ended.Add(1); runtime.KeepAlive(b) }
-
 // Opened counts a connection that was accepted.
-func (b *Board) Opened() { b.page.opened.Add(1); runtime.KeepAlive(b) }
+func (b *Board) Opened() { b.head.opened.Add(1); runtime.KeepAlive(b) }
 
 // Closed counts a connection that was closed.
-func (b *Board) Closed() { b.page.closed.Add(1); runtime.KeepAlive(b) }
+func (b *Board) Closed() { b.head.closed.Add(1); runtime.KeepAlive(b) }
 
 // Beat says that the worker is alive now.
-func (b *Board) Beat() { b.page.beat.Store(Now()); runtime.KeepAlive(b) }
+func (b *Board) Beat() { b.head.beat.Store(Now()); runtime.KeepAlive(b) }
 
-// Read returns the counters. It costs no system call.
+// LastBeat is when the worker last beat, see [Now]; 0: never.
+func (b *Board) LastBeat() int64 {
+	beat := b.head.beat.Load()
+	runtime.KeepAlive(b)
+	return beat
+}
+
+// Read returns the counters. It costs no system call and some microseconds.
 func (b *Board) Read() Counters {
+	defer runtime.KeepAlive(b)
 	// The beginning of a pair first: what ends before the other is read makes the
 	// difference too small, and never larger than it was.
-	begun, opened := b.page.begun.Load(), b.page.opened.Load()
-	ended, closed := b.page.ended.Load(), b.page.closed.Load()
+	begun, opened := b.head.begun.Load(), b.head.opened.Load()
+	ended, closed := b.head.ended.Load(), b.head.closed.Load()
 	counters := Counters{
 		Requests:    begun,
 		InFlight:    max(0, int64(begun-ended)),
 		Connections: max(0, int64(opened-closed)),
-		Beat:        b.page.beat.Load(),
+		Beat:        b.head.beat.Load(),
+		Duration:    newHistogram(DurationBounds[:]),
 	}
-	runtime.KeepAlive(b)
+	if b.detailed() {
+		counters.Detailed = true
+		counters.Unlisted = b.page.unlisted.Load()
+		counters.ByCode = b.page.byCode()
+		counters.Duration.read(b.page.durations.counts[:], &b.page.durations.nanos)
+		counters.Permits = b.Permits()
+	}
 	return counters
 }
+
+func (b *Board) detailed() bool { return b.page != nil && b.head.writer.Load() == Version }
 
 // Idle says that no request is in flight. It errs to false only, while one ends
 // at this very moment, so that whoever waits for it looks again after each End.
 func (b *Board) Idle() bool {
-	ended := b.page.ended.Load()
-	idle := b.page.begun.Load() == ended
+	ended := b.head.ended.Load()
+	idle := b.head.begun.Load() == ended
 	runtime.KeepAlive(b)
 	return idle
-}
-
-// Now is the clock of Beat: CLOCK_MONOTONIC in nanoseconds, the same in every
-// process of the machine, and untouched when somebody sets the time.
-func Now() int64 {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return 0 // cannot fail for this clock and an address of ours
-	}
-	return now.Nano()
 }
 
 // Age is how long ago the worker beat, and false when it never did.
@@ -243,5 +235,5 @@ func (c Counters) Age() (time.Duration, bool) {
 	if c.Beat == 0 {
 		return 0, false
 	}
-	return time.Duration(Now() - c.Beat), true
+	return age(c.Beat), true
 }

@@ -1,6 +1,7 @@
 package scoreboard
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 	"testing"
@@ -36,18 +37,30 @@ func dup(t *testing.T, fd int) int {
 func TestLayout(t *testing.T) {
 	var p page
 	for name, at := range map[string][2]uintptr{
-		"magic":   {unsafe.Offsetof(p.magic), 0},
-		"version": {unsafe.Offsetof(p.version), 8},
-		"size":    {unsafe.Offsetof(p.size), 12},
-		"begun":   {unsafe.Offsetof(p.begun), 64},
-		"ended":   {unsafe.Offsetof(p.ended), 128},
-		"opened":  {unsafe.Offsetof(p.opened), 192},
-		"closed":  {unsafe.Offsetof(p.closed), 256},
-		"beat":    {unsafe.Offsetof(p.beat), 320},
-		"end":     {unsafe.Sizeof(p), 384},
+		"magic":     {unsafe.Offsetof(p.magic), 0},
+		"version":   {unsafe.Offsetof(p.version), 8},
+		"size":      {unsafe.Offsetof(p.size), 12},
+		"writer":    {unsafe.Offsetof(p.writer), 16},
+		"begun":     {unsafe.Offsetof(p.begun), 64},
+		"ended":     {unsafe.Offsetof(p.ended), 128},
+		"opened":    {unsafe.Offsetof(p.opened), 192},
+		"closed":    {unsafe.Offsetof(p.closed), 256},
+		"beat":      {unsafe.Offsetof(p.beat), 320},
+		"head":      {unsafe.Sizeof(p.head), 384},
+		"busy":      {unsafe.Offsetof(p.busy), 384},
+		"unlisted":  {unsafe.Offsetof(p.unlisted), 1408},
+		"durations": {unsafe.Offsetof(p.durations), 1472},
+		"limiters":  {unsafe.Offsetof(p.limiters), 1664},
+		"codes":     {unsafe.Offsetof(p.codes), 2432},
+		"slots":     {unsafe.Offsetof(p.slots), 42560},
+		"one slot":  {unsafe.Sizeof(p.slots[0]), 384},
+		"end":       {unsafe.Sizeof(p), 435776},
 	} {
 		if at[0] != at[1] {
 			t.Errorf("%s is at %d, version %d has it at %d", name, at[0], Version, at[1])
+		}
+		if name != "magic" && name != "version" && name != "size" && name != "writer" && at[0]%cacheLine != 0 {
+			t.Errorf("%s, at %d, does not begin a cache line", name, at[0])
 		}
 	}
 }
@@ -65,15 +78,15 @@ func TestBothSidesSeeOnePage(t *testing.T) {
 	for range 8 {
 		writers.Go(func() {
 			for range 1000 {
-				theirs.Begin()
+				request := theirs.Begin("GET", "/", "")
 				theirs.Opened()
-				theirs.End()
+				request.End(200)
 				theirs.Closed()
 				if c := mine.Read(); c.InFlight < 0 || c.InFlight > 8 || c.Connections < 0 || c.Connections > 8 {
 					t.Errorf("impossible counters %+v", c)
 				}
 			}
-			theirs.Begin()
+			theirs.Begin("GET", "/", "")
 			theirs.Opened()
 		})
 	}
@@ -94,7 +107,7 @@ func TestBothSidesSeeOnePage(t *testing.T) {
 
 func TestClosedBoardStaysReadable(t *testing.T) {
 	board := create(t)
-	board.Begin()
+	board.Begin("GET", "/", "")
 	if err := board.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -121,11 +134,12 @@ func TestOpenRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Close(fd) })
-		p := page{magic: magic, version: Version, size: uint32(pageSize)}
+		p := &page{}
+		p.init()
 		if fill != nil {
-			fill(&p)
+			fill(p)
 		}
-		raw := unsafe.Slice((*byte)(unsafe.Pointer(&p)), pageSize)
+		raw := unsafe.Slice((*byte)(unsafe.Pointer(p)), pageSize)
 		if _, err := unix.Write(fd, raw); err != nil {
 			t.Fatal(err)
 		}
@@ -146,14 +160,15 @@ func TestOpenRefuses(t *testing.T) {
 		fd   int
 		want string
 	}{
-		"no descriptor":  {-1, "bad file descriptor"},
-		"a pipe":         {pipe[0], "0 bytes"},
-		"too small":      {memfd(pageSize-1, seals, nil), "bytes"},
-		"too large":      {memfd(maxSize+1, seals, nil), "bytes"},
-		"not sealed":     {memfd(pageSize, 0, nil), "not sealed"},
-		"another magic":  {memfd(pageSize, seals, func(p *page) { p.magic++ }), "does not begin like"},
-		"another layout": {memfd(pageSize, seals, func(p *page) { p.version = 2 }), "version 2"},
-		"a lie on size":  {memfd(pageSize, seals, func(p *page) { p.size++ }), "claims"},
+		"no descriptor": {-1, "bad file descriptor"},
+		"a pipe":        {pipe[0], "0 bytes"},
+		"no head":       {memfd(headSize-1, seals, nil), "bytes"},
+		"too small":     {memfd(pageSize-1, seals, nil), "claims"},
+		"too large":     {memfd(maxSize+1, seals, nil), "bytes"},
+		"not sealed":    {memfd(pageSize, 0, nil), "not sealed"},
+		"another magic": {memfd(pageSize, seals, func(p *page) { p.magic++ }), "does not begin like"},
+		"a lie on size": {memfd(pageSize, seals, func(p *page) { p.size++ }), "claims"},
+		"half a page":   {memfd(pageSize, seals, func(p *page) { p.size-- }), "version 2 has"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			board, err := Open(c.fd)
@@ -174,29 +189,86 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A supervisor that was upgraded in place meets boards that were made before,
+// and a worker may be older or newer than its supervisor.
+func TestAnotherVersionIsUsedAsFarAsItsHeadGoes(t *testing.T) {
+	for name, size := range map[string]int{"older and smaller": headSize, "newer and larger": pageSize + 4096} {
+		t.Run(name, func(t *testing.T) {
+			fd, err := unix.MemfdCreate("test", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := make([]byte, size)
+			p := head{magic: magic, version: Version + 1, size: uint32(size)}
+			copy(raw, unsafe.Slice((*byte)(unsafe.Pointer(&p)), headSize))
+			for i := headSize; i < size; i++ {
+				raw[i] = 0xa5 // whatever it means, it is not ours to change
+			}
+			if _, err := unix.Write(fd, raw); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+				t.Fatal(err)
+			}
+			theirs, err := Open(dup(t, fd))
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine, err := Adopt(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = theirs.Close(); _ = mine.Close() })
+			theirs.Beat()
+			request := theirs.Begin("GET", "/", "")
+			theirs.Begin("GET", "/", "").End(200)
+			theirs.SetPermits(0, Sample{Name: "blocking", Limit: 4})
+			request.Route("GET /{$}")
+			got := mine.Read()
+			if got.Requests != 2 || got.InFlight != 1 || got.Beat == 0 || got.Detailed || got.ByCode != nil || got.Duration.Count() != 0 {
+				t.Errorf("read %+v", got)
+			}
+			if list := mine.InFlight(); list != nil {
+				t.Errorf("listed %+v", list)
+			}
+			after := make([]byte, size)
+			if _, err := unix.Pread(fd, after, 0); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(after[headSize:], raw[headSize:]) {
+				t.Error("something was written behind the head")
+			}
+		})
+	}
+}
+
+// What nobody has opened yet, or a worker of another version, says nothing of
+// requests by code; zero would be a lie.
+func TestDetailsAreTheWritersToGive(t *testing.T) {
+	mine := create(t)
+	if mine.Read().Detailed {
+		t.Error("a board that no worker has opened has details")
+	}
+	theirs, err := Open(dup(t, mine.FD()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = theirs.Close() })
+	if !mine.Read().Detailed {
+		t.Error("a board that a worker of this version has opened has none")
+	}
+}
+
 func TestLocal(t *testing.T) {
 	board := Local()
 	if !board.Idle() {
 		t.Error("a new board is not idle")
 	}
-	board.Begin()
+	board.Begin("GET", "/", "")
 	if board.Idle() {
 		t.Error("a board with a request in flight is idle")
 	}
 	if c := board.Read(); c.Requests != 1 || board.FD() != -1 || board.Close() != nil {
 		t.Errorf("read %+v, fd %d", c, board.FD())
 	}
-}
-
-func BenchmarkBeginEnd(b *testing.B) {
-	board, err := Create()
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			board.Begin()
-			board.End()
-		}
-	})
 }

@@ -1,0 +1,117 @@
+package scoreboard
+
+import (
+	"runtime"
+	"time"
+)
+
+// Permits is what a worker says of one of its limiters of sync code. It says so
+// several times a second, not at every change.
+type Permits struct {
+	Name     string    // as the limiter is called: blocking, cpu
+	Limit    int64     // permits that there are
+	InUse    int64     // permits that are taken; may exceed Limit for a moment
+	Queue    int64     // who waits for one
+	Waits    Histogram // of who had to wait, whatever came of it
+	Rejected uint64    // who was turned away: queue full, or waited too long
+
+	// Starving is for how long nobody has given a permit back although all are
+	// taken and somebody came who wanted one; 0 where that is not so.
+	Starving time.Duration
+}
+
+// Sample is what a worker writes of a limiter.
+type Sample struct {
+	Name                string
+	Limit, InUse, Queue int
+	Starving            time.Duration // 0: it is not
+	Rejected            uint64
+	Waited              time.Duration
+	Waits               [len(WaitBounds) + 1]uint64
+}
+
+// SetPermits writes what a limiter says, as number i of [MaxLimiters]; beyond
+// that it does nothing. One goroutine at a time calls it.
+func (b *Board) SetPermits(i int, s Sample) {
+	if b.page == nil || i < 0 || i >= MaxLimiters {
+		return
+	}
+	l := &b.page.limiters[i]
+	var name [nameRoom]byte
+	copy(name[:], s.Name)
+	put(l.name[:], string(name[:]))
+	l.inUse.Store(int64(s.InUse))
+	l.queue.Store(int64(s.Queue))
+	since := int64(0)
+	if s.Starving > 0 {
+		since = max(1, Now()-int64(s.Starving))
+	}
+	l.starving.Store(since)
+	l.rejected.Store(s.Rejected)
+	l.nanos.Store(uint64(max(0, s.Waited)))
+	for j := range s.Waits {
+		l.counts[j].Store(s.Waits[j])
+	}
+	l.limit.Store(int64(s.Limit)) // last: it says that there is a limiter
+	runtime.KeepAlive(b)
+}
+
+// Permits returns what the worker last said of its limiters.
+func (b *Board) Permits() []Permits {
+	defer runtime.KeepAlive(b)
+	if !b.detailed() {
+		return nil
+	}
+	var out []Permits
+	for i := range b.page.limiters {
+		l := &b.page.limiters[i]
+		limit := l.limit.Load()
+		if limit <= 0 {
+			continue
+		}
+		p := Permits{
+			Name:     l.nameText(),
+			Limit:    limit,
+			InUse:    max(0, l.inUse.Load()),
+			Queue:    max(0, l.queue.Load()),
+			Waits:    newHistogram(WaitBounds[:]),
+			Rejected: l.rejected.Load(),
+		}
+		p.Waits.read(l.counts[:], &l.nanos)
+		if since := l.starving.Load(); since > 0 {
+			p.Starving = age(since)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// Starving is the longest time for which a limiter has been starving; 0: none is.
+func (b *Board) Starving() (longest time.Duration) {
+	defer runtime.KeepAlive(b)
+	if !b.detailed() {
+		return 0
+	}
+	for i := range b.page.limiters {
+		l := &b.page.limiters[i]
+		if since := l.starving.Load(); since > 0 && l.limit.Load() > 0 {
+			longest = max(longest, age(since))
+		}
+	}
+	return longest
+}
+
+func (l *limiter) nameText() string {
+	raw := make([]byte, 0, nameRoom)
+	for i := range l.name {
+		w := l.name[i].load()
+		for j := range 8 {
+			c := byte(w >> (8 * j))
+			if c == 0 {
+				return printable(string(raw))
+			}
+			raw = append(raw, c)
+		}
+	}
+	return printable(string(raw))
+}
