@@ -37,6 +37,10 @@ build: ## build supervisor and app into bin/
 test: ## the whole test suite that needs no privileges, race detector on
 	CGO_ENABLED=1 go test -race ./...
 
+.PHONY: simulate
+simulate: ## 20,000 simulated histories of the supervisor's decisions
+	go test -count=1 -run '^TestSimulation$$' ./internal/arbiter -args -sim.n=20000
+
 .PHONY: load
 load: build ## the load tests: no request lost in reloads, restarts, crashes
 	go test -count=1 -tags load ./test/load/...
@@ -46,7 +50,7 @@ torture: build ## faults of every kind under clients of every kind; writes docs/
 	go run ./test/torture -o docs/torture.md
 
 .PHONY: check
-check: format vet lint docs-in-step check-units load test ## what CI runs; ends with the lines of go test
+check: format vet lint docs-in-step check-units simulate load test ## what CI runs; ends with the lines of go test
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)

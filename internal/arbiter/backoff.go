@@ -9,6 +9,7 @@ const (
 	holdFirst = 100 * time.Millisecond
 	holdCap   = 10 * time.Second
 	window    = time.Minute
+	remember  = 10_000 // failures in a window, at least
 )
 
 // kind is a kind of failure with a budget of its own. One failure may be of
@@ -91,11 +92,12 @@ func (c *Core) countFailure(id WorkerID, early, waits bool, cause Cause) {
 	b.until, b.changed = c.now.Add(wait), true
 }
 
-// tooMany drops what has left the window, and what is more than one beyond the
-// budget (older ones change nothing), and says whether failures are too many.
+// tooMany drops what has left the window, and says whether failures are too
+// many. It remembers more of them than the budget holds, because Scale changes
+// the budget.
 func (c *Core) tooMany(k kind) bool {
 	ts, limit := c.backoff.times[k], c.budget(k)
-	drop := max(len(ts)-limit-1, 0)
+	drop := max(len(ts)-max(limit+1, remember), 0)
 	for drop < len(ts) && c.now.Sub(ts[drop]) >= window {
 		drop++
 	}

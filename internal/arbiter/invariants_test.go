@@ -14,13 +14,13 @@ func (w *world) target(what string, id WorkerID, states ...State) *proc {
 		return nil
 	}
 	if !slices.Contains(states, p.state) {
-		w.fail("%s of worker %d, which is %v", what, id, p.state)
+		w.fail("I1: %s of worker %d, which is %v", what, id, p.state)
 	}
 	return p
 }
 
-// leaving checks that asking a worker to go was allowed.
-func (w *world) leaving(what string, serving bool) {
+// mayLeave checks that asking a worker to go was allowed.
+func (w *world) mayLeave(what string, serving bool) {
 	if w.stopping && (!w.refused || serving) {
 		w.fail("I5: %s in a stop before Refuse, or in the lame duck", what)
 	}
@@ -29,13 +29,20 @@ func (w *world) leaving(what string, serving bool) {
 // putDown checks that a worker that counts was ended for a cause.
 func (w *world) putDown(p *proc) {
 	s := w.settings[p.gen]
+	silent := p.beaten && w.now.Sub(p.heard) >= s.Timeout
+	cause := CauseHung
 	switch {
-	case p.state == Starting && w.now.Sub(p.spawned) < s.BootTimeout:
-		w.fail("worker %d put down %v after its spawn, boot timeout %v", p.id, w.now.Sub(p.spawned), s.BootTimeout)
-	case p.state == Ready && (!p.beaten || s.Timeout == 0 || w.now.Sub(p.heard) < s.Timeout):
+	case p.stopped:
+		w.fail("I8: worker %d put down while it was stopped", p.id)
+	case p.state == Starting && w.now.Before(p.by):
+		w.fail("I2: worker %d put down %v too early", p.id, p.by.Sub(w.now))
+	case p.state == Ready && (s.Timeout == 0 || !silent && !p.stalled):
 		w.fail("I2: worker %d put down while it was well", p.id)
 	}
-	w.failed(p)
+	if p.state == Starting {
+		cause = CauseBoot
+	}
+	w.failed(p, cause)
 }
 
 func (w *world) spawned(a Spawn, serving bool) {
@@ -43,7 +50,7 @@ func (w *world) spawned(a Spawn, serving bool) {
 	case w.refused || w.exited || !w.started:
 		w.fail("I5: Spawn after Refuse or before Start")
 	case len(w.procs) > 0 && a.ID <= w.procs[len(w.procs)-1].id:
-		w.fail("worker id %d used again", a.ID)
+		w.fail("I1: worker id %d used again", a.ID)
 	case a.Generation != w.gen && a.Generation != w.cand || w.released[a.Generation]:
 		w.fail("I7: Spawn of generation %d, committed %d, candidate %d", a.Generation, w.gen, w.cand)
 	case w.stopping && !serving:
@@ -51,14 +58,17 @@ func (w *world) spawned(a Spawn, serving bool) {
 	}
 	if a.Generation == w.cand {
 		if _, ok := w.settings[a.Generation]; !ok {
-			w.fail("Spawn of generation %d before it was prepared", a.Generation)
+			w.fail("I7: Spawn of generation %d before it was prepared", a.Generation)
 		}
 		w.candCount++
 		if w.candCount > 1 && (w.candReady.IsZero() || w.now.Sub(w.candReady) < w.inForce().Bake) {
-			w.fail("more than one worker of generation %d before the first has baked", a.Generation)
+			w.fail("I7: more than one worker of generation %d before the first has baked", a.Generation)
 		}
 	}
-	w.procs = append(w.procs, &proc{id: a.ID, gen: a.Generation, spawned: w.now})
+	p := &proc{id: a.ID, gen: a.Generation, spawned: w.now}
+	w.allow(p, w.settings[a.Generation].BootTimeout)
+	w.procs = append(w.procs, p)
+	w.extra()
 	if n := w.count((*proc).active); n > w.wanted()+w.inForce().Surge {
 		w.fail("I3: %d starting and ready, wanted %d, surge %d", n, w.wanted(), w.inForce().Surge)
 	}
@@ -66,14 +76,15 @@ func (w *world) spawned(a Spawn, serving bool) {
 
 func (w *world) prepare(a Prepare) {
 	if a.Generation != w.last+1 || w.cand != 0 || w.stopping || !w.everReady {
-		w.fail("Prepare of generation %d; last %d, under way %d", a.Generation, w.last, w.cand)
+		w.fail("I7: Prepare of generation %d; last %d, under way %d", a.Generation, w.last, w.cand)
 	}
 	if w.drainingGenerations() > 1 {
-		w.fail("Prepare while %d generations drain", w.drainingGenerations())
+		w.fail("I7: Prepare while %d generations drain", w.drainingGenerations())
 	}
-	if stray := w.count(func(p *proc) bool { return p.gen != w.gen && p.state == Ready }); stray > 0 && w.now.Before(w.recoverBy) {
-		w.fail("Prepare while %d workers of an undone generation serve", stray)
+	if stray := w.count(func(p *proc) bool { return p.gen != w.gen && p.serves() }); stray > 0 && w.now.Before(w.recoverBy) {
+		w.fail("I7: Prepare while %d workers of an undone generation serve", stray)
 	}
+	w.pending = false
 	w.last, w.cand, w.began = a.Generation, a.Generation, w.now
 	w.candReady, w.candCount, w.candFail, w.candBad = time.Time{}, 0, 0, false
 	w.rollN, w.scaled = 0, false
@@ -83,7 +94,7 @@ func (w *world) prepare(a Prepare) {
 func (w *world) drainingGenerations() int {
 	seen := map[Generation]bool{}
 	for _, p := range w.procs {
-		if p.state == Draining {
+		if p.state == Draining && !p.stopped {
 			seen[p.gen] = true
 		}
 	}
@@ -93,29 +104,29 @@ func (w *world) drainingGenerations() int {
 func (w *world) reloadDone(a ReloadDone) {
 	for _, t := range a.Tickets {
 		if !w.open[t] {
-			w.fail("ticket %d answered twice, or never asked", t)
+			w.fail("I13: ticket %d answered twice, or never asked", t)
 		}
 		delete(w.open, t)
 	}
 	if a.Generation == 0 {
 		if !w.stopping {
-			w.fail("a waiting reload was dropped")
+			w.fail("I13: a waiting reload was dropped")
 		}
 		return
 	}
 	if a.Generation != w.cand {
-		w.fail("ReloadDone for generation %d, under way %d", a.Generation, w.cand)
+		w.fail("I13: ReloadDone for generation %d, under way %d", a.Generation, w.cand)
 		return
 	}
 	s := w.inForce()
 	timedOut := w.now.Sub(w.began) >= s.ReloadTimeout
 	if a.Reason == "" {
-		ready := w.count(func(p *proc) bool { return p.gen == w.cand && p.state == Ready })
+		ready := w.count(func(p *proc) bool { return p.gen == w.cand && p.serves() })
 		if w.candBad || w.stopping || ready < w.wanted() || w.now.Sub(w.candReady) < s.Bake {
-			w.fail("generation %d committed: ready %d of %d, bad %v", w.cand, ready, w.wanted(), w.candBad)
+			w.fail("I7: generation %d committed: ready %d of %d, bad %v", w.cand, ready, w.wanted(), w.candBad)
 		}
 		w.commits++
-		w.gen = w.cand
+		w.gen, w.failures = w.cand, nil
 		if w.rollN > 0 {
 			w.n = w.rollN
 		}
@@ -128,7 +139,7 @@ func (w *world) reloadDone(a ReloadDone) {
 			w.fail("I7: generation %d undone without a cause: %s", w.cand, a.Reason)
 		}
 		if a.Worker != w.candFail && !w.stopping {
-			w.fail("ReloadDone blames worker %d, it was %d", a.Worker, w.candFail)
+			w.fail("I7: ReloadDone blames worker %d, it was %d", a.Worker, w.candFail)
 		}
 	}
 	w.cand, w.rollN, w.scaled, w.candBad = 0, 0, false, false
@@ -138,11 +149,11 @@ func (w *world) release(a Release) {
 	starting := w.count(func(p *proc) bool { return p.gen == a.Generation && p.state == Starting })
 	switch {
 	case w.released[a.Generation]:
-		w.fail("generation %d released twice", a.Generation)
+		w.fail("I14: generation %d released twice", a.Generation)
 	case a.Generation == w.gen || a.Generation == w.cand || a.Generation > w.last:
-		w.fail("generation %d released: committed %d, under way %d", a.Generation, w.gen, w.cand)
+		w.fail("I14: generation %d released: committed %d, under way %d", a.Generation, w.gen, w.cand)
 	case starting > 0 || slices.Contains(w.unanswered, a.Generation):
-		w.fail("generation %d released: %d starting, or not prepared yet", a.Generation, starting)
+		w.fail("I14: generation %d released: %d starting, or not prepared yet", a.Generation, starting)
 	}
 	w.released[a.Generation] = true
 }
@@ -156,7 +167,10 @@ func (w *world) exiting(a Exit) {
 		a.Code == 3 && (w.everReady || w.missing),
 		a.Code == 4 && !w.missing,
 		a.Code != 0 && a.Code != 3 && a.Code != 4:
-		w.fail("Exit %d; stop asked %v, ever ready %v, missing %v", a.Code, w.stopAsked, w.everReady, w.missing)
+		w.fail("I5: Exit %d; stop asked %v, ever ready %v, missing %v", a.Code, w.stopAsked, w.everReady, w.missing)
+	}
+	if late := w.waits && w.now.Sub(w.startedAt) >= w.settings[1].ReloadTimeout; a.Code == 3 && w.bootFails < 3*w.n && !late {
+		w.fail("I5: Exit 3 after %d failures, waits %v", w.bootFails, w.waits)
 	}
 	w.exited, w.exit = true, a
 }
@@ -164,6 +178,7 @@ func (w *world) exiting(a Exit) {
 // check holds the state between two events against the invariants.
 func (w *world) check() {
 	s := w.core.Snapshot()
+	w.phase = s.Phase
 	w.conservation(s)
 	w.bounds()
 	if w.exited {
@@ -172,18 +187,21 @@ func (w *world) check() {
 		}
 		return
 	}
-	ready := w.count(func(p *proc) bool { return p.state == Ready })
+	ready := w.count((*proc).serves)
 	active := w.count((*proc).active)
 	serving := !w.stopping || !w.quick && w.now.Before(w.duckUntil)
 	if w.started && serving && active < w.n && !w.now.Before(w.holdUntil) {
-		w.fail("capacity: %d active of %d though nothing holds back", active, w.n)
+		w.fail("I12: capacity: %d active of %d though nothing holds back", active, w.n)
 	}
 	if w.started && serving && active < w.n {
 		w.due("back-off", w.holdUntil)
 	}
 	if w.started && !w.stopping {
 		w.strength(active)
+		w.recycling(ready, active)
 	}
+	w.stopped()
+	w.budgets()
 	if w.candBad && !w.stopping {
 		w.fail("I7: generation %d failed and was not undone", w.cand)
 	}
@@ -193,7 +211,7 @@ func (w *world) check() {
 	// A worker ready beyond what the committed generation and the surge need
 	// is an overlap that nobody asked for.
 	if w.started && !w.stopping && w.cand == 0 && ready > w.n {
-		w.fail("overlap at rest: %d ready of %d", ready, w.n)
+		w.fail("I3: overlap at rest: %d ready of %d", ready, w.n)
 	}
 }
 
@@ -207,26 +225,31 @@ func (w *world) strength(active int) {
 	})
 	full := active >= w.wanted()+w.inForce().Surge
 	if have < w.n && !full && !w.now.Before(w.holdUntil) {
-		w.fail("capacity: %d of %d kept for the committed generation", have, w.n)
+		w.fail("I12: capacity: %d of %d kept for the committed generation", have, w.n)
 	}
-	starting := w.count(func(p *proc) bool { return p.gen == w.gen && p.state == Starting })
-	if prepared && w.cand != 0 && w.candCount == 0 && starting > 0 {
-		w.fail("the first worker of generation %d is kept out", w.cand)
+	idle := w.count(func(p *proc) bool { return p.gen == w.gen && p.idle() })
+	if prepared && w.cand != 0 && w.candCount == 0 && idle > 0 {
+		w.fail("I12: the first worker of generation %d is kept out", w.cand)
 	}
 	candidates := w.count(func(p *proc) bool { return p.gen == w.cand && p.active() })
 	if rolling && candidates < w.wanted() && !full {
-		w.fail("the roll stands still at %d of %d", candidates, w.wanted())
+		w.fail("I12: the roll stands still at %d of %d", candidates, w.wanted())
 	}
 }
 
-// floor checks, after a Step in which a ready worker was asked to drain, that
-// this did not cost capacity.
+// floor checks, after a Step in which a worker that serves was asked to drain,
+// that this did not cost capacity. Only for a stray is the place of a stopped
+// worker as good as filled.
 func (w *world) floor() {
-	if w.stopping || !w.gaveUpReady {
+	if w.stopping || !w.gaveUp && !w.gaveUpStray {
 		return
 	}
 	baked := !w.candReady.IsZero() && w.now.Sub(w.candReady) >= w.inForce().Bake
-	if ready := w.count(func(p *proc) bool { return p.state == Ready && (p.gen != w.cand || baked) }); ready < w.n {
+	ready := w.count(func(p *proc) bool { return p.serves() && (p.gen != w.cand || baked) })
+	if !w.gaveUp {
+		ready += w.count(func(p *proc) bool { return p.gen == w.gen && p.active() && p.stopped })
+	}
+	if ready < w.n {
 		w.fail("I2: drained to %d ready of %d", ready, w.n)
 	}
 }
@@ -239,7 +262,8 @@ func (w *world) conservation(s Snapshot) {
 	}
 	for i, k := range s.Workers {
 		p := w.procs[i]
-		if k.ID != p.id || k.Generation != p.gen || k.State != p.state || k.Speaks != p.speaks || !k.Since.Equal(p.spawned) || !k.ReadyAt.Equal(p.ready) {
+		if k.ID != p.id || k.Generation != p.gen || k.State != p.state || k.Speaks != p.speaks || !k.Since.Equal(p.spawned) || !k.ReadyAt.Equal(p.ready) ||
+			k.Stopped != p.stopped || (k.Recycle != "") != p.recycled {
 			w.fail("I1: core has %+v, the world %+v", k, *p)
 		}
 	}
@@ -247,7 +271,7 @@ func (w *world) conservation(s Snapshot) {
 		w.fail("I7: core wants %d of generation %d, the world %d of %d", s.Wanted, s.Generation, w.wanted(), w.gen)
 	}
 	if (s.Phase == PhaseStopping) != w.stopping {
-		w.fail("phase %v, stopping %v", s.Phase, w.stopping)
+		w.fail("I1: phase %v, stopping %v", s.Phase, w.stopping)
 	}
 }
 
@@ -260,26 +284,27 @@ func (w *world) due(what string, t time.Time) {
 
 // bounds checks that nothing can last for ever.
 func (w *world) bounds() {
-	if len(w.open) > 0 && w.started && w.asked.IsZero() && !w.exited {
+	// A first start may wait for a worker that is stopped, and reloads for it.
+	held := w.count(func(p *proc) bool { return p.state == Starting && p.stopped }) > 0 && !w.everReady
+	if len(w.open) > 0 && w.started && w.asked.IsZero() && !w.exited && !held {
 		w.fail("I4: a reload waits and no deadline is set")
 	}
 	for _, p := range w.procs {
 		s := w.settings[p.gen]
 		switch {
-		case p.state == Starting:
-			w.due("boot", p.spawned.Add(s.BootTimeout))
-		case p.state > Ready:
+		case p.state != Ready && p.by.IsZero(): // it is stopped, see allow
+		case p.state != Ready:
 			w.due(p.state.String(), p.by)
-		case p.beaten && s.Timeout > 0:
+		case p.serves() && p.beaten && s.Timeout > 0:
 			w.due("silence", p.heard.Add(s.Timeout))
 		}
 		switch {
-		case p.state == Starting && w.now.Sub(p.spawned) >= s.BootTimeout:
-			w.fail("I4: worker %d starting for %v", p.id, w.now.Sub(p.spawned))
-		case p.state == Ready && p.beaten && s.Timeout > 0 && w.now.Sub(p.heard) >= s.Timeout:
-			w.fail("I4: worker %d silent for %v", p.id, w.now.Sub(p.heard))
-		case p.state > Ready && !w.now.Before(p.by):
+		case p.state != Ready && !p.by.IsZero() && !w.now.Before(p.by):
 			w.fail("I4: worker %d %v and nothing done", p.id, p.state)
+		case p.serves() && p.beaten && s.Timeout > 0 && w.now.Sub(p.heard) >= s.Timeout:
+			w.fail("I4: worker %d silent for %v", p.id, w.now.Sub(p.heard))
+		case p.serves() && p.stalled && s.Timeout > 0:
+			w.fail("I4: worker %d holds all its permits and nothing done", p.id)
 		}
 	}
 	if w.cand != 0 && w.now.Sub(w.began) >= w.inForce().ReloadTimeout {
@@ -294,7 +319,7 @@ func (w *world) bounds() {
 	if w.stopping && w.now.Before(w.duckUntil) && !w.quick {
 		w.due("lame duck", w.duckUntil)
 	}
-	if w.everReady && w.core.Snapshot().Phase == PhaseStarting {
+	if (w.everReady || w.waits) && w.phase == PhaseStarting {
 		w.due("first start", w.startedAt.Add(w.settings[1].ReloadTimeout))
 	}
 	if !w.asked.IsZero() && !w.asked.After(w.now) {

@@ -3,6 +3,7 @@ package arbiter
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -53,6 +54,12 @@ var kinds = []struct {
 	{"stranger", 2},
 	{"repeat", 2},
 	{"suspend", 1}, // time passes and nobody ticks
+	{"freeze", 3},  // a process is stopped
+	{"thaw", 4},
+	{"stall", 1}, // or no longer
+	{"extend", 2},
+	{"recycle", 3},
+	{"restore", 1}, // from here on a restored core runs beside
 }
 
 // history draws a profile and a list of ops.
@@ -80,7 +87,7 @@ func history(seed uint64, length int) (Settings, []op) {
 			}
 		case "crash":
 			weight[k.name] *= crashes
-		case "spawnfailed", "stopping", "preparefailed", "suspend":
+		case "spawnfailed", "stopping", "preparefailed", "suspend", "freeze", "stall":
 			weight[k.name] *= min(crashes, 1)
 		}
 		total += weight[k.name]
@@ -161,7 +168,24 @@ func (w *world) do(seed uint64, o op, ticket uint64) {
 	case "obey":
 		send(func(p *proc) bool { return p.asked }, func(id WorkerID) Event { return Exited{ID: id, Reason: "obeyed"} })
 	case "crash":
-		send(any, func(id WorkerID) Event { return Exited{ID: id, Reason: "crashed"} })
+		cause := []Cause{"", CauseExit, CauseSignal, CauseOOM, CauseWait}[o.arg%5]
+		send(any, func(id WorkerID) Event { return Exited{id, "crashed", cause} })
+	case "freeze":
+		send(func(p *proc) bool { return !p.stopped }, func(id WorkerID) Event { return Suspended{id} })
+	case "thaw":
+		send(func(p *proc) bool { return p.stopped }, func(id WorkerID) Event { return Resumed{id} })
+	case "stall":
+		send(any, func(id WorkerID) Event { return Stalled{id, o.arg%4 > 0} })
+	case "extend":
+		by := time.Duration(o.arg*o.arg) * 20 * time.Microsecond
+		if o.arg%50 == 0 {
+			by = 1<<63 - 1
+		}
+		send(any, func(id WorkerID) Event { return ExtendTimeout{id, by} })
+	case "recycle":
+		send((*proc).active, func(id WorkerID) Event { return Recycle{id, []string{"too old", ""}[o.arg%2]} })
+	case "restore":
+		w.restore(time.Duration(o.arg-500) * time.Hour)
 	case "spawnfailed", "missing":
 		send(starting, func(id WorkerID) Event { return SpawnFailed{id, "no luck", o.kind == "missing"} })
 	case "speak":
@@ -210,7 +234,12 @@ func (w *world) do(seed uint64, o op, ticket uint64) {
 			Prepared{Generation: w.last + 7, Workers: 9},
 			PrepareFailed{Generation: w.last + 7},
 			Scale{0},
-		}[o.arg%9])
+			Suspended{id},
+			Resumed{id},
+			Stalled{id, true},
+			ExtendTimeout{id, time.Hour},
+			Recycle{id, "who?"},
+		}[o.arg%14])
 	case "repeat":
 		w.repeat(o, choose)
 	default:
@@ -223,7 +252,20 @@ func (w *world) repeat(o op, choose func(func(*proc) bool) (WorkerID, bool)) {
 	in := func(states ...State) func(*proc) bool {
 		return func(p *proc) bool { return strings.Contains(fmt.Sprint(states), p.state.String()) }
 	}
-	switch o.arg % 4 {
+	switch o.arg % 7 {
+	case 4:
+		if id, ok := choose(func(p *proc) bool { return p.stopped }); ok {
+			w.noop(Suspended{id})
+			w.noop(Stalled{id, true})
+		}
+	case 5:
+		if id, ok := choose(func(p *proc) bool { return !p.stopped }); ok {
+			w.noop(Resumed{id})
+		}
+	case 6:
+		if id, ok := choose(func(p *proc) bool { return !p.active() || p.recycled }); ok {
+			w.noop(Recycle{id, "again"})
+		}
 	case 0:
 		if id, ok := choose(in(Ready, Draining, Killed)); ok {
 			w.noop(WorkerReady{id})
@@ -251,7 +293,7 @@ func (w *world) noop(ev Event) {
 	if acts := w.step(ev); len(acts) > 0 {
 		w.fail("I6: %T%+v did %+v", ev, ev, acts)
 	}
-	if after := w.core.Snapshot(); fmt.Sprint(before) != fmt.Sprint(after) {
+	if after := w.core.Snapshot(); !same(before, after) {
 		w.fail("I6: %T%+v changed %+v to %+v", ev, ev, before, after)
 	}
 }
@@ -264,4 +306,9 @@ func (w *world) wait(d time.Duration) {
 		w.step(Tick{})
 	}
 	w.now = until
+}
+
+func same(a, b Snapshot) bool {
+	return a.Phase == b.Phase && a.Generation == b.Generation && a.Wanted == b.Wanted &&
+		a.LastReload == b.LastReload && slices.Equal(a.Workers, b.Workers)
 }

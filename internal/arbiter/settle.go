@@ -174,6 +174,7 @@ func (c *Core) trim() {
 		excess := max(t.committed.active()-c.target(), 0)
 		c.dismiss(committed, excess+c.crowding(t, excess))
 		// A stopped worker keeps its place: that of a stray is not needed for it.
+		t = c.census()
 		c.retire(stray, t.committed.ready+t.committed.stopped+t.stray.ready-c.n)
 		c.retire(committed, t.committed.ready-c.n)
 		return

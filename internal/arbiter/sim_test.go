@@ -3,16 +3,22 @@ package arbiter
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 var (
-	simN    = flag.Int("sim.n", 0, "number of simulated histories (0: 3000, fewer with the race detector)")
-	simFrom = flag.Uint64("sim.from", 0, "seed of the first simulated history")
+	simN     = flag.Int("sim.n", 0, "number of simulated histories (0: 3000, or 1000 with the race detector)")
+	simBites = flag.Bool("sim.bites", false, "say only which invariants broke, in how many histories")
+	simFrom  = flag.Uint64("sim.from", 0, "seed of the first simulated history")
 )
 
 // play runs a history and then lets the faults stop, and returns the world.
@@ -48,7 +54,7 @@ func (w *world) converge(seed uint64) {
 		}
 		w.now = w.asked
 		for _, p := range w.procs { // just in time
-			if p.state == Ready && p.beaten {
+			if p.serves() && p.beaten {
 				w.step(Beat{p.id})
 			}
 		}
@@ -70,13 +76,13 @@ func (w *world) atRest() bool {
 		return false
 	}
 	for _, p := range w.procs {
-		if p.state != Ready || p.gen != w.gen {
+		if !p.serves() || p.gen != w.gen || p.recycled {
 			return false
 		}
 	}
 	for g := Generation(1); g <= w.last; g++ {
 		if w.released[g] == (g == w.gen) {
-			w.fail("generation %d at rest with %d: released %v", g, w.gen, w.released[g])
+			w.fail("I14: generation %d at rest with %d: released %v", g, w.gen, w.released[g])
 		}
 	}
 	return w.core.Snapshot().Phase == PhaseRunning
@@ -89,6 +95,8 @@ func (w *world) nice(seed uint64) Event {
 	}
 	for _, p := range w.procs {
 		switch {
+		case p.stopped && p.active():
+			return Resumed{p.id}
 		case p.state > Ready:
 			return Exited{ID: p.id, Reason: "done"}
 		case p.state == Starting && !bad(seed, p.gen):
@@ -131,41 +139,73 @@ func report(t *testing.T, seed uint64, s Settings, ops []op) {
 		seed, w.err, strings.Join(lines, "\n"), strings.Join(w.trace[max(0, len(w.trace)-40):], "\n"))
 }
 
+// With -sim.n=20000, as make simulate does, it is the proof; with fewer, as in
+// go test ./..., a check.
 func TestSimulation(t *testing.T) {
 	n := *simN
 	if n == 0 {
 		n = 3000
 		if raceEnabled || testing.Short() {
-			n = 300
+			n = 1000
 		}
 	}
-	var seen tally
-	failures := 0
-	for seed := *simFrom; seed < *simFrom+uint64(n); seed++ {
-		s, ops := history(seed, 200)
-		w := play(seed, s, ops, false)
-		seen.add(w)
-		if w.err != nil {
-			if failures++; failures <= 2 {
-				report(t, seed, s, ops)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // much garbage, little to keep
+	parts := make([]tally, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for part := range parts {
+		group.Go(func() {
+			for i := part; i < n; i += len(parts) {
+				seed := *simFrom + uint64(i)
+				s, ops := history(seed, 200)
+				parts[part].add(seed, play(seed, s, ops, false))
 			}
-		}
+		})
 	}
-	t.Logf("%d of %d histories failed; %+v", failures, n, seen)
+	group.Wait()
+	var seen tally
+	for _, p := range parts {
+		seen.join(p)
+	}
+	slices.Sort(seen.failed)
+	t.Logf("%d of %d histories failed; %s", len(seen.failed), n, seen)
+	if *simBites {
+		for _, name := range slices.Sorted(maps.Keys(seen.bites)) {
+			t.Errorf("bites: %s %d", name, seen.bites[name])
+		}
+		return
+	}
+	for _, seed := range seen.failed[:min(2, len(seen.failed))] {
+		s, ops := history(seed, 200)
+		report(t, seed, s, ops)
+	}
 	if n >= 300 {
 		seen.enough(t)
 	}
 }
 
-// tally says that the histories were worth running.
-type tally struct{ steps, commits, undone, exit0, exit3, exit4, degraded int }
+// tally says that the histories were worth running, and which failed.
+type tally struct {
+	steps, commits, undone, exit0, exit3, exit4, degraded int
+	frozen, recycled, restored, waited                    int
 
-func (s *tally) add(w *world) {
+	failed []uint64       // seeds
+	bites  map[string]int // failed histories, by the invariant that broke first
+}
+
+func (s *tally) add(seed uint64, w *world) {
 	s.steps += w.steps
 	s.commits += w.commits
 	s.undone += w.undone
+	s.frozen += w.frozen
+	s.recycled += w.replaced
 	if w.everDegraded {
 		s.degraded++
+	}
+	if w.twin != nil {
+		s.restored++
+	}
+	if w.waits {
+		s.waited++
 	}
 	if w.exited {
 		switch w.exit.Code {
@@ -177,11 +217,49 @@ func (s *tally) add(w *world) {
 			s.exit4++
 		}
 	}
+	if w.err != nil {
+		name, _, _ := strings.Cut(w.err.Error(), ":")
+		s.failed = append(s.failed, seed)
+		if s.bites == nil {
+			s.bites = map[string]int{}
+		}
+		s.bites[name]++
+	}
 }
 
-func (s *tally) enough(t *testing.T) {
+func (s *tally) join(o tally) {
+	s.steps += o.steps
+	s.commits += o.commits
+	s.undone += o.undone
+	s.exit0 += o.exit0
+	s.exit3 += o.exit3
+	s.exit4 += o.exit4
+	s.degraded += o.degraded
+	s.frozen += o.frozen
+	s.recycled += o.recycled
+	s.restored += o.restored
+	s.waited += o.waited
+	s.failed = append(s.failed, o.failed...)
+	for name, n := range o.bites {
+		if s.bites == nil {
+			s.bites = map[string]int{}
+		}
+		s.bites[name] += n
+	}
+}
+
+func (s tally) counts() map[string]int {
+	return map[string]int{
+		"steps": s.steps, "commits": s.commits, "undone": s.undone, "exit 0": s.exit0, "exit 3": s.exit3, "exit 4": s.exit4,
+		"degraded": s.degraded, "stopped": s.frozen, "recycled": s.recycled, "restored": s.restored, "waited": s.waited,
+	}
+}
+
+func (s tally) String() string { return fmt.Sprint(s.counts()) }
+
+func (s tally) enough(t *testing.T) {
 	t.Helper()
-	for what, n := range map[string]int{"commits": s.commits, "undone": s.undone, "exit 0": s.exit0, "exit 3": s.exit3, "exit 4": s.exit4} {
+	for what, n := range s.counts() {
 		if n == 0 {
 			t.Errorf("no history had %s: the simulation has become blind", what)
 		}

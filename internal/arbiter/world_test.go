@@ -15,14 +15,25 @@ type proc struct {
 	gen             Generation
 	state           State
 	spawned, ready  time.Time
-	heard           time.Time // last beat, or what else restarts the silence
-	by              time.Time // the next harder thing is due
+	heard           time.Time     // last beat, or what else restarts the silence
+	bound           time.Duration // of the present phase
+	by              time.Time     // the next harder thing is due; zero: the clock stands still
+	latest          time.Time     // by, extended as far as it goes
 	beaten, speaks  bool
 	asked, deadbeat bool // asked to go; was killed before
+	hurried         bool // was interrupted
 	stuck           bool
+	stopped, woken  bool
+	stalled         bool
+	recycled        bool
 }
 
 func (p *proc) active() bool { return p.state == Starting || p.state == Ready }
+
+func (p *proc) serves() bool { return p.state == Ready && !p.stopped }
+
+// idle says whether the service counts on it and it does not serve.
+func (p *proc) idle() bool { return p.active() && !p.serves() }
 
 // world drives a core, keeps its own account of what must be so, and stops at
 // the first broken invariant.
@@ -35,7 +46,12 @@ type world struct {
 	trace []string
 	keep  bool
 
-	gaveUpReady bool // a ready worker was asked to drain in this Step
+	twin  *Core         // restored from core's state, must do the same
+	shift time.Duration // its clock less ours
+
+	phase Phase // what the core shows
+
+	gaveUp, gaveUpStray bool // a worker that serves was asked to drain in this Step
 
 	settings  map[Generation]Settings
 	gen       Generation
@@ -59,12 +75,23 @@ type world struct {
 	recoverBy                   time.Time // an undo is over by then
 	committedFailed             bool      // in this Step
 	degraded                    bool
+	failures                    []failure // of the committed generation, since it was committed
+	bootFails                   int       // while none was ever ready
+	waits                       bool
+	pending                     bool            // a reload is asked for and has not begun
 	open                        map[uint64]bool // tickets: asked, not answered
 	unanswered                  []Generation    // of Prepare
 	released                    map[Generation]bool
 
 	steps, commits, undone int
+	frozen, replaced       int // workers stopped, recycled
 	everDegraded           bool
+}
+
+// failure is one that counts: when, and in which budgets.
+type failure struct {
+	at               time.Time
+	early, oom, hung bool
 }
 
 func newWorld(s Settings, seed uint64) *world {
@@ -76,6 +103,7 @@ func newWorld(s Settings, seed uint64) *world {
 	}
 }
 
+// fail notes the first broken invariant. Each message begins with its name.
 func (w *world) fail(format string, args ...any) {
 	if w.err == nil {
 		w.err = fmt.Errorf(format, args...)
@@ -107,6 +135,21 @@ func (w *world) inForce() Settings {
 	return w.settings[w.gen]
 }
 
+// leaving says whether the service stops and is no longer, or was never, in the
+// lame duck.
+func (w *world) leaving() bool {
+	return w.stopping && (w.quick || !w.now.Before(w.duckUntil))
+}
+
+// allow gives a process d for its phase, from now on if its clock runs.
+func (w *world) allow(p *proc, d time.Duration) {
+	p.bound = d
+	p.by, p.latest = time.Time{}, time.Time{}
+	if !p.stopped || p.deadbeat || w.leaving() {
+		p.by, p.latest = w.now.Add(d), w.now.Add(3*d)
+	}
+}
+
 func (w *world) wanted() int { return max(w.n, w.rollN) }
 
 // step sends one event and holds the answer against every invariant.
@@ -115,7 +158,7 @@ func (w *world) step(ev Event) []Action {
 		return nil
 	}
 	w.steps++
-	w.committedFailed = false
+	w.committedFailed, w.gaveUp, w.gaveUpStray = false, false, false
 	w.lateness()
 	w.facts(ev)
 	acts := w.core.Step(w.now, ev)
@@ -129,6 +172,7 @@ func (w *world) step(ev Event) []Action {
 	w.replay(acts)
 	w.asked = w.core.NextDeadline()
 	w.check()
+	w.mirror(ev, acts)
 	return acts
 }
 
@@ -138,7 +182,7 @@ func (w *world) lateness() {
 	}
 	for _, p := range w.procs {
 		t := w.settings[p.gen].Timeout
-		if p.state == Ready && p.beaten && t > 0 && w.now.Sub(w.asked) > t/4 {
+		if p.serves() && p.beaten && t > 0 && w.now.Sub(w.asked) > t/4 {
 			p.heard = w.now
 		}
 	}
@@ -146,13 +190,13 @@ func (w *world) lateness() {
 
 // facts notes what the event says.
 func (w *world) facts(ev Event) {
-	gone := func(id WorkerID, missing bool) {
+	gone := func(id WorkerID, cause Cause, missing bool) {
 		p := w.proc(id)
 		if p == nil {
 			return
 		}
 		if p.active() {
-			w.failed(p)
+			w.failed(p, cause)
 			w.missing = w.missing || missing && !w.everReady
 		}
 		w.procs = slices.DeleteFunc(w.procs, func(q *proc) bool { return q == p })
@@ -170,17 +214,17 @@ func (w *world) facts(ev Event) {
 			w.started, w.startedAt = true, w.now
 		}
 	case SpawnFailed:
-		gone(e.ID, e.Missing)
+		gone(e.ID, CauseBoot, e.Missing)
 	case Exited:
-		gone(e.ID, false)
+		gone(e.ID, e.Cause, false)
 	case WorkerReady:
 		if p := w.proc(e.ID); p != nil && p.state == Starting {
 			p.state, p.ready, p.heard = Ready, w.now, w.now
 			w.everReady = true
-			if p.gen == w.cand && w.candReady.IsZero() {
-				w.candReady = w.now
-			}
+			w.candidateServes(p)
 		}
+	case Suspended, Resumed, Stalled, ExtendTimeout, Recycle:
+		w.workerFacts(e)
 	case Spoke:
 		if p := w.proc(e.ID); p != nil {
 			p.speaks = true
@@ -191,10 +235,12 @@ func (w *world) facts(ev Event) {
 		}
 	case WorkerStopping:
 		if p := w.proc(e.ID); p != nil && p.active() {
-			w.failed(p)
-			p.state, p.by = Draining, w.now.Add(w.inForce().GracefulTimeout)
+			w.failed(p, CauseExit)
+			p.state = Draining
+			w.allow(p, w.inForce().GracefulTimeout)
 		}
 	case Reload:
+		w.pending = w.pending || e.Ticket == 0 || !w.open[e.Ticket]
 		if e.Ticket != 0 {
 			w.open[e.Ticket] = true
 		}
@@ -229,16 +275,6 @@ func (w *world) facts(ev Event) {
 func (w *world) scale(n int) {
 	if n >= 1 && !w.stopping {
 		w.n, w.rollN, w.scaled = n, 0, w.cand != 0
-	}
-}
-
-// failed notes that a worker which was counted on is no more.
-func (w *world) failed(p *proc) {
-	if p.gen == w.gen {
-		w.committedFailed = true
-	}
-	if p.gen == w.cand && !w.candBad {
-		w.candBad, w.candFail = true, p.id
 	}
 }
 
@@ -278,14 +314,13 @@ func rank(a Action) int {
 // replay does to the world what the actions say, in order.
 func (w *world) replay(acts []Action) {
 	serving := w.stopping && !w.quick && w.now.Before(w.duckUntil)
-	w.gaveUpReady = false
 	if !slices.IsSortedFunc(acts, func(a, b Action) int { return rank(a) - rank(b) }) {
-		w.fail("order: %+v", acts)
+		w.fail("I0: order: %+v", acts)
 	}
 	if !w.stopping && slices.Contains(acts, Action(Refuse{})) {
 		w.stopping, w.quick = true, true
 		if w.everReady {
-			w.fail("the core stopped by itself after a good start")
+			w.fail("I5: the core stopped by itself after a good start")
 		}
 	}
 	for _, a := range acts {
@@ -297,10 +332,11 @@ func (w *world) replay(acts []Action) {
 			w.spawned(a, serving)
 		case Drain:
 			if p := w.target("Drain", a.ID, Starting, Ready); p != nil {
-				w.gaveUpReady = w.gaveUpReady || p.state == Ready
-				p.state, p.asked, p.by = Draining, true, w.now.Add(w.inForce().GracefulTimeout)
+				w.gives(p)
+				p.state, p.asked = Draining, true
+				w.allow(p, w.inForce().GracefulTimeout)
 			}
-			w.leaving("Drain", serving)
+			w.mayLeave("Drain", serving)
 		case Interrupt:
 			p := w.target("Interrupt", a.ID, Starting, Ready, Draining)
 			if p == nil {
@@ -309,33 +345,43 @@ func (w *world) replay(acts []Action) {
 			if !w.quick { // it may have accepted what it must answer
 				w.fail("I2: Interrupt of %v worker %d outside a quick stop", p.state, a.ID)
 			}
-			w.leaving("Interrupt", serving)
-			by := w.now.Add(time.Second)
-			if p.state == Draining && p.by.Before(by) {
-				by = p.by
+			w.mayLeave("Interrupt", serving)
+			if p.state != Draining || p.by.IsZero() || w.now.Add(time.Second).Before(p.by) {
+				w.allow(p, time.Second)
 			}
-			p.state, p.asked, p.by = Draining, true, by
+			p.state, p.asked, p.hurried = Draining, true, true
+		case Wake:
+			if p := w.target("Wake", a.ID, Draining); p != nil {
+				if !p.stopped || p.woken || !w.leaving() {
+					w.fail("I8: Wake of worker %d: stopped %v, woken before %v, leaving %v", a.ID, p.stopped, p.woken, w.leaving())
+				}
+				p.woken = true
+			}
 		case Abort:
 			if p := w.target("Abort", a.ID, Starting, Ready); p != nil {
 				w.putDown(p)
 				if !p.speaks {
-					w.fail("Abort of worker %d, which does not speak", a.ID)
+					w.fail("I2: Abort of worker %d, which does not speak", a.ID)
 				}
-				p.state, p.by = Killed, w.now.Add(5*time.Second)
+				p.state = Killed
+				w.allow(p, 5*time.Second)
 			}
 		case Kill:
 			if p := w.target("Kill", a.ID, Starting, Ready, Draining, Killed); p != nil {
 				if p.active() {
 					w.putDown(p)
+				} else if p.by.IsZero() {
+					w.fail("I8: Kill of %v worker %d, which is stopped", p.state, a.ID)
 				} else if w.now.Before(p.by) {
-					w.fail("Kill of %v worker %d %v early", p.state, a.ID, p.by.Sub(w.now))
+					w.fail("I2: Kill of %v worker %d %v early", p.state, a.ID, p.by.Sub(w.now))
 				}
-				p.state, p.asked, p.deadbeat, p.by = Killed, true, true, w.now.Add(10*time.Second)
+				p.state, p.asked, p.deadbeat = Killed, true, true
+				w.allow(p, 10*time.Second)
 			}
 		case Stuck:
 			if p := w.target("Stuck", a.ID, Killed); p != nil {
 				if p.stuck || !p.deadbeat {
-					w.fail("Stuck of worker %d: before its first Kill, or twice", a.ID)
+					w.fail("I4: Stuck of worker %d: before its first Kill, or twice", a.ID)
 				}
 				p.stuck = true
 			}
@@ -355,17 +401,22 @@ func (w *world) replay(acts []Action) {
 		case Backoff:
 			w.holdUntil = a.Until
 			if !w.committedFailed {
-				w.fail("Backoff though no worker of the committed generation failed")
+				w.fail("I10: Backoff though no worker of the committed generation failed")
 			}
 			if !a.Until.After(w.now) || a.Until.Sub(w.now) > 10*time.Second {
-				w.fail("Backoff for %v", a.Until.Sub(w.now))
+				w.fail("I10: Backoff for %v", a.Until.Sub(w.now))
 			}
 		case Degraded:
 			if a.On == w.degraded {
-				w.fail("Degraded{%v} twice", a.On)
+				w.fail("I10: Degraded{%v} twice", a.On)
 			}
 			w.degraded = a.On
 			w.everDegraded = true
+		}
+	}
+	for _, p := range w.procs { // in a stop no clock stands still
+		if p.state != Ready && p.by.IsZero() && w.leaving() {
+			w.allow(p, p.bound)
 		}
 	}
 	if soon := w.now.Add(time.Second); w.quick {
