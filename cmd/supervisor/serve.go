@@ -97,6 +97,7 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 	if err != nil {
 		return 0, &startError{exitFailure, err}
 	}
+	records := openRecords(loaded, log)
 	sup, err := supervise.New(supervise.Options{
 		Config:    loaded,
 		Limits:    limits,
@@ -107,6 +108,8 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 		Notify:    os.Getenv("NOTIFY_SOCKET"),
 		Watchdog:  watchdog,
 		Version:   cli.Version(),
+
+		Postmortem: records,
 	})
 	if err != nil {
 		closeAll(listeners)
@@ -138,6 +141,8 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 	}
 	defer removePID()
 
+	records.Start()
+	defer closeRecords(records, log)
 	log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
 		"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
 	result := runActors(sup, server, probes, caught, log)

@@ -51,6 +51,11 @@ func commands() []command {
 			flags: []string{"--now", "--control"}, run: (*program).stop,
 		},
 		{
+			name: "why", args: "[ID|WORKER] [--json]", short: "show why workers ended",
+			long:  "Lists the workers that ended abnormally, the newest first; with the ID of a record, or the number of a worker, shows all that is kept of its end: cause, requests in flight, last lines, goroutines. Where no supervisor answers it reads what one has left in its state directory (--state-dir, as the supervisor was given it) and says so. Exit code 1 when there is no such record.",
+			flags: []string{"--json", "--state-dir", "--control"}, run: (*program).why,
+		},
+		{
 			name: "check", args: "[flags] [-- CMD]", short: "check the settings and show where each is from",
 			long: "Takes the flags of the supervisor itself, starts nothing, and prints every effective value and its origin, what was ignored, and warnings. Exit code 0, or 2 when the supervisor would not start with these settings or has no worker executable. Values of the env file that are not settings are never shown.",
 			run:  (*program).check,
@@ -65,7 +70,6 @@ func commands() []command {
 		{name: "upgrade", later: true, short: "replace the supervisor in place"},
 		{name: "logs", later: true, short: "show logs"},
 		{name: "top", later: true, short: "watch workers and requests"},
-		{name: "why", later: true, short: "show why workers ended"},
 	}
 }
 

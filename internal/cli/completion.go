@@ -183,7 +183,7 @@ func fish() string {
 		fmt.Fprintf(&b, "complete -c supervisor -n __fish_use_subcommand -a %s -d %s\n", c.name, quote(c.short))
 		for _, f := range c.flags {
 			extra := ""
-			if f == "--control" {
+			if f == "--control" || f == "--state-dir" {
 				extra = " -r -F"
 			}
 			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -l %s%s\n", c.name, strings.TrimPrefix(f, "--"), extra)

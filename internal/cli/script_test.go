@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/postmortem"
 )
 
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
@@ -154,3 +156,14 @@ func (b *backend) Reload(_ context.Context, wait bool) (control.ReloadResult, er
 
 func (b *backend) Scale(_ context.Context, n int) error   { return b.note("scale %d", n) }
 func (b *backend) Stop(_ context.Context, now bool) error { return b.note("stop now=%t", now) }
+
+func (b *backend) Why(context.Context) (postmortem.Report, error) {
+	return postmortem.Report{Records: []postmortem.Record{{ID: "20261122-203015-w7", Worker: 7, Count: 1}}}, b.note("why")
+}
+
+func (b *backend) Postmortem(_ context.Context, which string) (postmortem.Record, error) {
+	if err := b.note("why %s", which); err != nil || which != "7" {
+		return postmortem.Record{}, cmp.Or(err, postmortem.ErrNotFound)
+	}
+	return postmortem.Record{ID: "20261122-203015-w7", Worker: 7, Count: 1}, nil
+}

@@ -59,6 +59,9 @@ func statusText(st control.Status) string {
 	if r := st.LastReload; r != nil && len(r.LastWords) > 0 {
 		b.WriteString(lastWords(r.LastWords))
 	}
+	for _, suspect := range st.Suspects {
+		fmt.Fprintf(&b, "suspected    %s; see supervisor why\n", oneLine(suspect.String()))
+	}
 	if len(st.Workers) == 0 {
 		b.WriteString("\nno workers\n")
 		return b.String()

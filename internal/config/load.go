@@ -194,6 +194,10 @@ func (l *Loaded) complete() {
 		path, how := defaultControl(environment(l.environ).values)
 		l.Control, l.Origins["control"] = Socket(path), Origin{Name: how}
 	}
+	if l.Origins["state-dir"].Source == FromDefault {
+		path, how := defaultStateDir(environment(l.environ).values)
+		l.StateDir, l.Origins["state-dir"] = StateDir(path), Origin{Name: how}
+	}
 	for _, s := range all {
 		if p, ok := s.in(&l.Settings).(interface{ from(dir string) }); ok {
 			p.from(l.dir)
@@ -217,22 +221,35 @@ func defaultControl(env map[string]string) (path, how string) {
 // ControlPath says where a command finds the supervisor: the path of its flag
 // --control unless that is "", else what the environment says.
 func ControlPath(flag string, environ []string) (string, error) {
+	path, from, err := controlPath(flag, environ)
+	if err == nil && path == Off {
+		err = badValue("control", Off, from, errors.New("names no socket to talk to"))
+	}
+	if err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// ControlSocket is as [ControlPath], but may be [Off].
+func ControlSocket(flag string, environ []string) (string, error) {
+	path, _, err := controlPath(flag, environ)
+	return path, err
+}
+
+func controlPath(flag string, environ []string) (string, Origin, error) {
 	text, from := flag, Origin{Source: FromFlag, Name: "--control"}
 	if env := environment(environ); flag == "" {
 		var ok bool
 		if text, ok = env.values[prefix+"_CONTROL"]; !ok {
 			path, _ := defaultControl(env.values)
-			return path, nil
+			return path, Origin{}, nil
 		}
 		from = env.origin(prefix + "_CONTROL")
 	}
 	var path Socket
-	err := path.Set(text)
-	if err == nil && path == Off {
-		err = errors.New("names no socket to talk to")
+	if err := path.Set(text); err != nil {
+		return "", from, badValue("control", text, from, err)
 	}
-	if err != nil {
-		return "", badValue("control", text, from, err)
-	}
-	return string(path), nil
+	return string(path), from, nil
 }

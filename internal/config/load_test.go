@@ -37,7 +37,7 @@ func text(t *testing.T, l *Loaded, name string) string {
 var goodValues = map[string]string{
 	"workers": "7", "bind": "tcp://127.0.0.1:9000", "env-file": "", "boot-timeout": "5s", "timeout": "6s",
 	"graceful-timeout": "7s", "lame-duck": "8s", "bake": "2s", "surge": "3", "reload-timeout": "9m",
-	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "pid-file": "/tmp/x.pid", "umask": "0027", "chdir": "/tmp",
+	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "state-dir": "/var/lib/x", "pid-file": "/tmp/x.pid", "umask": "0027", "chdir": "/tmp",
 	"admin":      "127.0.0.1:9",
 	"log-format": "text", "log-level": "warn", "log-file": "/tmp/x.log", "log-overflow": "block",
 }
@@ -123,7 +123,8 @@ func TestDefaults(t *testing.T) {
 		"graceful-timeout": "30s", "lame-duck": "0s", "bake": "1s", "surge": "1", "reload-timeout": "1m1s",
 		"max-requests": "0", "max-requests-jitter": "0", "max-lifetime": "0s", "max-memory": "0",
 		"ready": "notify", "stop-signal": "TERM", "control": fmt.Sprintf("/tmp/tandem-%d/supervisor.sock", os.Getuid()),
-		"admin": "off", "pid-file": "", "user": "", "group": "", "umask": "", "chdir": "",
+		"state-dir": "/root/.local/state/tandem",
+		"admin":     "off", "pid-file": "", "user": "", "group": "", "umask": "", "chdir": "",
 		"log-format": "auto", "log-level": "info", "log-file": "stderr", "log-overflow": "drop", "watch": "off",
 	}
 	got := make(map[string]string)
@@ -301,6 +302,39 @@ func TestDefaultControl(t *testing.T) {
 	}
 }
 
+func TestDefaultStateDir(t *testing.T) {
+	tmp := fmt.Sprintf("/tmp/tandem-%d", os.Getuid())
+	for _, tc := range []struct {
+		environ      []string
+		path, origin string
+	}{
+		{[]string{"STATE_DIRECTORY=/var/lib/a:/var/lib/b", "XDG_STATE_HOME=/x", "HOME=/h"}, "/var/lib/a", "default ($STATE_DIRECTORY)"},
+		{[]string{"STATE_DIRECTORY=", "XDG_STATE_HOME=/x", "HOME=/h"}, "/x/tandem", "default (in $XDG_STATE_HOME)"},
+		{[]string{"XDG_STATE_HOME=relative", "HOME=/h"}, "/h/.local/state/tandem", "default (in $HOME)"},
+		{[]string{"HOME=/"}, tmp, "default (in /tmp)"}, // of a user who has no home
+		{nil, tmp, "default (in /tmp)"},
+		{[]string{"SUPERVISOR_STATE_DIR=off", "HOME=/h"}, "off", "environment SUPERVISOR_STATE_DIR"},
+		{[]string{"SUPERVISOR_STATE_DIR=/s"}, "/s", "environment SUPERVISOR_STATE_DIR"},
+	} {
+		l, err := Load(nil, tc.environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(l.StateDir) != tc.path || l.Origins["state-dir"].String() != tc.origin {
+			t.Errorf("%q: %s from %s", tc.environ, l.StateDir, l.Origins["state-dir"])
+		}
+		if got, err := StatePath("", tc.environ); got != tc.path || err != nil {
+			t.Errorf("%q: a command looks at %s (%v)", tc.environ, got, err)
+		}
+	}
+	if got, err := StatePath("/flag", []string{"SUPERVISOR_STATE_DIR=/x"}); got != "/flag" || err != nil {
+		t.Errorf("flag: %s, %v", got, err)
+	}
+	if got, err := StatePath("", []string{"SUPERVISOR_STATE_DIR="}); err == nil || !strings.Contains(err.Error(), "from environment SUPERVISOR_STATE_DIR") {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestPathsBecomeAbsolute(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -310,11 +344,11 @@ func TestPathsBecomeAbsolute(t *testing.T) {
 	if err := os.Mkdir("sub", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Load([]string{"--env-file=env", "--pid-file=p", "--log-file=l", "--control=c", "--chdir=sub"}, nil)
+	l, err := Load([]string{"--env-file=env", "--pid-file=p", "--log-file=l", "--control=c", "--state-dir=s", "--chdir=sub"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, base := range map[string]string{"env-file": "env", "pid-file": "p", "log-file": "l", "control": "c", "chdir": "sub"} {
+	for name, base := range map[string]string{"env-file": "env", "pid-file": "p", "log-file": "l", "control": "c", "state-dir": "s", "chdir": "sub"} {
 		if got := text(t, l, name); got != filepath.Join(dir, base) {
 			t.Errorf("--%s is %s", name, got)
 		}

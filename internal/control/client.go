@@ -10,11 +10,14 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/postmortem"
 )
 
 const maxAnswer = 16 << 20
@@ -72,6 +75,21 @@ func (c *Client) Scale(ctx context.Context, n int) error {
 func (c *Client) Stop(ctx context.Context, now bool) error {
 	_, err := call[stopBody](ctx, c, http.MethodPost, "/v1/stop", stopBody{now})
 	return err
+}
+
+// Why asks for the records of workers that ended abnormally, in short.
+func (c *Client) Why(ctx context.Context) (postmortem.Report, error) {
+	return call[postmortem.Report](ctx, c, http.MethodGet, "/v1/why", nil)
+}
+
+// Postmortem asks for one record, by its id or by its worker's. The error wraps
+// postmortem.ErrNotFound when there is none.
+func (c *Client) Postmortem(ctx context.Context, which string) (postmortem.Record, error) {
+	r, err := call[postmortem.Record](ctx, c, http.MethodGet, "/v1/why/"+url.PathEscape(which), nil)
+	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Code == http.StatusNotFound {
+		err = fmt.Errorf("%w: %w", postmortem.ErrNotFound, err)
+	}
+	return r, err
 }
 
 func call[T any](ctx context.Context, c *Client, method, path string, body any) (answer T, err error) {

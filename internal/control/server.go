@@ -128,13 +128,15 @@ func routes(b Backend) http.Handler {
 	handle(http.MethodPost, "/v1/reload", func(w http.ResponseWriter, r *http.Request) { reload(w, r, b) })
 	handle(http.MethodPost, "/v1/scale", func(w http.ResponseWriter, r *http.Request) { scale(w, r, b) })
 	handle(http.MethodPost, "/v1/stop", func(w http.ResponseWriter, r *http.Request) { stop(w, r, b) })
+	handle(http.MethodGet, "/v1/why", func(w http.ResponseWriter, r *http.Request) { why(w, r, b) })
+	handle(http.MethodGet, "/v1/why/{which}", func(w http.ResponseWriter, r *http.Request) { whyOne(w, r, b) })
 	for path, method := range map[string]string{"/v1/upgrade": http.MethodPost, "/v1/logs": http.MethodGet} {
 		handle(method, path, func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, http.StatusNotImplemented, errorBody{path + " is not in this version yet"})
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale and /v1/stop", r.URL.Path)})
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop and /v1/why", r.URL.Path)})
 	})
 	return mux
 }

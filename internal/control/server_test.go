@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/postmortem"
 )
 
 func tContext() context.Context { return context.Background() }
@@ -52,6 +55,17 @@ func (f *fake) Reload(ctx context.Context, wait bool) (ReloadResult, error) {
 
 func (f *fake) Scale(_ context.Context, n int) error   { return f.note("scale %d", n) }
 func (f *fake) Stop(_ context.Context, now bool) error { return f.note("stop now=%t", now) }
+
+func (f *fake) Why(context.Context) (postmortem.Report, error) {
+	return postmortem.Report{Records: []postmortem.Record{{ID: "20261122-203015-w7", Worker: 7, Count: 1}}}, f.note("why")
+}
+
+func (f *fake) Postmortem(_ context.Context, which string) (postmortem.Record, error) {
+	if err := f.note("why %s", which); err != nil || which != "7" {
+		return postmortem.Record{}, cmp.Or(err, postmortem.ErrNotFound)
+	}
+	return postmortem.Record{ID: "20261122-203015-w7", Worker: 7, Count: 1}, nil
+}
 
 // serve runs a server until the test ends; stop ends it earlier and waits.
 func serve(t *testing.T, b Backend, change ...func(*Server)) (path string, stop func()) {

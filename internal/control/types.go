@@ -1,6 +1,10 @@
 package control
 
-import "context"
+import (
+	"context"
+
+	"github.com/tandem-go/tandem/internal/postmortem"
+)
 
 // Status is what the supervisor knows of itself and of its workers, in the form
 // of GET /v1/status. What is not known is null.
@@ -13,6 +17,9 @@ type Status struct {
 	Listeners     []string       `json:"listeners"`   // "tcp://127.0.0.1:8000"
 	LastReload    *LastReload    `json:"last_reload"` // null before the first
 	Workers       []WorkerStatus `json:"workers"`
+
+	// Suspects are requests that were in flight in several dead workers.
+	Suspects []postmortem.Suspicion `json:"suspects,omitempty"`
 }
 
 // LastReload is the outcome of the most recent reload.
@@ -70,4 +77,9 @@ type Backend interface {
 	// Stop asks for a graceful stop, or with now for a quick one, and returns
 	// once it is accepted.
 	Stop(ctx context.Context, now bool) error
+	// Why gives the records of workers that ended abnormally, in short.
+	Why(ctx context.Context) (postmortem.Report, error)
+	// Postmortem gives one of them whole, by its id or by its worker's. The error
+	// is postmortem.ErrNotFound when there is none.
+	Postmortem(ctx context.Context, which string) (postmortem.Record, error)
 }

@@ -63,8 +63,8 @@ func (r *Record) size() int {
 	return len(text)
 }
 
-// summary is the record without what is long.
-func (r *Record) summary() Record {
+// Summary is the record without what is long.
+func (r *Record) Summary() Record {
 	short := *r
 	short.Lines, short.Dump = nil, nil
 	return short

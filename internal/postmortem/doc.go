@@ -5,7 +5,8 @@
 //
 // The smallest use:
 //
-//	store := postmortem.Open(dir, postmortem.Options{Log: log})
+//	store := postmortem.New(dir, postmortem.Options{Log: log})
+//	store.Start()
 //	defer store.Close(ctx)
 //	cause, abnormal := postmortem.Decode(facts)
 //	if abnormal {

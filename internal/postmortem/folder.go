@@ -24,8 +24,12 @@ const (
 )
 
 // Directory is where the records of the supervisor with that control socket are,
-// below the state directory: two supervisors never share one.
+// below the state directory: two supervisors never share one. It is "" when the
+// state directory is off.
 func Directory(state, control string) string {
+	if state == "off" {
+		return ""
+	}
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case r == '/':
@@ -197,7 +201,7 @@ func (f *folder) load() (records []Record, skipped []error) {
 		}
 		records = append(records, r)
 	}
-	slices.SortStableFunc(records, func(a, b Record) int { return cmp.Or(a.last().Compare(b.last()), cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(records, func(a, b Record) int { return cmp.Or(a.Last().Compare(b.Last()), cmp.Compare(a.ID, b.ID)) })
 	return records, skipped
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,13 +26,22 @@ type Kind struct {
 
 func (k Kind) String() string { return k.Method + " " + k.Route }
 
+// MarshalText makes Kind the key of a map in JSON.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText is its counterpart: a method has no space in it.
+func (k *Kind) UnmarshalText(text []byte) error {
+	k.Method, k.Route, _ = strings.Cut(string(text), " ")
+	return nil
+}
+
 // Suspicion names a request that was in flight in several workers when they
 // died, more often than can be put down to its being frequent. It is no proof.
 type Suspicion struct {
-	Kind
-	Deaths int     `json:"deaths"` // workers that died with it in flight
-	Of     int     `json:"of"`     // the last so many that died
-	Chance float64 `json:"chance"` // of that, if it had nothing to do with it
+	Kind   Kind    `json:"request"` // "POST /orders/"
+	Deaths int     `json:"deaths"`  // workers that died with it in flight
+	Of     int     `json:"of"`      // the last so many that died
+	Chance float64 `json:"chance"`  // of that, if it had nothing to do with it
 }
 
 func (s Suspicion) String() string {
@@ -41,39 +51,40 @@ func (s Suspicion) String() string {
 // Poison looks for a request that kills workers. It compares dead workers with
 // living ones: a request that the living have in flight as often is frequent,
 // and under no suspicion. It keeps no clock and belongs to one goroutine; its
-// zero value is ready.
+// zero value is ready, and it goes into JSON and back.
 type Poison struct {
-	deaths  []poisonDeath // the newest last
-	samples int           // living workers looked at
-	seen    map[Kind]int  // in how many of them it was in flight
-	named   map[Kind]bool // under suspicion and said so
+	Deaths  []Death      `json:"deaths"`  // the newest last
+	Samples int          `json:"samples"` // living workers looked at
+	Seen    map[Kind]int `json:"seen"`    // in how many of them it was in flight
+	Named   []Kind       `json:"named"`   // under suspicion, and said so
 }
 
-type poisonDeath struct {
-	at    time.Time
-	kinds []Kind
+// Death is what a worker had in flight when it died.
+type Death struct {
+	Time  time.Time `json:"time"`
+	Kinds []Kind    `json:"kinds"`
 }
 
 // Alive takes in what one living worker has in flight.
 func (p *Poison) Alive(kinds []Kind) {
-	p.samples++
+	p.Samples++
 	for _, k := range distinct(kinds) {
-		if _, known := p.seen[k]; known || len(p.seen) < maxExposures {
-			if p.seen == nil {
-				p.seen = make(map[Kind]int)
+		if _, known := p.Seen[k]; known || len(p.Seen) < maxExposures {
+			if p.Seen == nil {
+				p.Seen = make(map[Kind]int)
 			}
-			p.seen[k]++
+			p.Seen[k]++
 		}
 	}
-	if p.samples < exposureDecay {
+	if p.Samples < exposureDecay {
 		return
 	}
-	p.samples /= 2
-	for k, n := range p.seen {
+	p.Samples /= 2
+	for k, n := range p.Seen {
 		if n /= 2; n == 0 {
-			delete(p.seen, k)
+			delete(p.Seen, k)
 		} else {
-			p.seen[k] = n
+			p.Seen[k] = n
 		}
 	}
 }
@@ -81,31 +92,31 @@ func (p *Poison) Alive(kinds []Kind) {
 // Died takes in what a worker had in flight when it died, and gives the
 // suspicions that are new, the strongest first.
 func (p *Poison) Died(now time.Time, kinds []Kind) []Suspicion {
-	p.deaths = append(p.deaths, poisonDeath{now, distinct(kinds)})
-	if n := len(p.deaths); n > poisonDeaths {
-		p.deaths = slices.Delete(p.deaths, 0, n-poisonDeaths)
+	p.Deaths = append(p.Deaths, Death{now, distinct(kinds)})
+	if n := len(p.Deaths); n > poisonDeaths {
+		p.Deaths = slices.Delete(p.Deaths, 0, n-poisonDeaths)
 	}
 	var news []Suspicion
-	still := make(map[Kind]bool)
+	var still []Kind
 	for _, s := range p.Suspects(now) {
-		still[s.Kind] = true
-		if !p.named[s.Kind] {
+		still = append(still, s.Kind)
+		if !slices.Contains(p.Named, s.Kind) {
 			news = append(news, s)
 		}
 	}
-	p.named = still
+	p.Named = still
 	return news
 }
 
 // Suspects gives the suspicions that there are, the strongest first.
 func (p *Poison) Suspects(now time.Time) []Suspicion {
-	deaths := p.deaths
-	for len(deaths) > 0 && now.Sub(deaths[0].at) > poisonWindow {
+	deaths := p.Deaths
+	for len(deaths) > 0 && now.Sub(deaths[0].Time) > poisonWindow {
 		deaths = deaths[1:]
 	}
 	in := make(map[Kind]int)
 	for _, d := range deaths {
-		for _, k := range d.kinds {
+		for _, k := range d.Kinds {
 			in[k]++
 		}
 	}
@@ -119,16 +130,43 @@ func (p *Poison) Suspects(now time.Time) []Suspicion {
 		}
 	}
 	slices.SortFunc(list, func(a, b Suspicion) int {
-		return cmp.Or(cmp.Compare(a.Chance, b.Chance), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Method, b.Method))
+		return cmp.Or(cmp.Compare(a.Chance, b.Chance), cmp.Compare(a.Kind.Route, b.Kind.Route), cmp.Compare(a.Kind.Method, b.Kind.Method))
 	})
 	return list
+}
+
+// Suspects gives the suspicions that records give rise to, of which the newest
+// comes first, when nothing is known of the living.
+func Suspects(records []Record, now time.Time) []Suspicion {
+	var p Poison
+	for _, r := range slices.Backward(records) {
+		if kinds, ok := r.Kinds(); ok {
+			for range min(r.Count, poisonDeaths) {
+				p.Died(r.Last(), kinds)
+			}
+		}
+	}
+	return append([]Suspicion{}, p.Suspects(now)...)
+}
+
+// Kinds is what was in flight, if the record is of a worker that a request may
+// have killed: one that served and could say what.
+func (r *Record) Kinds() ([]Kind, bool) {
+	if r.Counters == nil || r.ReadySeconds == nil || r.Cause.Class == ClassDrain {
+		return nil, false
+	}
+	var kinds []Kind
+	for _, q := range r.Requests {
+		kinds = append(kinds, Kind{q.Method, q.Route})
+	}
+	return distinct(kinds), true
 }
 
 // frequency estimates how likely it is that a worker has k in flight at some
 // moment. When nothing is known that is a third, so that three deaths out of
 // three are enough for a suspicion.
 func (p *Poison) frequency(k Kind) float64 {
-	return (float64(p.seen[k]) + 0.5) / (float64(p.samples) + 1.5)
+	return (float64(p.Seen[k]) + 0.5) / (float64(p.Samples) + 1.5)
 }
 
 // atLeast is the chance of n or more of all, when each has the chance f.

@@ -80,8 +80,8 @@ type Repeat struct {
 	PID    int       `json:"pid"`
 }
 
-// last is when an end like this was seen last.
-func (r *Record) last() time.Time {
+// Last is when an end like this was seen last.
+func (r *Record) Last() time.Time {
 	if n := len(r.Repeats); n > 0 {
 		return r.Repeats[n-1].Time
 	}

@@ -44,6 +44,7 @@ type Report struct {
 type Options struct {
 	Log *slog.Logger // nil: slog.Default
 	Now func() time.Time
+	Was State // of the store whose place this one takes
 }
 
 // Store keeps records in a directory, and those that it cannot write there in
@@ -56,6 +57,7 @@ type Store struct {
 	queue chan Record
 	ended chan struct{}
 	stop  sync.Once
+	was   []Record
 
 	mu      sync.Mutex
 	folder  *folder  // nil: there is none
@@ -76,13 +78,13 @@ type entry struct {
 	dirty  bool
 }
 
-// Open gives the store of a directory that [Directory] has named; with "" all is
-// kept in memory. It does not fail: what is wrong with the directory is logged
-// once, and told by List. What is on disk already is read in the background.
-func Open(dir string, o Options) *Store {
+// New gives the store of a directory that [Directory] has named; with "" all is
+// kept in memory. It touches nothing before Start.
+func New(dir string, o Options) *Store {
 	s := &Store{
 		log: o.Log, now: o.Now, dir: dir,
 		queue: make(chan Record, queueLength), ended: make(chan struct{}), tokens: burst,
+		dropped: o.Was.Dropped, was: o.Was.Records,
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -91,8 +93,43 @@ func Open(dir string, o Options) *Store {
 		s.now = time.Now
 	}
 	s.filled = s.now()
-	go s.run()
 	return s
+}
+
+// Start begins to read what is on disk already and to write what is added, in
+// the background. It does not fail: what is wrong with the directory is logged
+// once, and told by List. Close must follow.
+func (s *Store) Start() { go s.run() }
+
+// State is what an upgrade carries over: the rest is on disk.
+type State struct {
+	Records []Record `json:"records"` // not on disk, or not yet
+	Dropped uint64   `json:"dropped"`
+}
+
+// State gives what must be given to the store that takes this one's place. It
+// does not wait for the disk.
+func (s *Store) State() State {
+	for {
+		select {
+		case r, more := <-s.queue:
+			if more {
+				s.take(r)
+				continue
+			}
+		default:
+		}
+		break
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := State{Dropped: s.dropped}
+	for _, e := range s.entries {
+		if e.full != nil {
+			state.Records = append(state.Records, *e.full)
+		}
+	}
+	return state
 }
 
 // Add takes a record. It never waits; when too many come at once the record is
@@ -164,10 +201,10 @@ func (s *Store) Get(which string) (Record, error) {
 func (s *Store) run() {
 	defer close(s.ended)
 	s.load()
-	timer := time.NewTimer(0)
-	timer.Stop()
+	s.resume()
+	timer := time.NewTimer(0) // for what resume has brought
 	defer timer.Stop()
-	due := false
+	due := true
 	var last time.Time
 	for {
 		select {
@@ -215,9 +252,23 @@ func (s *Store) load() {
 	defer s.mu.Unlock()
 	s.folder = folder
 	for _, r := range records {
-		s.entries = append(s.entries, &entry{Record: r.summary(), key: r.key()})
+		s.entries = append(s.entries, &entry{Record: r.Summary(), key: r.key()})
 	}
 	s.sort()
+}
+
+// resume takes in what came over with an upgrade.
+func (s *Store) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.was {
+		if !slices.ContainsFunc(s.entries, func(e *entry) bool { return e.ID == r.ID }) {
+			s.entries = append(s.entries, &entry{Record: r.Summary(), key: r.key(), full: &r, size: r.size(), dirty: true})
+		}
+	}
+	s.was = nil
+	s.sort()
+	s.spare()
 }
 
 // take puts a record into memory: a new one, or one more of a kind.
@@ -227,7 +278,7 @@ func (s *Store) take(r Record) {
 	r.Version, r.Count = Version, max(r.Count, 1)
 	key := r.key()
 	for _, e := range slices.Backward(s.entries) {
-		if e.key == key && r.Time.Sub(e.last()) < repeatWindow {
+		if e.key == key && r.Time.Sub(e.Last()) < repeatWindow {
 			e.repeat(r)
 			s.sort()
 			return
@@ -243,7 +294,7 @@ func (s *Store) take(r Record) {
 	s.tokens--
 	r.bound()
 	r.ID = s.id(r)
-	s.entries = append(s.entries, &entry{Record: r.summary(), key: key, full: &r, size: r.size(), dirty: true})
+	s.entries = append(s.entries, &entry{Record: r.Summary(), key: key, full: &r, size: r.size(), dirty: true})
 	s.sort()
 	s.spare()
 }
@@ -275,7 +326,7 @@ func (e *entry) repeat(r Record) {
 
 func (s *Store) sort() {
 	slices.SortStableFunc(s.entries, func(a, b *entry) int {
-		return cmp.Or(a.last().Compare(b.last()), cmp.Compare(a.Worker, b.Worker))
+		return cmp.Or(a.Last().Compare(b.Last()), cmp.Compare(a.Worker, b.Worker))
 	})
 }
 

@@ -9,9 +9,12 @@ import (
 // needs is not there yet: EX_TEMPFAIL of sysexits.h.
 const exitTempFail = 75
 
-// causeOf is the class of a worker's end as its process shows it.
-func causeOf(e process.Exit) arbiter.Cause {
+// causeOf is the class of a worker's end as its process shows it, and the
+// evidence that the kernel killed it for want of memory.
+func causeOf(e process.Exit, oom string) arbiter.Cause {
 	switch {
+	case oom != "":
+		return arbiter.CauseOOM
 	case e.Exec != nil || e.Err != nil:
 		return arbiter.CauseExit
 	case e.Status.Signaled():

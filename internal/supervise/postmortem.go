@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"syscall"
 	"time"
 
@@ -158,6 +159,34 @@ func (s *Supervisor) keep(w *worker, r *postmortem.Record) {
 		r.Reload = &postmortem.Reload{Generation: int(w.generation), Failed: w.failed}
 	}
 	s.opt.Postmortem.Add(*r)
+}
+
+// Why gives the records that are kept, in short.
+func (s *Supervisor) Why(ctx context.Context) (postmortem.Report, error) {
+	if s.opt.Postmortem == nil {
+		return postmortem.Report{Records: []postmortem.Record{}, Suspects: []postmortem.Suspicion{}}, nil
+	}
+	suspects, err := ask(ctx, s, func(answer chan<- []postmortem.Suspicion) message { return suspectsWanted{answer} })
+	if err != nil {
+		return postmortem.Report{}, err
+	}
+	r := s.opt.Postmortem.List()
+	r.Suspects = append(r.Suspects, suspects...)
+	return r, nil
+}
+
+type suspectsWanted struct {
+	answer chan<- []postmortem.Suspicion
+}
+
+func (m suspectsWanted) handle(s *Supervisor) { m.answer <- s.poison.Suspects(time.Now()) }
+
+// Postmortem gives one record whole.
+func (s *Supervisor) Postmortem(_ context.Context, which string) (postmortem.Record, error) {
+	if s.opt.Postmortem == nil {
+		return postmortem.Record{}, postmortem.ErrNotFound
+	}
+	return s.opt.Postmortem.Get(which)
 }
 
 // lookAround has the loop look at the living, now and then.

@@ -13,7 +13,8 @@ import (
 // end.
 func (r *rig) records(t *testing.T) func() []postmortem.Record {
 	t.Helper()
-	store := postmortem.Open("", postmortem.Options{})
+	store := postmortem.New("", postmortem.Options{})
+	store.Start()
 	r.opt.Postmortem = store
 	return func() (all []postmortem.Record) {
 		t.Helper()

@@ -20,6 +20,7 @@ func (s *Supervisor) status() control.Status {
 		UptimeSeconds: seconds(time.Since(s.started)),
 		Listeners:     make([]string, 0, len(s.opt.Listeners)),
 		Workers:       make([]control.WorkerStatus, 0, len(snap.Workers)),
+		Suspects:      s.poison.Suspects(time.Now()),
 	}
 	for _, l := range s.opt.Listeners {
 		st.Listeners = append(st.Listeners, l.Addr().String())

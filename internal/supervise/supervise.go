@@ -64,6 +64,7 @@ type Supervisor struct {
 	result      *Result
 	told        upward
 	carried     []carried // parts of the state that others own
+	poison      postmortem.Poison
 }
 
 // Result is how a supervisor ended: the exit code of the contract, and why when

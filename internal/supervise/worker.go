@@ -155,7 +155,7 @@ func (m exited) handle(s *Supervisor) {
 		}
 		s.log.Log(context.Background(), level, "worker exited", "worker", m.id, "pid", w.process.PID(),
 			"generation", w.generation, "cause", m.exit.String(), "age", time.Since(w.started).Round(time.Millisecond).String())
-		s.step(arbiter.Exited{ID: m.id, Reason: m.exit.String(), Cause: causeOf(m.exit)})
+		s.step(arbiter.Exited{ID: m.id, Reason: m.exit.String(), Cause: causeOf(m.exit, m.left.oom)})
 	}
 	// Only now: the step may have asked for its last words.
 	s.keep(w, record)

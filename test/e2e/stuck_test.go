@@ -44,7 +44,7 @@ func TestAReaderThatStandsStillDoesNotHoldAnExit(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := full(t)
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "supervisor"), "--control", "off", "--workers", "1", "--bind", "127.0.0.1:0",
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "supervisor"), "--control", "off", "--state-dir", "off", "--workers", "1", "--bind", "127.0.0.1:0",
 		"--", "/bin/sh", "-c", `: >"$0"; exec sleep 1000`, up)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, dir
 	if err := cmd.Start(); err != nil {

@@ -101,7 +101,7 @@ func Start(c Config) (*Supervisor, error) {
 	}
 	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Dir = s.Dir
-	s.cmd.Env = append(Environ(), append([]string{s.mark}, c.Env...)...)
+	s.cmd.Env = append(Environ(), append([]string{"XDG_STATE_HOME=" + s.state(), s.mark}, c.Env...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.Stdout, s.Stderr
 	if c.Stdout != nil {
 		s.cmd.Stdout = c.Stdout
@@ -154,6 +154,9 @@ func spawn(cmd *exec.Cmd) error {
 func Environ() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}
 }
+
+// state is the home of what a supervisor leaves behind.
+func (s *Supervisor) state() string { return filepath.Join(s.Dir, "state") }
 
 // FreePort finds a port below the ephemeral range, where no outgoing
 // connection can take it between here and its use.
@@ -209,7 +212,7 @@ type Result struct {
 
 // Run runs one of the supervisor's commands against this one's control socket.
 func (s *Supervisor) Run(ctx context.Context, args ...string) (Result, error) {
-	return Run(ctx, s.bin, s.Dir, []string{"SUPERVISOR_CONTROL=" + s.Control, s.mark}, args...)
+	return Run(ctx, s.bin, s.Dir, []string{"SUPERVISOR_CONTROL=" + s.Control, "XDG_STATE_HOME=" + s.state(), s.mark}, args...)
 }
 
 // Run runs a program to its end in a clean environment and returns what it
