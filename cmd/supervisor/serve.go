@@ -256,6 +256,12 @@ func listen(loaded *config.Loaded) ([]*socket.Listener, error) {
 			return nil, err
 		}
 		made = append(made, l)
+		if as := loaded.RunAs; as != nil {
+			if err := l.Chown(as.UID, as.GID); err != nil {
+				closeAll(made)
+				return nil, err
+			}
+		}
 	}
 	return made, nil
 }

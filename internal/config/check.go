@@ -140,7 +140,7 @@ func (l *Loaded) remark(env layer) {
 		where := l.EnvFile.origin(v.Key)
 		_, both := env.values[v.Key]
 		switch {
-		case both:
+		case both && !l.withheld(v.Key):
 			note("%s is set in the environment and in %s; the environment wins", v.Key, where)
 		case private(v.Key) && !strings.HasPrefix(v.Key, prefix+"_"):
 			note("%s in %s is not handed to workers: the supervisor sets it for each of them, or it is private to the supervisor", v.Key, where)

@@ -34,6 +34,9 @@ type Loaded struct {
 	// therefore not taken for mistakes: "NAME (why)".
 	Ignored []string
 
+	// RunAs is whom the workers run as; nil: as the supervisor does.
+	RunAs *RunAs
+
 	// Warnings are remarks about settings that work but may surprise.
 	Warnings []string
 
@@ -109,6 +112,8 @@ func load(args, environ []string, dir string) (*Loaded, error) {
 		l.checkAvailable,
 		l.checkRanges,
 		l.checkPaths,
+		l.checkAccount,
+		l.checkRlimits,
 	} {
 		if err := step(); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,11 +41,12 @@ var goodValues = map[string]string{
 	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "state-dir": "/var/lib/x", "pid-file": "/tmp/x.pid", "umask": "0027", "chdir": "/tmp",
 	"admin":      "127.0.0.1:9",
 	"log-format": "text", "log-level": "warn", "log-file": "/tmp/x.log", "log-overflow": "block",
+	"user": strconv.Itoa(os.Getuid()), "group": strconv.Itoa(os.Getgid()), "no-new-privs": "on", "rlimit": "nofile=64,core=0",
 }
 
 var laterValues = map[string]string{
 	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB",
-	"user": "nobody", "group": "nogroup", "watch": "on",
+	"watch": "on",
 }
 
 func TestEverySettingFromEveryPlace(t *testing.T) {
@@ -124,7 +126,7 @@ func TestDefaults(t *testing.T) {
 		"max-requests": "0", "max-requests-jitter": "0", "max-lifetime": "0s", "max-memory": "0",
 		"ready": "notify", "stop-signal": "TERM", "control": fmt.Sprintf("/tmp/tandem-%d/supervisor.sock", os.Getuid()),
 		"state-dir": "/root/.local/state/tandem",
-		"admin":     "off", "pid-file": "", "user": "", "group": "", "umask": "", "chdir": "",
+		"admin":     "off", "pid-file": "", "user": "", "group": "", "no-new-privs": "off", "rlimit": "", "umask": "", "chdir": "",
 		"log-format": "auto", "log-level": "info", "log-file": "stderr", "log-overflow": "drop", "watch": "off",
 	}
 	got := make(map[string]string)

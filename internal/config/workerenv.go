@@ -15,19 +15,20 @@ import (
 // store, its invocation and the journal behind its stderr, which for a worker is
 // a pipe. What systemd says about the service as a whole stays, for the worker
 // is part of it: RUNTIME_DIRECTORY and its kin, CREDENTIALS_DIRECTORY,
-// MEMORY_PRESSURE_WATCH.
+// MEMORY_PRESSURE_WATCH. Workers of another user get that user's HOME and the
+// like instead of the supervisor's.
 func (l *Loaded) WorkerEnv() []string {
 	var env []string
 	ours := environment(l.environ)
 	for _, key := range ours.order {
-		if !private(key) {
+		if !l.withheld(key) {
 			env = append(env, key+"="+ours.values[key])
 		}
 	}
 	for _, v := range l.fromFile() {
 		env = append(env, v.Key+"="+v.Value)
 	}
-	return env
+	return append(env, l.ofAccount()...)
 }
 
 // FileKeys gives the keys that workers get from the env file.
@@ -43,7 +44,7 @@ func (l *Loaded) fromFile() []EnvVar {
 	ours := environment(l.environ)
 	return slices.DeleteFunc(slices.Clone(l.EnvFile.Vars), func(v EnvVar) bool {
 		_, both := ours.values[v.Key]
-		return both || private(v.Key)
+		return both && !l.withheld(v.Key) || private(v.Key)
 	})
 }
 

@@ -27,6 +27,10 @@ type Spec struct {
 
 	// DeathSignal is sent to the worker when the supervisor dies; 0: none.
 	DeathSignal syscall.Signal
+
+	Credential *Credential // nil: the supervisor's
+	NoNewPrivs bool        // no privilege can be gained by executing a program
+	Limits     []Limit     // what is not named is as the supervisor was started with
 }
 
 // Process is one started worker. Its methods may be called from any goroutine.
@@ -117,6 +121,13 @@ func Start(s Spec) (*Process, error) {
 	o := order{
 		Path: []byte(s.Exe.path), Exe: -1, Dir: []byte(s.Dir),
 		Umask: s.Umask, Death: int(s.DeathSignal), Parent: os.Getpid(),
+		Credential: s.Credential, NoNewPrivs: s.NoNewPrivs, Limits: s.Limits,
+	}
+	if c := s.Credential; c != nil {
+		// So that a worker can open /dev/stdout and /dev/stderr, which is to open
+		// these pipes anew. Most never do: an error is not worth a start.
+		_ = unix.Fchown(s.Stdout, c.UID, c.GID)
+		_ = unix.Fchown(s.Stderr, c.UID, c.GID)
 	}
 	for _, arg := range s.Args {
 		o.Args = append(o.Args, []byte(arg))

@@ -28,6 +28,10 @@ type order struct {
 	Umask  int      `json:"umask"` // -1: keep
 	Death  int      `json:"death"` // signal at the parent's death; 0: none
 	Parent int      `json:"parent"`
+
+	Credential *Credential `json:"credential,omitempty"`
+	NoNewPrivs bool        `json:"no_new_privs,omitempty"`
+	Limits     []Limit     `json:"limits,omitempty"`
 }
 
 // report is what the shim says when it cannot become the worker.
@@ -63,6 +67,22 @@ func Shim() {
 
 // become returns only when it fails, with what it was doing.
 func become(o order) (doing string, err error) {
+	// What may take a privilege comes first, what a change of user undoes after it.
+	if doing, err := setLimits(o.Limits); err != nil {
+		return doing, err
+	}
+	as := ""
+	if o.Credential != nil {
+		if doing, err := o.Credential.assume(); err != nil {
+			return doing, err
+		}
+		as = " as " + o.Credential.String()
+	}
+	if o.NoNewPrivs {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return "give up new privileges", err
+		}
+	}
 	if o.Death != 0 {
 		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(o.Death), 0, 0, 0); err != nil {
 			return "set the parent-death signal", err
@@ -78,7 +98,7 @@ func become(o order) (doing string, err error) {
 	}
 	if dir := string(o.Dir); dir != "" {
 		if err := unix.Chdir(dir); err != nil {
-			return "change to directory " + dir, err
+			return "change to directory " + dir + as, err
 		}
 	}
 	// Whoever started the supervisor may have blocked signals. That is nothing
@@ -95,16 +115,20 @@ func become(o order) (doing string, err error) {
 	path := string(o.Path)
 	// By path as long as it names the very file that was opened, so that ps and
 	// pgrep show its name; by descriptor once it was replaced.
-	if o.Exe >= 0 && !sameFile(path, o.Exe) {
+	if o.Exe >= 0 && replaced(path, o.Exe) {
 		path = "/proc/self/fd/" + strconv.Itoa(o.Exe)
 	}
-	return "execute " + string(o.Path), syscall.Exec(path, args, env)
+	return "execute " + string(o.Path) + as, syscall.Exec(path, args, env)
 }
 
-func sameFile(path string, fd int) bool {
+// replaced says whether path does not lead to the open file any more. A path on
+// which the worker's user may not walk is not that: to execute it says so.
+func replaced(path string, fd int) bool {
 	var byPath, byFD unix.Stat_t
-	return unix.Stat(path, &byPath) == nil && unix.Fstat(fd, &byFD) == nil &&
-		byPath.Dev == byFD.Dev && byPath.Ino == byFD.Ino
+	if err := unix.Stat(path, &byPath); err != nil {
+		return !errors.Is(err, unix.EACCES)
+	}
+	return unix.Fstat(fd, &byFD) != nil || byPath.Dev != byFD.Dev || byPath.Ino != byFD.Ino
 }
 
 // ownPID adds the variables that name the worker's own pid, for the protocols

@@ -108,6 +108,38 @@ func removeStale(path string) error {
 	}
 }
 
+// Chown gives the file of a unix socket that Bind made to a user and group, who
+// may then connect as its mode allows; -1 changes nothing. Other sockets have no
+// owner, and are left alone.
+func (l *Listener) Chown(uid, gid int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file.path == "" {
+		return nil
+	}
+	if err := l.file.chown(uid, gid); err != nil {
+		return fmt.Errorf("give the file of %s to uid %d, gid %d: %w", l.addr, uid, gid, err)
+	}
+	return nil
+}
+
+// chown never changes another file that was put in the place of ours.
+func (n *inode) chown(uid, gid int) error {
+	fd, err := unix.Open(n.path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Dev != n.dev || st.Ino != n.ino {
+		return fmt.Errorf("%w: what is there is not the socket that was made", unix.EEXIST)
+	}
+	return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH)
+}
+
 // remove unlinks the file if it is still the one that was made.
 func (n *inode) remove() error {
 	if n.path == "" {

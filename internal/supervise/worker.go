@@ -85,14 +85,19 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 		fds[i], names[i] = l.FD(), l.Name()
 	}
 	share := s.opt.Limits.Share(s.core.Snapshot().Wanted)
-	w.process, err = process.Start(process.Spec{
+	spec := process.Spec{
 		Exe: g.exe, Args: g.argv, Dir: g.dir, Umask: umask(g.config.Umask),
 		Env:    g.environ(id, share, names, w.notify.Addr()),
 		Stdout: outW, Stderr: errW,
 		Listeners: fds, Channel: theirs,
 		// For programs that cannot see the channel's end; a Tandem worker takes it back.
 		DeathSignal: syscall.Signal(g.config.StopSignal),
-	})
+	}
+	g.privileges(&spec)
+	if spec.Credential != nil {
+		w.notify.AllowUID(spec.Credential.UID)
+	}
+	w.process, err = process.Start(spec)
 	if err != nil {
 		return nil, err
 	}
