@@ -150,6 +150,12 @@ func (l *Loaded) remark(env layer) {
 		note("--reload-timeout %s (%s) is shorter than --boot-timeout and --bake together (%s): a reload may be undone while its first worker is still in time",
 			l.ReloadTimeout, l.Origins["reload-timeout"], need)
 	}
+	if l.MaxRequests > 0 && (len(l.Command) > 0 || !l.Ready.Notify) {
+		note("--max-requests (%s) is for Tandem workers, which count their requests; a program that is none is not recycled by it", l.Origins["max-requests"])
+	}
+	if l.MaxRequests == 0 && l.MaxRequestsJitter > 0 {
+		note("--max-requests-jitter (%s) has no effect without --max-requests", l.Origins["max-requests-jitter"])
+	}
 	if n := env.values["LISTEN_FDS"]; n != "" && l.Origins["bind"].Source != FromDefault && env.values["LISTEN_PID"] == strconv.Itoa(os.Getpid()) {
 		note("--bind (%s) is not used: systemd passes the listening sockets (LISTEN_FDS=%s)", l.Origins["bind"], n)
 	}

@@ -39,13 +39,13 @@ var goodValues = map[string]string{
 	"workers": "7", "bind": "tcp://127.0.0.1:9000", "env-file": "", "boot-timeout": "5s", "timeout": "6s",
 	"graceful-timeout": "7s", "lame-duck": "8s", "bake": "2s", "surge": "3", "reload-timeout": "9m",
 	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "state-dir": "/var/lib/x", "pid-file": "/tmp/x.pid", "umask": "0027", "chdir": "/tmp",
-	"admin":      "127.0.0.1:9",
+	"admin":        "127.0.0.1:9",
+	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB",
 	"log-format": "text", "log-level": "warn", "log-file": "/tmp/x.log", "log-overflow": "block",
 	"user": strconv.Itoa(os.Getuid()), "group": strconv.Itoa(os.Getgid()), "no-new-privs": "on", "rlimit": "nofile=64,core=0",
 }
 
 var laterValues = map[string]string{
-	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB",
 	"watch": "on",
 }
 

@@ -27,10 +27,10 @@ type Settings struct {
 	Surge           Count     `split_words:"true" initial:"1" arg:"N" short:"extra workers during a roll"`
 	ReloadTimeout   Duration  `split_words:"true" auto:"boot-timeout + bake + 30s" arg:"TIME" live:"true" short:"bound on a whole reload; at the bound it is undone"`
 
-	MaxRequests       Count    `split_words:"true" initial:"0" arg:"N" live:"true" later:"recycling" short:"recycle a worker after N requests; 0: off" doc:"The replacement is ready before the old worker stops accepting; one worker at a time."`
-	MaxRequestsJitter Count    `split_words:"true" initial:"0" arg:"N" live:"true" later:"recycling" short:"add up to N to it at random" doc:"So that workers that started together are not recycled together."`
-	MaxLifetime       Duration `split_words:"true" initial:"0s" arg:"TIME" live:"true" later:"recycling" short:"recycle a worker of that age; 0: off"`
-	MaxMemory         Bytes    `split_words:"true" initial:"0" arg:"SIZE" live:"true" later:"recycling" short:"recycle a worker above that size; 0: off"`
+	MaxRequests       Count    `split_words:"true" initial:"0" arg:"N" live:"true" short:"recycle a worker after N requests; 0: off" doc:"Its replacement is ready before it is asked to drain, and only one worker is recycled at a time, so there are never fewer ready than wanted. It is for Tandem workers, which count their requests. Limits are looked at once a second, so a few requests more may be taken."`
+	MaxRequestsJitter Count    `split_words:"true" initial:"0" arg:"N" live:"true" short:"add up to N to it at random" doc:"So that workers that started together are not recycled together."`
+	MaxLifetime       Duration `split_words:"true" initial:"0s" arg:"TIME" live:"true" short:"recycle a worker of that age; 0: off" doc:"Up to a tenth is added at random for each worker, so that workers that started together are not recycled together."`
+	MaxMemory         Bytes    `split_words:"true" initial:"0" arg:"SIZE" live:"true" short:"recycle a worker above that size; 0: off" doc:"What counts is the anonymous memory of its process ('RssAnon' in '/proc'), without that of its children, when it is above the limit at three looks in a row, a second apart."`
 	Ready             Ready    `split_words:"true" initial:"notify" arg:"HOW" short:"ready by notify, log:REGEXP or alive:TIME" doc:"How a worker says that it is ready: 'notify' is 'READY=1' on its notify socket; 'log:REGEXP' the first whole line, on either stream, in which the expression (RE2) matches; 'alive:TIME' that it has lived for so long, which must be less than '--boot-timeout'. Only what is chosen counts: with 'log:' and 'alive:' the 'READY=1' of a worker changes nothing."`
 	StopSignal        Signal   `split_words:"true" initial:"TERM" arg:"SIG" short:"what asks a worker to drain" doc:"One of HUP, INT, QUIT, TERM, USR1, USR2, WINCH, PWR, with or without SIG in front. A Tandem worker drains on TERM; change it for programs that want another."`
 

@@ -160,7 +160,7 @@ func TestHelpFitsTheScreen(t *testing.T) {
 			t.Errorf("help does not name --%s", s.Name)
 		}
 	}
-	_, later, _ := strings.Cut(text, "--max-requests")
+	_, later, _ := strings.Cut(text, "--watch")
 	if !strings.HasSuffix(later, NotYet+"\n") || strings.Contains(later, "--workers") {
 		t.Errorf("what is not in this version is not marked:\n%s", later)
 	}

@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreTopFunction("github.com/tandem-go/tandem/internal/process.onForkThread.func1.1"))
 }
 
+// ballast is memory that a worker holds.
+var ballast []byte
+
 // workerMain does what MODE says: become ready and wait for TERM, or fail.
 func workerMain() {
 	term := make(chan os.Signal, 2)
@@ -52,6 +55,8 @@ func workerMain() {
 				panic(err)
 			}
 		}
+	case mode == "hungry":
+		ballast = bytes.Repeat([]byte{1}, 96<<20)
 	case mode == "mute":
 		<-term
 		os.Exit(0)

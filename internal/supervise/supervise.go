@@ -65,6 +65,7 @@ type Supervisor struct {
 	told        upward
 	carried     []carried // parts of the state that others own
 	poison      postmortem.Poison
+	uncounted   bool // it was said that --max-requests has no effect
 }
 
 // Result is how a supervisor ended: the exit code of the contract, and why when
@@ -128,6 +129,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 	defer s.cleanUp()
 	go s.tellNews()
 	go s.lookAround()
+	go s.watchRecycling()
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -40,6 +40,7 @@ type worker struct {
 	unheard        bool        // READY=1 came, and did not count
 	alive          *time.Timer // of --ready alive:; set before the watchers start
 	mortal
+	recycling recycling
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
