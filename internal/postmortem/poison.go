@@ -14,15 +14,17 @@ const (
 	poisonDeaths  = 5                // so many of the last ones are looked at
 	poisonAtLeast = 3                // in so many of them the request must have been in flight
 	poisonChance  = 0.05             // and by chance that must be rarer than this
-	maxExposures  = 512
-	exposureDecay = 1000 // samples; then older ones count half
+
+	samplePause  = 5 * time.Second // between two samples of one worker
+	sampleProven = time.Minute     // who lived on for so long was not dying
+	maxSamples   = 16              // of one worker that are not proven yet
+	maxKinds     = 32              // in one sample
+	maxSeen      = 512             // kinds that are counted
+	decayAt      = 1000            // samples; then all of them count half
 )
 
 // Kind is what requests have in common that may be poison: method and route.
-type Kind struct {
-	Method string `json:"method"`
-	Route  string `json:"route"`
-}
+type Kind struct{ Method, Route string }
 
 func (k Kind) String() string { return k.Method + " " + k.Route }
 
@@ -48,54 +50,69 @@ func (s Suspicion) String() string {
 	return fmt.Sprintf("%s was in flight in %d of the last %d workers that died", s.Kind, s.Deaths, s.Of)
 }
 
-// Poison looks for a request that kills workers. It compares dead workers with
-// living ones: a request that the living have in flight as often is frequent,
-// and under no suspicion. It keeps no clock and belongs to one goroutine; its
-// zero value is ready, and it goes into JSON and back.
+// Poison looks for a request that kills workers. It compares the dead with the
+// living: a request that those who live on have in flight as often is frequent,
+// and under no suspicion. What a worker had in flight in its last minute says
+// nothing of the living, for it may have been dying of it. Poison keeps no clock
+// and belongs to one goroutine; its zero value is ready, and it goes into JSON
+// and back.
 type Poison struct {
-	Deaths  []Death      `json:"deaths"`  // the newest last
-	Samples int          `json:"samples"` // living workers looked at
-	Seen    map[Kind]int `json:"seen"`    // in how many of them it was in flight
-	Named   []Kind       `json:"named"`   // under suspicion, and said so
+	Deaths  []Death             `json:"deaths"`  // the newest last
+	Samples int                 `json:"samples"` // of workers that lived on
+	Seen    map[Kind]int        `json:"seen"`    // in how many of them it was in flight
+	Held    map[uint64][]Sample `json:"held"`    // by worker: not proven yet
+	Named   []Kind              `json:"named"`   // under suspicion, and said so
 }
 
-// Death is what a worker had in flight when it died.
-type Death struct {
+// Sample is what a worker had in flight at one moment.
+type Sample struct {
 	Time  time.Time `json:"time"`
 	Kinds []Kind    `json:"kinds"`
 }
 
-// Alive takes in what one living worker has in flight.
-func (p *Poison) Alive(kinds []Kind) {
-	p.Samples++
-	for _, k := range distinct(kinds) {
-		if _, known := p.Seen[k]; known || len(p.Seen) < maxExposures {
-			if p.Seen == nil {
-				p.Seen = make(map[Kind]int)
-			}
-			p.Seen[k]++
-		}
-	}
-	if p.Samples < exposureDecay {
+// Death is what a worker had in flight when it died.
+type Death = Sample
+
+// Alive takes in what a living worker has in flight; often is harmless.
+func (p *Poison) Alive(now time.Time, worker uint64, kinds []Kind) {
+	held := p.Held[worker]
+	if n := len(held); n > 0 && now.Sub(held[n-1].Time) < samplePause {
 		return
 	}
-	p.Samples /= 2
-	for k, n := range p.Seen {
-		if n /= 2; n == 0 {
-			delete(p.Seen, k)
-		} else {
-			p.Seen[k] = n
-		}
+	held = append(held, Sample{now, distinct(kinds)})
+	for len(held) > maxSamples || now.Sub(held[0].Time) >= sampleProven {
+		p.count(held[0])
+		held = slices.Delete(held, 0, 1)
 	}
+	if p.Held == nil {
+		p.Held = make(map[uint64][]Sample)
+	}
+	p.Held[worker] = held
 }
 
-// Died takes in what a worker had in flight when it died, and gives the
-// suspicions that are new, the strongest first.
-func (p *Poison) Died(now time.Time, kinds []Kind) []Suspicion {
+// Left takes note of a worker that has ended as it should.
+func (p *Poison) Left(worker uint64) {
+	for _, s := range p.Held[worker] {
+		p.count(s)
+	}
+	delete(p.Held, worker)
+}
+
+// Died takes in what a worker had in flight when it died; counts says whether a
+// request may have killed it at all.
+func (p *Poison) Died(now time.Time, worker uint64, kinds []Kind, counts bool) {
+	delete(p.Held, worker)
+	if !counts {
+		return
+	}
 	p.Deaths = append(p.Deaths, Death{now, distinct(kinds)})
 	if n := len(p.Deaths); n > poisonDeaths {
 		p.Deaths = slices.Delete(p.Deaths, 0, n-poisonDeaths)
 	}
+}
+
+// News gives the suspicions that it has not given before, the strongest first.
+func (p *Poison) News(now time.Time) []Suspicion {
 	var news []Suspicion
 	var still []Kind
 	for _, s := range p.Suspects(now) {
@@ -106,6 +123,29 @@ func (p *Poison) Died(now time.Time, kinds []Kind) []Suspicion {
 	}
 	p.Named = still
 	return news
+}
+
+func (p *Poison) count(s Sample) {
+	if p.Seen == nil {
+		p.Seen = make(map[Kind]int)
+	}
+	p.Samples++
+	for _, k := range s.Kinds {
+		if _, known := p.Seen[k]; known || len(p.Seen) < maxSeen {
+			p.Seen[k]++
+		}
+	}
+	if p.Samples < decayAt {
+		return
+	}
+	p.Samples /= 2
+	for k, n := range p.Seen {
+		if n /= 2; n == 0 {
+			delete(p.Seen, k)
+		} else {
+			p.Seen[k] = n
+		}
+	}
 }
 
 // Suspects gives the suspicions that there are, the strongest first.
@@ -140,10 +180,9 @@ func (p *Poison) Suspects(now time.Time) []Suspicion {
 func Suspects(records []Record, now time.Time) []Suspicion {
 	var p Poison
 	for _, r := range slices.Backward(records) {
-		if kinds, ok := r.Kinds(); ok {
-			for range min(r.Count, poisonDeaths) {
-				p.Died(r.Last(), kinds)
-			}
+		kinds, ok := r.Kinds()
+		for range min(r.Count, poisonDeaths) {
+			p.Died(r.Last(), r.Worker, kinds, ok)
 		}
 	}
 	return append([]Suspicion{}, p.Suspects(now)...)
@@ -166,7 +205,16 @@ func (r *Record) Kinds() ([]Kind, bool) {
 // moment. When nothing is known that is a third, so that three deaths out of
 // three are enough for a suspicion.
 func (p *Poison) frequency(k Kind) float64 {
-	return (float64(p.Seen[k]) + 0.5) / (float64(p.Samples) + 1.5)
+	all, with := p.Samples, p.Seen[k]
+	for _, held := range p.Held {
+		for _, s := range held {
+			all++
+			if slices.Contains(s.Kinds, k) {
+				with++
+			}
+		}
+	}
+	return (float64(with) + 0.5) / (float64(all) + 1.5)
 }
 
 // atLeast is the chance of n or more of all, when each has the chance f.
@@ -188,7 +236,7 @@ func choose(n, k int) float64 {
 func distinct(kinds []Kind) []Kind {
 	var list []Kind
 	for _, k := range kinds {
-		if !slices.Contains(list, k) {
+		if len(list) < maxKinds && !slices.Contains(list, k) {
 			list = append(list, k)
 		}
 	}

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"strings"
 	"syscall"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/tandem-go/tandem/internal/logpipe"
 	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/process"
+	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
 // lookEvery is how often living workers and the counters of out-of-memory kills
@@ -58,21 +60,37 @@ func (s *Supervisor) noteEnding(a arbiter.Action) {
 
 // remains is what a dead worker has left, gathered off the loop.
 type remains struct {
-	oom   string
-	lines []postmortem.Line
-	dump  *postmortem.Dump
+	oom      string // evidence that the kernel killed it for want of memory
+	requests []postmortem.Request
+	unlisted int
+	lines    []postmortem.Line
+	dump     *postmortem.Dump
 }
 
-// outOfMemory looks for a sign that the kernel killed w for want of memory.
-func (s *Supervisor) outOfMemory(w *worker, exit process.Exit) string {
-	if exit.Err != nil || !exit.Status.Signaled() || exit.Status.Signal() != unix.SIGKILL {
-		return ""
+// rest looks at what a worker that has just ended was at, before time passes.
+func (s *Supervisor) rest(w *worker, exit process.Exit) (r remains) {
+	if exit.Err == nil && exit.Status.Signaled() && exit.Status.Signal() == unix.SIGKILL {
+		r.oom = s.oom.Killed(w.oom)
 	}
-	return s.oom.Killed(w.oom)
+	for _, q := range w.board.InFlight() {
+		kind := kindOf(q)
+		r.requests = append(r.requests, postmortem.Request{Method: kind.Method, Route: kind.Route, ID: q.ID, AgeSeconds: seconds(q.Age)})
+	}
+	if n := w.board.Read().InFlight; len(r.requests) > 0 {
+		r.unlisted = max(0, int(min(n, 1<<30))-len(r.requests))
+	}
+	return r
 }
 
-func (w *worker) remains(oom string) remains {
-	r := remains{oom: oom, dump: w.dump.Dump()}
+// kindOf is the method and the route; a pattern of net/http may begin with the
+// method.
+func kindOf(q scoreboard.Request) postmortem.Kind {
+	return postmortem.Kind{Method: q.Method, Route: strings.TrimPrefix(q.Route, q.Method+" ")}
+}
+
+// words adds what it had to say, when that has been read.
+func (r remains) words(w *worker) remains {
+	r.dump = w.dump.Dump()
 	for _, text := range w.stderr.Tail() {
 		r.lines = append(r.lines, postmortem.Line{Text: text})
 	}
@@ -117,6 +135,7 @@ func (s *Supervisor) examine(w *worker, m exited) *postmortem.Record {
 		Time: now, Worker: uint64(w.id), PID: w.process.PID(), Generation: int(w.generation), Command: w.command,
 		Cause: cause, State: stateBefore(w, known.State), AgeSeconds: seconds(now.Sub(w.started)),
 		Memory: postmortem.Memory{LastBytes: w.lastRSS}, Lines: m.left.lines, Dump: m.left.dump,
+		Requests: m.left.requests, RequestsOmitted: m.left.unlisted,
 	}
 	if w.ready && !known.ReadyAt.IsZero() {
 		r.ReadySeconds = ptr(seconds(now.Sub(known.ReadyAt)))
@@ -152,13 +171,40 @@ func stateBefore(w *worker, now arbiter.State) string {
 
 // keep stores the record of a worker's end, after the arbiter has judged it.
 func (s *Supervisor) keep(w *worker, r *postmortem.Record) {
-	if r == nil || s.opt.Postmortem == nil {
+	if r == nil {
+		s.poison.Left(uint64(w.id))
 		return
 	}
 	if w.failed != "" {
 		r.Reload = &postmortem.Reload{Generation: int(w.generation), Failed: w.failed}
 	}
-	s.opt.Postmortem.Add(*r)
+	kinds, counts := r.Kinds()
+	s.poison.Died(r.Time, uint64(w.id), kinds, counts)
+	s.lookAtTheLiving(w)
+	if s.opt.Postmortem != nil {
+		s.opt.Postmortem.Add(*r)
+	}
+}
+
+// lookAtTheLiving notes what workers have in flight that do not die, and says
+// which request is under suspicion now.
+func (s *Supervisor) lookAtTheLiving(dead *worker) {
+	now := time.Now()
+	for _, w := range s.workers {
+		if w == dead || !w.ready || w.aborted != "" || w.killed != "" {
+			continue
+		}
+		var kinds []postmortem.Kind
+		for _, q := range w.board.InFlight() {
+			kinds = append(kinds, kindOf(q))
+		}
+		s.poison.Alive(now, uint64(w.id), kinds)
+	}
+	for _, suspicion := range s.poison.News(now) {
+		s.log.Error("a request is under suspicion of ending workers: "+suspicion.String(),
+			"method", suspicion.Kind.Method, "route", suspicion.Kind.Route, "deaths", suspicion.Deaths, "of", suspicion.Of,
+			"chance", suspicion.Chance, "see", "supervisor why")
+	}
 }
 
 // Why gives the records that are kept, in short.
@@ -210,6 +256,7 @@ func (looked) handle(s *Supervisor) {
 	for _, w := range s.workers {
 		w.lastRSS = rss(w.process.PID())
 	}
+	s.lookAtTheLiving(nil)
 }
 
 func ptr[T any](v T) *T { return &v }

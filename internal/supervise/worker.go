@@ -130,7 +130,7 @@ type exited struct {
 func (s *Supervisor) watchExit(w *worker) {
 	exit := w.process.Wait()
 	w.notAlive()
-	oom := s.outOfMemory(w, exit) // first: the counter is the more telling the sooner it is read
+	left := s.rest(w, exit)
 	limit := time.NewTimer(lastLinesWait)
 	defer limit.Stop()
 	for _, p := range []*logpipe.Pipe{w.stdout, w.stderr} {
@@ -141,7 +141,7 @@ func (s *Supervisor) watchExit(w *worker) {
 			p.Finish()
 		}
 	}
-	s.send(exited{id: w.id, exit: exit, left: w.remains(oom)})
+	s.send(exited{id: w.id, exit: exit, left: left.words(w)})
 }
 
 func (m exited) handle(s *Supervisor) {
