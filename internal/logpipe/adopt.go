@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 type State struct {
 	File    int          `json:"file"` // the log file; -1: there is none
 	Queue   []QueueState `json:"queue,omitempty"`
-	Sinks   [2]SinkState `json:"sinks"` // of stdout and stderr; a file is the first
+	Sinks   [2]SinkState `json:"sinks"`          // of stdout and stderr; what is both, or a file, is the first
+	Tail    []TailState  `json:"tail,omitempty"` // of the program's own records
 	Own     uint64       `json:"own_dropped,omitempty"`
 	Lines   uint64       `json:"lines"`
 	Dropped uint64       `json:"dropped"`
@@ -38,9 +40,21 @@ type SinkState struct {
 // WorkerState is what is known of a worker's two streams.
 type WorkerState struct {
 	Source  Source       `json:"source"`
-	Dropped uint64       `json:"dropped,omitempty"`
-	Tail    [][]byte     `json:"tail,omitempty"`
+	Dropped [2]uint64    `json:"dropped"` // for each sink, and not yet said
+	Tail    []TailState  `json:"tail,omitempty"`
 	Pipes   [2]PipeState `json:"pipes"` // stdout, stderr
+}
+
+// TailState is one of the last records.
+type TailState struct {
+	Time    time.Time  `json:"time"`
+	Stream  Stream     `json:"stream,omitempty"`
+	Level   slog.Level `json:"level,omitempty"` // of the program's own
+	Text    []byte     `json:"text"`
+	JSON    []byte     `json:"json,omitempty"` // of the program's own
+	Part    int        `json:"part,omitempty"`
+	Partial bool       `json:"partial,omitempty"`
+	Panic   bool       `json:"panic,omitempty"`
 }
 
 // PipeState is how far one stream has been read.
@@ -67,7 +81,9 @@ func (f *Fanin) Pause(ctx context.Context, flush time.Duration) error {
 		return errors.New("pause the log: it is closed, or paused already")
 	}
 	f.paused = true
-	f.room.Broadcast()
+	for _, l := range f.lanes {
+		l.room.Broadcast()
+	}
 	pipes := make([]*Pipe, 0, len(f.pipes))
 	for p := range f.pipes {
 		p.pause()
@@ -85,28 +101,36 @@ func (f *Fanin) Pause(ctx context.Context, flush time.Duration) error {
 	}
 	limit := time.NewTimer(flush)
 	defer limit.Stop()
-	if !f.await(ctx, limit.C, func() bool { return f.pending == 0 }) {
+	if !f.await(ctx, limit.C, f.written) {
 		f.hold()
 	}
 	f.mu.Lock()
 	f.held = true
-	f.work.Signal()
+	for _, l := range f.lanes {
+		l.work.Signal()
+	}
 	f.mu.Unlock()
-	if !f.await(ctx, nil, func() bool { return f.resting }) {
+	if !f.await(ctx, nil, f.rests) {
 		f.Resume()
 		return fmt.Errorf("pause the log: its reader takes nothing, and a write that waits for it cannot be called off: %w", context.Cause(ctx))
 	}
 	return nil
 }
 
+// written: nothing waits to be. With mu held, as in rests.
+func (f *Fanin) written() bool { return f.out.pending+f.err.pending == 0 }
+
+// rests: the writers stand still.
+func (f *Fanin) rests() bool { return f.out.resting && f.err.resting }
+
 // hold ends a write that waits for the reader of a sink, where that is possible.
 func (f *Fanin) hold() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.held = true
-	for _, s := range []*sink{f.out, f.err} {
-		s.held.Store(true)
-		s.deadline(time.Unix(1, 0))
+	for _, l := range f.lanes {
+		l.sink.held.Store(true)
+		l.sink.deadline(time.Unix(1, 0))
 	}
 }
 
@@ -119,7 +143,7 @@ func (f *Fanin) await(ctx context.Context, limit <-chan time.Time, cond func() b
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for !cond() && !over {
-			f.room.Wait()
+			f.calm.Wait()
 		}
 	}()
 	select {
@@ -130,38 +154,31 @@ func (f *Fanin) await(ctx context.Context, limit <-chan time.Time, cond func() b
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	over = true
-	f.room.Broadcast()
+	f.calm.Broadcast()
 	return cond()
 }
 
-// rest tells who waits for it that the writer rests. With mu held.
-func (f *Fanin) rest() {
-	if f.held && !f.resting {
-		f.swap() // what was to be opened anew is open
-		f.resting = true
-		f.room.Broadcast()
+// rest tells who waits for it that a lane's writer rests. With mu held.
+func (f *Fanin) rest(l *lane) {
+	if f.held && !l.resting {
+		f.swap(l) // what was to be opened anew is open
+		l.resting = true
+		f.calm.Broadcast()
 	}
 }
 
-// putBack returns what is not written of b to the head of the queue. With mu
-// held.
-func (f *Fanin) putBack(b batch) {
-	start := len(b.buf) - len(f.inFlight)
-	f.inFlight = nil
+// putBack returns what is not written of a batch to the head of the queue. With
+// mu held.
+func (l *lane) putBack() {
 	var q batch
-	for _, part := range []struct {
-		batch
-		start int
-	}{{b, start}, {f.queue, 0}} {
-		start := part.start
-		for _, seg := range part.segs {
-			if seg.end > start {
-				q.add(seg.sink, part.buf[start:seg.end])
-				start = seg.end
-			}
+	for _, b := range []batch{l.inFlight, l.queue} {
+		start := 0
+		for _, seg := range b.segs {
+			q.add(seg.worker, b.buf[start:start+seg.size])
+			start += seg.size
 		}
 	}
-	f.queue = q
+	l.inFlight, l.queue = batch{}, q
 }
 
 // Resume ends a pause: everything goes on where it stopped.
@@ -177,14 +194,14 @@ func (f *Fanin) resume() {
 		return
 	}
 	f.paused, f.held = false, false
-	for _, s := range []*sink{f.out, f.err} {
-		s.held.Store(false)
-		s.deadline(time.Time{})
+	for _, l := range f.lanes {
+		l.sink.held.Store(false)
+		l.sink.deadline(time.Time{})
+		l.work.Signal()
 	}
 	for p := range f.pipes {
 		p.resume()
 	}
-	f.work.Signal()
 }
 
 func (p *Pipe) pause() {
@@ -227,7 +244,7 @@ func (f *Fanin) Save(keep func(int) int) (State, error) {
 	defer f.mu.Unlock()
 	st := State{File: -1, Own: f.ownDropped, Lines: f.lines.Load(), Dropped: f.dropped.Load(), Lost: f.lost.Load()}
 	if f.file != "" {
-		if file, ok := f.out.w.(*os.File); ok {
+		if file, ok := f.out.sink.w.(*os.File); ok {
 			fd, err := number(file)
 			if err != nil {
 				return st, fmt.Errorf("save the log file: %w", err)
@@ -235,23 +252,21 @@ func (f *Fanin) Save(keep func(int) int) (State, error) {
 			st.File = keep(fd)
 		}
 	}
-	if !f.resting {
-		return st, nil // the writer has them
+	if !f.rests() {
+		return st, nil // the writers have them
 	}
-	start := 0
-	for _, seg := range f.queue.segs {
-		q := QueueState{Data: f.queue.buf[start:seg.end]}
-		if seg.sink != f.out {
-			q.Sink = 1
+	for _, l := range f.lanes {
+		if len(l.queue.buf) > 0 {
+			st.Queue = append(st.Queue, QueueState{Sink: l.index, Data: l.queue.buf})
 		}
-		st.Queue, start = append(st.Queue, q), seg.end
-	}
-	for i, s := range []*sink{f.out, f.err} {
-		st.Sinks[i] = SinkState{Rest: s.rest, Missing: s.missing}
-		if s.failure != nil {
-			st.Sinks[i].Failure = s.failure.Error()
+		st.Sinks[l.index] = SinkState{Rest: l.sink.rest, Missing: l.sink.missing}
+		if l.sink.failure != nil {
+			st.Sinks[l.index].Failure = l.sink.failure.Error()
 		}
 	}
+	f.own.mu.Lock()
+	defer f.own.mu.Unlock()
+	st.Tail = f.own.tail.save()
 	return st, nil
 }
 
@@ -280,20 +295,19 @@ func (st *State) into(f *Fanin) {
 	f.lines.Store(st.Lines)
 	f.dropped.Store(st.Dropped)
 	f.lost.Store(st.Lost)
-	sinks := []*sink{f.out, f.err}
 	for _, q := range st.Queue {
-		f.queue.add(sinks[min(max(q.Sink, 0), 1)], q.Data)
-		f.pending += len(q.Data)
+		l := f.lanes[min(max(q.Sink, 0), len(f.lanes)-1)]
+		l.queue.add(nil, q.Data)
+		l.pending += len(q.Data)
 	}
-	if f.out == f.err {
-		sinks = sinks[:1]
-	}
-	for i, s := range sinks {
-		s.rest, s.missing = st.Sinks[i].Rest, st.Sinks[i].Missing
-		if text := st.Sinks[i].Failure; text != "" {
-			s.failure = errors.New(text)
+	for _, l := range f.lanes {
+		was := st.Sinks[l.index]
+		l.sink.rest, l.sink.missing = was.Rest, was.Missing
+		if was.Failure != "" {
+			l.sink.failure = errors.New(was.Failure)
 		}
 	}
+	f.own.tail.restore(st.Tail)
 }
 
 // SaveWorker gives the state of the two pipes of one worker. The Fanin must be
@@ -303,7 +317,7 @@ func SaveWorker(stdout, stderr *Pipe, keep func(int) int) (WorkerState, error) {
 	f := stdout.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	st.Dropped = stdout.w.dropped
+	st.Dropped = stdout.w.owed
 	for i, p := range []*Pipe{stdout, stderr} {
 		ps, err := p.save(keep)
 		if err != nil {
@@ -311,12 +325,12 @@ func SaveWorker(stdout, stderr *Pipe, keep func(int) int) (WorkerState, error) {
 		}
 		st.Pipes[i] = ps
 	}
-	if !f.resting {
+	if !f.rests() {
 		return st, nil
 	}
 	stdout.w.mu.Lock()
 	defer stdout.w.mu.Unlock()
-	st.Tail = stdout.w.tail.raw()
+	st.Tail = stdout.w.tail.save()
 	return st, nil
 }
 
@@ -337,7 +351,7 @@ func (p *Pipe) save(keep func(int) int) (PipeState, error) {
 	p.mu.Lock()
 	st.Finishing = p.finishing
 	p.mu.Unlock()
-	if !p.f.resting {
+	if !p.f.rests() {
 		return st, nil // the reader has the rest
 	}
 	s, c := &p.split, &p.crash
@@ -352,13 +366,13 @@ func (p *Pipe) save(keep func(int) int) (PipeState, error) {
 func (f *Fanin) AdoptWorker(st WorkerState, take func(int) (int, error), watch [2]Watch) (stdout, stderr *Pipe, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := &worker{src: st.Source, dropped: st.Dropped, attached: [2]bool{true, true}}
-	if w.dropped > 0 {
-		f.owing = append(f.owing, w)
+	w := &worker{src: st.Source, attached: [2]bool{true, true}}
+	for _, l := range f.lanes {
+		if w.owed[l.index] = st.Dropped[l.index]; w.owed[l.index] > 0 {
+			l.owing = append(l.owing, w)
+		}
 	}
-	for _, text := range st.Tail {
-		w.tail.add(text)
-	}
+	w.tail.restore(st.Tail)
 	var pipes [2]*Pipe
 	for i, ps := range st.Pipes {
 		p := f.newPipe(w, Stream(i), watch[i])
@@ -381,13 +395,18 @@ func (f *Fanin) AdoptWorker(st WorkerState, take func(int) (int, error), watch [
 	return pipes[Stdout], pipes[Stderr], nil
 }
 
-// raw is what records gives, as the bytes that came.
-func (t *tail) raw() [][]byte {
-	var rs [][]byte
-	for i := t.old; i < len(t.ends); i++ {
-		rs = append(rs, t.buf[t.begin(i):t.ends[i]])
+func (t *tail) save() []TailState {
+	var rs []TailState
+	for _, l := range t.lines(Source{}, tailBytes) {
+		rs = append(rs, TailState{l.Time, l.Stream, l.Level, l.Text, l.json, l.Part, l.Partial, l.Panic})
 	}
 	return rs
+}
+
+func (t *tail) restore(rs []TailState) {
+	for _, r := range rs {
+		t.add(Line{Time: r.Time, Stream: r.Stream, Level: r.Level, Text: r.Text, json: r.JSON, Part: r.Part, Partial: r.Partial, Panic: r.Panic})
+	}
 }
 
 // number is the descriptor of f, which stays in the poller.

@@ -60,9 +60,10 @@ func succeed(t *testing.T, f *Fanin, o Options, flush time.Duration, stdout, std
 	// The first one is gone, as after an exec: whatever it would still write is
 	// thrown away, and it must not read.
 	f.mu.Lock()
-	f.queue, f.pending = batch{}, 0
-	f.out.rest, f.err.rest = nil, nil
-	f.out.w, f.err.w = io.Discard, io.Discard
+	for _, l := range f.lanes {
+		l.queue, l.pending = batch{}, 0
+		l.sink.rest, l.sink.w = nil, io.Discard
+	}
 	for p := range f.pipes {
 		p.fd.Close()
 	}

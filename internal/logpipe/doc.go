@@ -1,5 +1,5 @@
 // Package logpipe gathers what workers print and what the supervisor itself has
-// to say, and writes it out through one writer.
+// to say, and writes it out through one writer for each place it goes to.
 //
 // Invariant: every line that a worker wrote completely comes out whole, once
 // and in the order of its stream; or it is counted, and a record says how many
@@ -49,4 +49,16 @@
 // begins (unless stderr is what fails) and when it is over. The program must
 // ignore SIGPIPE (signal.Ignore), or Go ends it at the first write to a broken
 // stdout or stderr.
+//
+// Stdout and stderr are lanes of their own: one that nobody reads does not hold
+// up the other. If both are one file, pipe or terminal there is one lane.
+//
+// # Memory
+//
+// A lane buffers [Options.BufferBytes] and at most as much again while it is
+// being written; of it a worker may hold as much as is free. A worker's tail
+// takes less than half a MiB; a stream's reader 64 KiB when quiet, and while it
+// has lines of the longest kind some MiB. Eight tails of workers that have ended
+// are kept, and with Block 32 of their pipes may still wait for a sink. A
+// subscriber has 1 MiB and, at its beginning, 16 MiB of history.
 package logpipe

@@ -260,22 +260,23 @@ func TestCloseIsBounded(t *testing.T) {
 		if overflow == Block && s.Dropped != 0 {
 			t.Errorf("block dropped %d", s.Dropped)
 		}
-		<-f.done // and the writer's goroutine is not stuck
+		<-f.out.done // and the writers' goroutines are not stuck
+		<-f.err.done
 	}
 }
 
 func TestTail(t *testing.T) {
 	var tl tail
 	for i := range 5000 {
-		tl.add(fmt.Append(nil, i))
+		tl.add(Line{Text: fmt.Append(nil, i)})
 	}
 	got := tl.records()
 	if len(got) != tailRecords || got[0] != "4800" || got[199] != "4999" {
 		t.Fatalf("%d records, %q", len(got), got)
 	}
 	for i := range 1000 {
-		tl.add([]byte(strings.Repeat(fmt.Sprint(i%10), 10_000)))
-		if cap(tl.buf) > 8*tailBytes {
+		tl.add(Line{Text: []byte(strings.Repeat(fmt.Sprint(i%10), 10_000))})
+		if cap(tl.buf) > 2*tailBytes {
 			t.Fatalf("the buffer has grown to %d bytes", cap(tl.buf))
 		}
 	}
@@ -283,8 +284,8 @@ func TestTail(t *testing.T) {
 	if len(got) != tailBytes/10_000 || len(got[0]) != 10_000 || got[0][0] != '4' {
 		t.Errorf("%d records, the first %.3s", len(got), got[0])
 	}
-	tl.add([]byte("why" + strings.Repeat("x", tailBytes)))
-	tl.add([]byte("\xff"))
+	tl.add(Line{Text: []byte("why" + strings.Repeat("x", tailBytes))})
+	tl.add(Line{Text: []byte("\xff")})
 	got = tl.records()
 	if last := got[len(got)-2]; len(last) != tailRecord || !strings.HasPrefix(last, "whyx") || !strings.HasSuffix(last, "x [cut]") {
 		t.Errorf("a long record has %d bytes, %.5s", len(last), last)

@@ -11,48 +11,81 @@ import (
 // handler formats the supervisor's own records and gives each, whole, to emit.
 type handler struct {
 	*ownFormat
-	inner slog.Handler // writes to ownFormat.buf
+	text, json slog.Handler // write to ownFormat.buf
 }
 
 // ownFormat is what a handler shares with those made from it.
 type ownFormat struct {
-	format Format
-	level  slog.Leveler
-	emit   func([]byte) error // must not keep the record
+	level slog.Leveler
+	emit  func(*ownRecord) error // must not keep the record
 
 	mu  sync.Mutex
 	buf bytes.Buffer
+	rec ownRecord
+}
+
+// ownRecord is a record of the supervisor in both forms: they are few, and who
+// reads along may want the other one than the sink.
+type ownRecord struct {
+	at    time.Time
+	level slog.Level
+	text  []byte // what follows the columns
+	json  []byte // an object
+
 	out []byte
 }
 
-func (f *Fanin) handler(level slog.Leveler, emit func([]byte) error) slog.Handler {
-	h := &handler{ownFormat: &ownFormat{format: f.err.format, level: level, emit: emit}}
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: h.replace}
-	if h.format == Text {
-		h.inner = slog.NewTextHandler(&h.buf, o)
-	} else {
-		h.inner = slog.NewJSONHandler(&h.buf, o)
+// format gives the record as it is in the log, newline included; valid until
+// the next call.
+func (r *ownRecord) format(f Format) []byte {
+	switch {
+	case f != Text && len(r.json) == 0: // too long to be kept in both
+		r.out = r.at.UTC().AppendFormat(append(r.out[:0], `{"time":"`...), jsonTime)
+		r.out = append(append(append(r.out, `","level":"`...), r.level.String()...), `","msg":"`...)
+		r.out = append(appendJSON(r.out, r.text), `"}`...)
+	case f == Text:
+		r.out = r.at.AppendFormat(r.out[:0], textTime)
+		r.out = append(r.out, ownColumns(r.level.String())...)
+		r.out = append(r.out, r.text...)
+	default:
+		r.out = append(r.out[:0], r.json...)
 	}
+	r.out = append(r.out, '\n')
+	return r.out
+}
+
+// line is the record for who reads along; it is only lent.
+func (r *ownRecord) line() Line {
+	return Line{Stream: Stderr, Time: r.at, Level: r.level, Text: r.text, json: r.json}
+}
+
+func (f *Fanin) handler(level slog.Leveler, emit func(*ownRecord) error) slog.Handler {
+	h := &handler{ownFormat: &ownFormat{level: level, emit: emit}}
+	h.text = slog.NewTextHandler(&h.buf, &slog.HandlerOptions{Level: level, ReplaceAttr: textAttr})
+	h.json = slog.NewJSONHandler(&h.buf, &slog.HandlerOptions{Level: level, ReplaceAttr: jsonAttr})
 	return h
 }
 
-// replace gives the time our form, and leaves out of the text what the columns
-// say.
-func (f *ownFormat) replace(groups []string, a slog.Attr) slog.Attr {
+// jsonAttr gives the time our form.
+func jsonAttr(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
+		a.Value = slog.StringValue(a.Value.Time().UTC().Format(jsonTime))
+	}
+	return a
+}
+
+// textAttr leaves out of the text what the columns say.
+func textAttr(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 {
 		return a
 	}
 	switch a.Key {
-	case slog.TimeKey:
-		if a.Value.Kind() == slog.KindTime && f.format != Text {
-			a.Value = slog.StringValue(a.Value.Time().UTC().Format(jsonTime))
-		}
 	case slog.LevelKey:
-		if _, ok := a.Value.Any().(slog.Level); ok && f.format == Text {
+		if _, ok := a.Value.Any().(slog.Level); ok {
 			return slog.Attr{}
 		}
 	case slog.MessageKey:
-		if f.format == Text && a.Value.String() == "" {
+		if a.Value.String() == "" {
 			return slog.Attr{}
 		}
 	}
@@ -64,34 +97,34 @@ func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.buf.Reset()
-	h.out = h.out[:0]
-	if h.format == Text {
-		h.out = r.Time.AppendFormat(h.out, textTime)
-		h.out = append(h.out, ownColumns(r.Level.String())...)
-		h.out = appendText(h.out, []byte(r.Message), nil)
-		r.Time, r.Message = time.Time{}, ""
-	}
-	if err := h.inner.Handle(ctx, r); err != nil {
+	h.rec.at, h.rec.level = r.Time, r.Level
+	attrs, err := h.render(ctx, h.json, r)
+	if err != nil {
 		return err
 	}
-	attrs := bytes.TrimSuffix(h.buf.Bytes(), []byte{'\n'})
-	if h.format == Text {
-		if len(attrs) > 0 {
-			h.out = append(h.out, ' ')
-		}
-		h.out = appendText(h.out, attrs, nil)
-	} else {
-		h.out = appendObject(h.out, attrs)
+	h.rec.json = appendObject(h.rec.json[:0], attrs)
+	h.rec.text = appendText(h.rec.text[:0], []byte(r.Message), nil)
+	r.Time, r.Message = time.Time{}, ""
+	if attrs, err = h.render(ctx, h.text, r); err != nil {
+		return err
 	}
-	h.out = append(h.out, '\n')
-	return h.emit(h.out)
+	if len(attrs) > 0 {
+		h.rec.text = append(h.rec.text, ' ')
+	}
+	h.rec.text = appendText(h.rec.text, attrs, nil)
+	return h.emit(&h.rec)
+}
+
+func (h *handler) render(ctx context.Context, inner slog.Handler, r slog.Record) ([]byte, error) {
+	h.buf.Reset()
+	err := inner.Handle(ctx, r)
+	return bytes.TrimSuffix(h.buf.Bytes(), []byte{'\n'}), err
 }
 
 func (h *handler) WithAttrs(as []slog.Attr) slog.Handler {
-	return &handler{h.ownFormat, h.inner.WithAttrs(as)}
+	return &handler{h.ownFormat, h.text.WithAttrs(as), h.json.WithAttrs(as)}
 }
 
 func (h *handler) WithGroup(name string) slog.Handler {
-	return &handler{h.ownFormat, h.inner.WithGroup(name)}
+	return &handler{h.ownFormat, h.text.WithGroup(name), h.json.WithGroup(name)}
 }

@@ -131,7 +131,11 @@ func TestDropIsSaidInPlace(t *testing.T) {
 func (f *Fanin) pendingBytes() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.pending
+	n := 0
+	for _, l := range f.lanes {
+		n += l.pending
+	}
+	return n
 }
 
 // With block the workers wait: nothing is lost, and little is buffered.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,7 +47,7 @@ type Pipe struct {
 	w      *worker
 	fd     *os.File
 	stream Stream
-	sink   *sink
+	lane   *lane
 	done   chan struct{}
 
 	mu        sync.Mutex
@@ -58,10 +59,13 @@ type Pipe struct {
 	split   splitter
 	crash   crash
 	format  *formatter
-	out     []byte // formatted records
-	records uint64 // in out
-	hold    bool   // a read deadline is set
-	watch   Watch  // nil: nobody looks, or it has been seen
+	out     []byte    // formatted records
+	records uint64    // in out
+	hold    bool      // a read deadline is set
+	watch   Watch     // nil: nobody looks, or it has been seen
+	at      time.Time // of the read
+
+	abandoned bool // under Fanin.mu: it is dead and waits no longer for its sink
 }
 
 // Watch looks at each whole line of a stream, without its newline, until it
@@ -100,17 +104,20 @@ func (f *Fanin) AttachWatched(src Source, s Stream, fd *os.File, watch Watch) *P
 }
 
 func (f *Fanin) newPipe(w *worker, s Stream, watch Watch) *Pipe {
-	p := &Pipe{f: f, w: w, stream: s, sink: f.out, watch: watch, done: make(chan struct{}), split: splitter{limit: maxLine}}
+	p := &Pipe{f: f, w: w, stream: s, lane: f.out, watch: watch, done: make(chan struct{}), split: splitter{limit: maxLine}}
 	if s == Stderr {
-		p.sink = f.err
+		p.lane = f.err
 	}
-	p.format = newFormatter(p.sink.format, w.src, s)
+	p.format = newFormatter(p.lane.sink.format, w.src, s)
 	return p
 }
 
 // start makes p one of those that are read. With mu held.
 func (f *Fanin) start(p *Pipe) {
-	f.workers[p.w.src.Worker] = p.w
+	if f.workers[p.w.src.Worker] == nil {
+		f.workers[p.w.src.Worker] = p.w
+		f.join(p.w)
+	}
 	p.w.open++
 	f.pipes[p] = struct{}{}
 	if f.paused {
@@ -128,9 +135,26 @@ func (p *Pipe) Done() <-chan struct{} { return p.done }
 // closed. It does not wait; Done tells.
 func (p *Pipe) Finish() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.finishing = true
 	_ = p.fd.SetReadDeadline(time.Unix(1, 0)) // fails when it has ended already
+	p.mu.Unlock()
+	p.f.mu.Lock()
+	defer p.f.mu.Unlock()
+	p.f.awaitEnd(p)
+}
+
+// awaitEnd bounds how many pipes of dead workers wait for a sink that blocks.
+// (At Close there are no new ones, and it has a bound of its own.)
+func (f *Fanin) awaitEnd(p *Pipe) {
+	if _, open := f.pipes[p]; !open || f.closing || slices.Contains(f.waiting, p) {
+		return
+	}
+	f.waiting = append(f.waiting, p)
+	if len(f.waiting) > maxWaiting {
+		f.waiting[0].abandoned = true
+		f.waiting[0].lane.room.Broadcast()
+		f.waiting = f.waiting[1:]
+	}
 }
 
 // Tail gives the last records of the worker, both streams together in the order
@@ -156,14 +180,13 @@ func (p *Pipe) read() {
 			if p.drain() {
 				return
 			}
-			p.format.at(p.f.now())
+			p.now()
 			p.endCrash(false)
 			p.flush()
 		default:
 			if !errors.Is(err, io.EOF) {
 				p.f.mu.Lock()
 				p.f.notices.Error(fmt.Sprintf("cannot read the %s of worker %d", p.stream, p.w.src.Worker), "error", reason(err))
-				p.f.work.Signal()
 				p.f.mu.Unlock()
 			}
 			return
@@ -233,7 +256,7 @@ func (p *Pipe) take(n int) {
 		return
 	}
 	p.split.advance(n)
-	p.format.at(p.f.now())
+	p.now()
 	for {
 		l, ok := p.split.next()
 		if !ok {
@@ -278,12 +301,16 @@ func (p *Pipe) endCrash(partial bool) {
 	}
 }
 
+// now takes the time of the records that follow.
+func (p *Pipe) now() {
+	p.at = p.f.now()
+	p.format.at(p.at)
+}
+
 func (p *Pipe) record(l line, crashed bool) {
 	p.out = p.format.append(p.out, l, crashed)
 	p.records++
-	p.w.mu.Lock()
-	p.w.tail.add(l.text)
-	p.w.mu.Unlock()
+	p.w.publish(Line{Source: p.w.src, Stream: p.stream, Time: p.at, Text: l.text, Part: l.part, Partial: l.partial, Panic: crashed})
 	if len(p.out) >= flushAt {
 		p.flush()
 	}
@@ -293,7 +320,7 @@ func (p *Pipe) flush() {
 	if p.records == 0 {
 		return
 	}
-	p.f.put(p.sink, p.w, p.out, p.records)
+	p.f.put(p, p.out, p.records)
 	p.records = 0
 	if p.out = p.out[:0]; cap(p.out) > 4*flushAt {
 		p.out = nil
@@ -302,7 +329,7 @@ func (p *Pipe) flush() {
 
 // end gives out what is held back, and lets go.
 func (p *Pipe) end() {
-	p.format.at(p.f.now())
+	p.now()
 	l, unfinished := p.split.rest()
 	if unfinished {
 		p.line(l)
@@ -313,8 +340,9 @@ func (p *Pipe) end() {
 
 	p.f.mu.Lock()
 	delete(p.f.pipes, p)
+	p.f.waiting = slices.DeleteFunc(p.f.waiting, func(o *Pipe) bool { return o == p })
 	if p.w.open--; p.w.open == 0 && p.w.attached == [2]bool{true, true} {
-		delete(p.f.workers, p.w.src.Worker)
+		p.f.leave(p.w)
 	}
 	p.f.mu.Unlock()
 	close(p.done)

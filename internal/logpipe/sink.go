@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,6 +27,9 @@ type sink struct {
 	failure error  // of the last write; nil: it works
 	missing uint64 // lines lost since it failed
 	rest    []byte // of a line that a failed write has cut: to be written first
+
+	owned bool     // it is ours to close
+	next  *os.File // the file opened anew, to be swapped in by the writer
 
 	interrupted atomic.Bool
 	held        atomic.Bool // a write that was ended by its deadline goes on later
@@ -157,6 +161,41 @@ func (s *sink) replace(f *os.File) uint64 {
 	s.missing += lost
 	s.rest = nil
 	return lost
+}
+
+// end is the writer's last word.
+func (s *sink) end() {
+	s.deadline(time.Time{}) // abort may have set one
+	if s.owned {
+		s.close()
+	}
+}
+
+// sameFile tells whether two writers end in one file, pipe, socket or terminal.
+func sameFile(a, b io.Writer) bool {
+	x, ok1 := identity(a)
+	y, ok2 := identity(b)
+	if ok1 && ok2 {
+		return x == y
+	}
+	return ok1 == ok2 && reflect.TypeOf(a).Comparable() && a == b
+}
+
+// identity is what tells files apart.
+func identity(w io.Writer) (id [2]uint64, ok bool) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return id, false
+	}
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return id, false
+	}
+	var st unix.Stat_t
+	if e := rc.Control(func(fd uintptr) { err = unix.Fstat(int(fd), &st) }); e != nil || err != nil {
+		return id, false
+	}
+	return [2]uint64{uint64(st.Dev), st.Ino}, true
 }
 
 func (s *sink) close() {
