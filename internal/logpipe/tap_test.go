@@ -84,7 +84,7 @@ func TestSubscribeHasNoGap(t *testing.T) {
 // A reader that is too slow loses lines, is told how many and where, and holds
 // up nobody.
 func TestSlowSubscriber(t *testing.T) {
-	f, out, _ := testFanin(t, Options{})
+	f, out, _ := testFanin(t, Options{BufferBytes: 64 << 20})
 	sub, _ := f.Subscribe(Filter{Worker: 0})
 	defer sub.Close()
 	p, w := attach(t, f, 1, Stdout)
