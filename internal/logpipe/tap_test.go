@@ -14,7 +14,7 @@ import (
 // however many are being written at that moment.
 func TestSubscribeHasNoGap(t *testing.T) {
 	f, _, _ := testFanin(t, Options{})
-	const workers, lines = 3, 2000
+	const workers, lines = 3, 1000 // what a subscriber has room for
 	started := make(chan struct{}, workers)
 	var writers sync.WaitGroup
 	var pipes []*Pipe
