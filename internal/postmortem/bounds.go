@@ -95,7 +95,7 @@ func (r *Record) key() string {
 // blur makes numbers alike, which differ from one death of a kind to the next.
 func blur(text string) string { return number.ReplaceAllString(text, "0") }
 
-var number = regexp.MustCompile(`(0x)?[0-9a-f]*[0-9][0-9a-f]*`)
+var number = regexp.MustCompile(`0x[0-9a-f]+|[0-9a-f]*[0-9][0-9a-f]*`)
 
 // Find gives the index of the record that text names among records, the newest
 // first: by its id, or by its worker ("7" or "w7"), whose last end it is. -1:
