@@ -24,6 +24,7 @@ import (
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/logpipe"
 	"github.com/tandem-go/tandem/internal/notify"
+	"github.com/tandem-go/tandem/internal/process"
 	"github.com/tandem-go/tandem/internal/socket"
 	"github.com/tandem-go/tandem/internal/supervise"
 )
@@ -80,6 +81,7 @@ func catchSignals() signals {
 // without leaving anything behind, runs it, and takes it all away again.
 func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *startError) {
 	keepDescriptors()
+	orphans := process.AdoptOrphans()
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(loaded.LogLevel))
 	logs, err := openLogs(loaded, level)
@@ -88,6 +90,9 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 	}
 	defer closeLogs(logs)
 	log := slog.New(logs.Handler())
+	if orphans != nil {
+		log.Warn("what a worker leaves behind in a session of its own will not be ended with it", "error", orphans)
+	}
 
 	watchdog, err := notify.Watchdog(os.Getenv)
 	if err != nil {
@@ -180,6 +185,11 @@ func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.
 				}
 			}
 		}, func(error) { close(done) })
+	}
+	{
+		// Not before the workers of a program before us are known: they are not orphans.
+		ctx, cancel := context.WithCancel(context.Background())
+		group.Add(func() error { process.ReapOrphans(ctx, log); return nil }, func(error) { cancel() })
 	}
 	if server != nil {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -38,6 +38,7 @@ type Process struct {
 	pid    int
 	pidfd  *os.File // in the runtime's poller, so that waiting costs no thread
 	report *os.File
+	mark   string // NAME=value in the environment of all that comes of it
 }
 
 // ExecError says that a worker's process was made but could not become the
@@ -110,12 +111,13 @@ func Start(s Spec) (*Process, error) {
 	report := os.NewFile(uintptr(pipe[0]), "exec-report")
 
 	files := []uintptr{uintptr(null), uintptr(s.Stdout), uintptr(s.Stderr)}
-	env := s.Env
+	mark := newMark()
+	env := append(s.Env[:len(s.Env):len(s.Env)], mark)
 	for _, fd := range s.Listeners {
 		files = append(files, uintptr(fd))
 	}
 	if s.Channel >= 0 {
-		env = append(env[:len(env):len(env)], "TANDEM_FD="+strconv.Itoa(len(files)))
+		env = append(env, "TANDEM_FD="+strconv.Itoa(len(files)))
 		files = append(files, uintptr(s.Channel))
 	}
 	o := order{
@@ -146,12 +148,10 @@ func Start(s Spec) (*Process, error) {
 
 	pidfd := -1
 	var pid int
-	onForkThread(func() {
-		pid, err = syscall.ForkExec("/proc/self/exe", []string{shimName, string(orderJSON)}, &syscall.ProcAttr{
-			Env:   env,
-			Files: files,
-			Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
-		})
+	pid, err = forkOurs("/proc/self/exe", []string{shimName, string(orderJSON)}, &syscall.ProcAttr{
+		Env:   env,
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
 	})
 	if err != nil {
 		report.Close()
@@ -160,24 +160,27 @@ func Start(s Spec) (*Process, error) {
 	if pidfd < 0 {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		_, _ = unix.Wait4(pid, nil, 0, nil)
+		reaped(pid)
 		report.Close()
 		return nil, errors.New("this kernel gives no pidfd (Linux 5.10 or later is needed)")
 	}
 	if err := unix.SetNonblock(pidfd, true); err != nil {
 		_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
 		_, _ = unix.Wait4(pid, nil, 0, nil)
+		reaped(pid)
 		unix.Close(pidfd)
 		report.Close()
 		return nil, fmt.Errorf("watch a worker's pidfd: %w", err)
 	}
-	return &Process{pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), report: report}, nil
+	return &Process{pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), report: report, mark: mark}, nil
 }
 
 // PID is the process id, for people and for the environment; never a key.
 func (p *Process) PID() int { return p.pid }
 
 // Wait blocks until the process has ended, ends what is left of its process
-// group, reaps it and says how it ended. It must be called exactly once.
+// group and, where this process adopts orphans, whatever else has come of it,
+// reaps it and says how it ended. It must be called exactly once.
 func (p *Process) Wait() Exit {
 	var e Exit
 	b, _ := io.ReadAll(io.LimitReader(p.report, 64<<10))
@@ -202,12 +205,14 @@ func (p *Process) Wait() Exit {
 	}
 	if err == nil {
 		_ = unix.Kill(-p.pid, unix.SIGKILL)
+		endMarked(p.mark)
 		err = retryEINTR(func() error {
 			var used unix.Rusage
 			_, err := unix.Wait4(p.pid, &e.Status, 0, &used)
 			e.PeakRSS, e.CPU = used.Maxrss<<10, time.Duration(used.Utime.Nano()+used.Stime.Nano())
 			return err
 		})
+		reaped(p.pid)
 	}
 	e.Err = err
 	p.pidfd.Close()

@@ -28,6 +28,7 @@ import (
 //	early-exit  says READY=1 and exits 1
 //	deaf        serves, and takes no signal to heart that can be ignored
 //	mute        serves, beats once and never again
+//	daemons     serves, and has left a daemon and orphans that end with 3 and 4
 //	parent      serves, and has a child that outlives it and holds its streams
 const helperMode = "E2E_WORKER"
 
@@ -99,6 +100,13 @@ func helper(mode string) int {
 	case "serve", "mute":
 	case "deaf":
 		ossignal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	case "daemons":
+		for _, line := range []string{"(setsid sleep 300 >/dev/null 2>&1 &)", "(sh -c 'exit 3' &)", "(setsid sh -c 'exit 4' &)"} {
+			if err := exec.Command("sh", "-c", line).Run(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+		}
 	case "parent":
 		child := exec.Command("sleep", "300")
 		child.Stdout, child.Stderr = os.Stdout, os.Stderr

@@ -68,7 +68,8 @@ type Supervisor struct {
 	waitErr error
 }
 
-const markName = "TANDEM_TEST_MARK"
+// Not TANDEM_…: that is the protocol's, which no worker inherits.
+const markName = "HARNESS_MARK"
 
 // Start starts a supervisor and returns at once. The caller closes it.
 func Start(c Config) (*Supervisor, error) {
