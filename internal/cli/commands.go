@@ -51,6 +51,11 @@ func commands() []command {
 			flags: []string{"--now", "--control"}, run: (*program).stop,
 		},
 		{
+			name: "logs", args: "[-f] [--worker ID] [--json]", short: "show last lines of workers; -f: follow",
+			long:  "Shows the last lines of each worker (at most 200, and 256 KiB) and of the supervisor itself, in the order of their time and in the form of the text log; with --json in that of the JSON log. With -f, or --follow, it goes on with what comes, through reloads and crashes, until the supervisor stops; with --worker it shows that worker only, to its end. Whoever reads slower than the lines come is told how many are missing. Exit code 1 when there is no such worker.",
+			flags: []string{"-f", "--follow", "--worker", "--json", "--control"}, run: (*program).logs,
+		},
+		{
 			name: "why", args: "[ID|WORKER] [--json]", short: "show why workers ended",
 			long:  "Lists the workers that ended abnormally, the newest first; with the ID of a record, or the number of a worker, shows all that is kept of its end: cause, requests in flight, last lines, goroutines. Where no supervisor answers it reads what one has left in its state directory (--state-dir, as the supervisor was given it) and says so. Exit code 1 when there is no such record.",
 			flags: []string{"--json", "--state-dir", "--control"}, run: (*program).why,
@@ -68,7 +73,6 @@ func commands() []command {
 		},
 		{name: "help", args: "[COMMAND]", short: "print this, or more about a command", long: "Prints the list of commands and flags, or more about one command.", run: (*program).help},
 		{name: "upgrade", later: true, short: "replace the supervisor in place"},
-		{name: "logs", later: true, short: "show logs"},
 		{name: "top", later: true, short: "watch workers and requests"},
 	}
 }

@@ -183,10 +183,17 @@ func fish() string {
 		fmt.Fprintf(&b, "complete -c supervisor -n __fish_use_subcommand -a %s -d %s\n", c.name, quote(c.short))
 		for _, f := range c.flags {
 			extra := ""
-			if f == "--control" || f == "--state-dir" {
+			switch f {
+			case "--control", "--state-dir":
 				extra = " -r -F"
+			case "--worker":
+				extra = " -x"
 			}
-			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -l %s%s\n", c.name, strings.TrimPrefix(f, "--"), extra)
+			kind := "-l"
+			if !strings.HasPrefix(f, "--") {
+				kind = "-s"
+			}
+			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' %s %s%s\n", c.name, kind, strings.TrimLeft(f, "-"), extra)
 		}
 		for _, w := range c.words {
 			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -a %s\n", c.name, w)

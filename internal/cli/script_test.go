@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -156,6 +157,18 @@ func (b *backend) Reload(_ context.Context, wait bool) (control.ReloadResult, er
 
 func (b *backend) Scale(_ context.Context, n int) error   { return b.note("scale %d", n) }
 func (b *backend) Stop(_ context.Context, now bool) error { return b.note("stop now=%t", now) }
+
+func (b *backend) Logs(_ context.Context, q control.LogQuery, w io.Writer) error {
+	switch q.Worker {
+	case 8:
+		return control.ErrNoWorker
+	case 9:
+		_, err := io.WriteString(w, "half\n")
+		return errors.Join(err, errors.New("it broke"))
+	}
+	_, err := fmt.Fprintf(w, "lines worker=%d follow=%t json=%t\n", q.Worker, q.Follow, q.JSON)
+	return err
+}
 
 func (b *backend) Why(context.Context) (postmortem.Report, error) {
 	return postmortem.Report{Records: []postmortem.Record{{ID: "20261122-203015-w7", Worker: 7, Count: 1}}}, b.note("why")

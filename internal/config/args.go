@@ -7,9 +7,10 @@ import (
 
 // Flag is one flag of a command line.
 type Flag struct {
-	Name string                  // without dashes
-	Arg  string                  // what stands for its value; "" for a switch
-	Set  func(text string) error // of a switch without value: "on"
+	Name  string                  // without dashes
+	Short string                  // a letter that stands for it; empty: none
+	Arg   string                  // what stands for its value; "" for a switch
+	Set   func(text string) error // of a switch without value: "on"
 }
 
 // ParseFlags reads args, in which flags and words may stand in any order:
@@ -50,7 +51,7 @@ func takeFlag(args []string, flags []Flag) (used int, err error) {
 	name, text, hasText := strings.Cut(args[0], "=")
 	var flag *Flag
 	for i := range flags {
-		if name == "--"+flags[i].Name {
+		if name == "--"+flags[i].Name || flags[i].Short != "" && name == "-"+flags[i].Short {
 			flag = &flags[i]
 		}
 	}

@@ -101,14 +101,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		}
 		payload = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://supervisor"+path, payload)
+	res, err := c.do(ctx, method, path, payload)
 	if err != nil {
-		return answer, fmt.Errorf("ask the supervisor at %s: %w", c.path, err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	res, err := c.http.Do(r)
-	if err != nil {
-		return answer, c.explain(err)
+		return answer, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -116,16 +111,35 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		return answer, c.explain(err)
 	}
 	if res.StatusCode >= 300 {
-		var refusal errorBody
-		if json.Unmarshal(text, &refusal) != nil || refusal.Error == "" {
-			refusal.Error = fmt.Sprintf("what answers at %s is not a supervisor: %s", c.path, res.Status)
-		}
-		return answer, &RefusedError{Code: res.StatusCode, Text: refusal.Error}
+		return answer, c.refusal(res, text)
 	}
 	if err := json.Unmarshal(text, &answer); err != nil {
 		return answer, fmt.Errorf("what answers at %s is not a supervisor: %w", c.path, err)
 	}
 	return answer, nil
+}
+
+// do sends a request; the answer's body is the caller's to close.
+func (c *Client) do(ctx context.Context, method, path string, payload io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://supervisor"+path, payload)
+	if err != nil {
+		return nil, fmt.Errorf("ask the supervisor at %s: %w", c.path, err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return res, nil
+}
+
+// refusal is the error in an answer that is not a good one.
+func (c *Client) refusal(res *http.Response, text []byte) error {
+	var refusal errorBody
+	if json.Unmarshal(text, &refusal) != nil || refusal.Error == "" {
+		refusal.Error = fmt.Sprintf("what answers at %s is not a supervisor: %s", c.path, res.Status)
+	}
+	return &RefusedError{Code: res.StatusCode, Text: refusal.Error}
 }
 
 // dial connects, and checks who is at the other end before anything is said.

@@ -130,13 +130,13 @@ func routes(b Backend) http.Handler {
 	handle(http.MethodPost, "/v1/stop", func(w http.ResponseWriter, r *http.Request) { stop(w, r, b) })
 	handle(http.MethodGet, "/v1/why", func(w http.ResponseWriter, r *http.Request) { why(w, r, b) })
 	handle(http.MethodGet, "/v1/why/{which}", func(w http.ResponseWriter, r *http.Request) { whyOne(w, r, b) })
-	for path, method := range map[string]string{"/v1/upgrade": http.MethodPost, "/v1/logs": http.MethodGet} {
-		handle(method, path, func(w http.ResponseWriter, _ *http.Request) {
-			reply(w, http.StatusNotImplemented, errorBody{path + " is not in this version yet"})
-		})
-	}
+	followers := make(chan struct{}, maxFollowers)
+	handle(http.MethodGet, "/v1/logs", func(w http.ResponseWriter, r *http.Request) { logs(w, r, b, followers) })
+	handle(http.MethodPost, "/v1/upgrade", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusNotImplemented, errorBody{"/v1/upgrade is not in this version yet"})
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop and /v1/why", r.URL.Path)})
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/why and /v1/logs", r.URL.Path)})
 	})
 	return mux
 }

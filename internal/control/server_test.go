@@ -56,6 +56,17 @@ func (f *fake) Reload(ctx context.Context, wait bool) (ReloadResult, error) {
 func (f *fake) Scale(_ context.Context, n int) error   { return f.note("scale %d", n) }
 func (f *fake) Stop(_ context.Context, now bool) error { return f.note("stop now=%t", now) }
 
+func (f *fake) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
+	if q.Worker == 8 {
+		return ErrNoWorker
+	}
+	if _, err := fmt.Fprintf(w, "%+v\n", q); err != nil || !q.Follow {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (f *fake) Why(context.Context) (postmortem.Report, error) {
 	return postmortem.Report{Records: []postmortem.Record{{ID: "20261122-203015-w7", Worker: 7, Count: 1}}}, f.note("why")
 }
@@ -205,10 +216,8 @@ func TestRequests(t *testing.T) {
 		{"POST", "/v1/stop", `{"now":true}`, 202, `{"now":true}`, "stop now=true"},
 		{"POST", "/v1/stop", `true`, 400, `cannot unmarshal`, ""},
 		{"POST", "/v1/upgrade", ``, 501, `/v1/upgrade is not in this version yet`, ""},
-		{"GET", "/v1/logs", ``, 501, `/v1/logs is not in this version yet`, ""},
 		{"GET", "/v1/stop", ``, 405, `/v1/stop takes POST, not GET`, ""},
 		{"POST", "/v1/status", ``, 405, `/v1/status takes GET, not POST`, ""},
-		{"DELETE", "/v1/logs", ``, 405, `/v1/logs takes GET, not DELETE`, ""},
 		{"GET", "/", ``, 404, `there is no \"/\"`, ""},
 		{"GET", "/v2/status", ``, 404, `there is no \"/v2/status\"`, ""},
 	} {

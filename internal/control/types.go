@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"io"
 
 	"github.com/tandem-go/tandem/internal/postmortem"
 )
@@ -77,6 +78,10 @@ type Backend interface {
 	// Stop asks for a graceful stop, or with now for a quick one, and returns
 	// once it is accepted.
 	Stop(ctx context.Context, now bool) error
+	// Logs writes the last lines of the workers to w, and with Follow what comes,
+	// until the supervisor has stopped; see LogQuery. It writes at least once, or
+	// gives an error: ErrNoWorker where there is no such worker.
+	Logs(ctx context.Context, q LogQuery, w io.Writer) error
 	// Why gives the records of workers that ended abnormally, in short.
 	Why(ctx context.Context) (postmortem.Report, error)
 	// Postmortem gives one of them whole, by its id or by its worker's. The error

@@ -1,0 +1,93 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLogs(t *testing.T) {
+	path, _ := serve(t, &fake{})
+	c := NewClient(path)
+	var b strings.Builder
+	if err := c.Logs(t.Context(), LogQuery{Worker: 7, JSON: true}, &b); err != nil || b.String() != "{Worker:7 Follow:false JSON:true}\n" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+	var refused *RefusedError
+	if err := c.Logs(t.Context(), LogQuery{Worker: 8}, &b); !errors.As(err, &refused) || refused.Code != http.StatusNotFound {
+		t.Errorf("%v", err)
+	}
+	for query, want := range map[string]string{
+		"worker=0": "is not the number of a worker", "follow=maybe": "is not 1 or 0", "format=xml": "is not text or json", "tail=5": "there is no parameter",
+	} {
+		res, err := c.do(t.Context(), http.MethodGet, "/v1/logs?"+query, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %d %s", query, res.StatusCode, text)
+		}
+	}
+}
+
+// Those who follow are bounded, do not take the commands' place, come to no harm
+// by the deadline of a request, and end when the server does.
+func TestFollowersAreBounded(t *testing.T) {
+	path, stop := serve(t, &fake{}, func(s *Server) { s.patience = 20 * time.Millisecond })
+	c := NewClient(path)
+	ended := make(chan error, maxFollowers)
+	for range maxFollowers {
+		r, w := io.Pipe()
+		go func() {
+			ended <- c.Logs(t.Context(), LogQuery{Follow: true}, w)
+		}()
+		if line, err := bufio.NewReader(r).ReadString('\n'); err != nil || !strings.Contains(line, "Follow:true") {
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+	var refused *RefusedError
+	if err := c.Logs(t.Context(), LogQuery{Follow: true}, io.Discard); !errors.As(err, &refused) || refused.Code != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %v", err)
+	}
+	if _, err := c.Status(t.Context()); err != nil {
+		t.Errorf("status beside them: %v", err)
+	}
+	stop()
+	for range maxFollowers {
+		if err := <-ended; err != nil {
+			t.Errorf("at the end: %v", err)
+		}
+	}
+}
+
+// Who goes away gives the place back.
+func TestAFollowerLeaves(t *testing.T) {
+	path, _ := serve(t, &fake{})
+	c := NewClient(path)
+	for range 2 * maxFollowers {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		ended := make(chan error, 1)
+		go func() { ended <- c.Logs(ctx, LogQuery{Follow: true}, w) }()
+		line, err := bufio.NewReader(r).ReadString('\n')
+		cancel()
+		err2 := <-ended
+		if refused, ok := errors.AsType[*RefusedError](err2); ok {
+			// the one before is still being taken away: ask again
+			if refused.Code != http.StatusServiceUnavailable {
+				t.Fatal(err2)
+			}
+			continue
+		}
+		if err != nil || !strings.Contains(line, "Follow") {
+			t.Fatalf("%q, %v, %v", line, err, err2)
+		}
+	}
+}
