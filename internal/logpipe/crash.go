@@ -23,7 +23,11 @@ const (
 )
 
 var (
-	dyingPrefixes = [][]byte{[]byte("panic: "), []byte("fatal error: "), []byte("SIGABRT: abort"), []byte("SIGQUIT: quit")}
+	dyingPrefixes = [][]byte{
+		[]byte("panic: "), []byte("fatal error: "), []byte("SIGABRT: abort"), []byte("SIGQUIT: quit"),
+		[]byte("SIGSEGV: segmentation violation"), []byte("SIGBUS: bus error"), []byte("SIGFPE: floating-point exception"),
+		[]byte("SIGILL: illegal instruction"), []byte("SIGTRAP: trace trap"), []byte("SIGSYS: bad system call"),
+	}
 	tracePrefixes = [][]byte{
 		[]byte("\t"), []byte("[signal "), []byte("[recovered"), []byte("[originating from "), []byte("created by "), []byte("PC="),
 		[]byte("panic during "), []byte("runtime: "), []byte("runtime stack:"), []byte("..."),

@@ -166,6 +166,14 @@ func (p *Pipe) Tail() []string {
 	return p.w.tail.records()
 }
 
+// LastLines gives what Tail does, with the stream of each. The lines are the
+// caller's.
+func (p *Pipe) LastLines() []Line {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return p.w.tail.lines(p.w.src, tailBytes)
+}
+
 func (p *Pipe) read() {
 	defer p.end()
 	for {

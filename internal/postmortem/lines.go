@@ -49,7 +49,7 @@ func cutDump(text string) (head string, lines int, ok bool) {
 }
 
 func dying(first string) bool {
-	for _, p := range []string{"panic: ", "fatal error: ", "SIGABRT: abort", "SIGQUIT: quit"} {
+	for _, p := range []string{"panic: ", "fatal error: ", "SIGABRT: ", "SIGQUIT: ", "SIGSEGV: ", "SIGBUS: ", "SIGFPE: ", "SIGILL: ", "SIGTRAP: ", "SIGSYS: "} {
 		if strings.HasPrefix(first, p) {
 			return true
 		}

@@ -262,9 +262,9 @@ func TestADirectoryThatIsNotOurs(t *testing.T) {
 		make func(dir string) error
 		says string
 	}{
-		"a file":        {func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, "make the directory"},
-		"a link":        {func(dir string) error { return os.Symlink(t.TempDir(), dir) }, "is not a directory"},
-		"open to all":   {func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)) }, "others can write to it"},
+		"a file":      {func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, "make the directory"},
+		"a link":      {func(dir string) error { return os.Symlink(t.TempDir(), dir) }, "is not a directory"},
+		"open to all": {func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)) }, "others can write to it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "d")

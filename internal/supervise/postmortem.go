@@ -91,8 +91,9 @@ func kindOf(q scoreboard.Request) postmortem.Kind {
 // words adds what it had to say, when that has been read.
 func (r remains) words(w *worker) remains {
 	r.dump = w.dump.Dump()
-	for _, text := range w.stderr.Tail() {
-		r.lines = append(r.lines, postmortem.Line{Text: text})
+	for _, l := range w.stderr.LastLines() { // of both streams
+		text := strings.ToValidUTF8(string(l.Text), "\ufffd")
+		r.lines = append(r.lines, postmortem.Line{Stream: l.Stream.String(), Text: text})
 	}
 	r.lines = postmortem.Strip(r.lines, r.dump)
 	return r

@@ -29,6 +29,7 @@ import (
 //	deaf        serves, and takes no signal to heart that can be ignored
 //	mute        serves, beats once and never again
 //	daemons     serves, and has left a daemon and orphans that end with 3 and 4
+//	doomed      is a Tandem worker, and no foreign one: see doomed_test.go
 //	parent      serves, and has a child that outlives it and holds its streams
 const helperMode = "E2E_WORKER"
 
@@ -97,6 +98,9 @@ func helper(mode string) int {
 	case "early-exit":
 		tell("READY=1")
 		return 1
+	case "doomed":
+		ossignal.Reset()
+		return doomed()
 	case "serve", "mute":
 	case "deaf":
 		ossignal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
