@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net/http"
 
 	"github.com/oklog/run"
 
 	"github.com/tandem-go/tandem/internal/admin"
 	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/metrics"
 	"github.com/tandem-go/tandem/internal/supervise"
 )
 
@@ -30,18 +30,15 @@ func openAdmin(loaded *config.Loaded, log *slog.Logger) (*admin.Server, error) {
 // addAdmin runs the admin listener beside the supervise loop, to its very end.
 func addAdmin(group *run.Group, sup *supervise.Supervisor, server *admin.Server, log *slog.Logger) {
 	ctx, cancel := context.WithCancel(context.Background())
+	watcher := sup.Watcher()
 	group.Add(func() error {
 		defer server.Close()
 		log.Info("admin listener is open", "address", server.Addr().String())
-		if err := server.Serve(ctx, sup.Admin(), http.HandlerFunc(noMetrics)); err != nil {
+		if err := server.Serve(ctx, watcher, metrics.Handler(watcher.Metrics)); err != nil {
 			// The service goes on without it.
 			log.Error("the admin listener has failed; probes and /metrics will not be answered until a restart", "error", err)
 			<-ctx.Done()
 		}
 		return nil
 	}, func(error) { cancel() })
-}
-
-func noMetrics(w http.ResponseWriter, _ *http.Request) {
-	http.Error(w, "/metrics is not in this version yet", http.StatusNotImplemented)
 }

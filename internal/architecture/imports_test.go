@@ -16,19 +16,20 @@ const module = "github.com/tandem-go/tandem/"
 // allowed says, for each package, which of our own packages it may import
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
-	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
+	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
 	"cmd/app":        {"bridge", "view", "worker"},
 
 	"bridge": nil,
 	"view":   {"bridge", "internal/requestid"},
 	"worker": {"internal/channel", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
-	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
+	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
 	"internal/docgen":    {"internal/cli", "internal/config"},
 	"internal/config":    {"internal/socket"},
 
-	"internal/admin": {"internal/control", "internal/socket"},
+	"internal/admin":   {"internal/control", "internal/socket"},
+	"internal/metrics": {"internal/scoreboard"},
 
 	"internal/arbiter":      nil,
 	"internal/architecture": nil,

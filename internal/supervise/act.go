@@ -73,10 +73,12 @@ func (s *Supervisor) spawn() {
 	w, err := s.launch(id, s.generations[n])
 	if err != nil {
 		s.log.Error("worker could not be started", "worker", id, "error", err)
+		s.totals.NotStarted()
 		s.step(arbiter.SpawnFailed{ID: id, Reason: err.Error()})
 		return
 	}
 	s.workers[id] = w
+	s.totals.Started()
 	s.log.Info("worker started", "worker", id, "pid", w.process.PID(), "generation", n)
 }
 
@@ -115,6 +117,7 @@ func (s *Supervisor) refuse() {
 
 // reloadDone makes the outcome of a reload known to all who asked.
 func (s *Supervisor) reloadDone(a arbiter.ReloadDone) {
+	s.countReload(a)
 	result := control.ReloadResult{Generation: int(a.Generation), Result: control.ResultOK}
 	if a.Reason == "" {
 		s.lastWords = nil

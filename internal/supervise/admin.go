@@ -6,34 +6,41 @@ import (
 	"github.com/tandem-go/tandem/internal/admin"
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/metrics"
 )
 
-// watcher is the Supervisor as the admin listener asks it. Anybody who reaches
+// Watcher is the Supervisor as the admin listener asks it. Anybody who reaches
 // that listener can ask, as often as he likes, so questions are shared.
-type watcher struct {
-	health shared[admin.Health]
-	status shared[control.Status]
+//
+// It may be asked from any goroutine until Run has returned, and then says that
+// the supervisor is stopping.
+type Watcher struct {
+	health  shared[admin.Health]
+	status  shared[control.Status]
+	metrics shared[metrics.Snapshot]
 }
 
-var _ admin.Backend = (*watcher)(nil)
+var _ admin.Backend = (*Watcher)(nil)
 
-// Admin gives what the admin listener asks. It may be called from any goroutine,
-// once; what it gives may be asked until Run has returned, and then says that the
-// supervisor has stopped.
-func (s *Supervisor) Admin() admin.Backend {
-	w := new(watcher)
+// Watcher gives what the admin listener asks. It is called once.
+func (s *Supervisor) Watcher() *Watcher {
+	w := new(Watcher)
 	w.health.ask = func() (admin.Health, error) {
 		return ask(context.Background(), s, func(answer chan<- admin.Health) message { return healthWanted{answer} })
 	}
 	w.status.ask = func() (control.Status, error) { return s.Status(context.Background()) }
+	w.metrics.ask = s.metrics
 	return w
 }
 
 // Health asks the loop how it is.
-func (w *watcher) Health(ctx context.Context) (admin.Health, error) { return w.health.get(ctx) }
+func (w *Watcher) Health(ctx context.Context) (admin.Health, error) { return w.health.get(ctx) }
 
 // Status asks the loop for a snapshot.
-func (w *watcher) Status(ctx context.Context) (control.Status, error) { return w.status.get(ctx) }
+func (w *Watcher) Status(ctx context.Context) (control.Status, error) { return w.status.get(ctx) }
+
+// Metrics asks the loop for what a scrape shows.
+func (w *Watcher) Metrics(ctx context.Context) (metrics.Snapshot, error) { return w.metrics.get(ctx) }
 
 type healthWanted struct{ answer chan<- admin.Health }
 

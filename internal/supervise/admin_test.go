@@ -15,7 +15,7 @@ import (
 
 func TestHealthFollowsTheService(t *testing.T) {
 	r := start(t, "stubborn", "--workers", "2", "--lame-duck", "1m")
-	watch := r.Admin()
+	watch := r.Watcher()
 	r.until(t, "two ready workers", ready(2, 1))
 	if h, err := watch.Health(t.Context()); err != nil || h != (admin.Health{State: "running", Ready: 2, Wanted: 2}) {
 		t.Errorf("%+v, %v", h, err)

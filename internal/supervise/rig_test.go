@@ -57,6 +57,8 @@ func workerMain() {
 		}
 	case mode == "hungry":
 		ballast = bytes.Repeat([]byte{1}, 96<<20)
+	case mode == "counts", mode == "scribbles":
+		counting(mode, term)
 	case mode == "mute":
 		<-term
 		os.Exit(0)

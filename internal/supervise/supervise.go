@@ -12,8 +12,10 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/metrics"
 	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/socket"
+	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
 // Options is what a supervisor is made of. Listeners pass into its ownership:
@@ -28,6 +30,7 @@ type Options struct {
 	Notify    string           // the service manager's notify socket; empty: none
 	Watchdog  time.Duration    // within which the service manager wants a sign of life; 0: never
 	Version   string
+	Totals    *metrics.Totals // of the program before, in an upgrade; nil: they begin at zero. Ours from then on
 
 	// Postmortem keeps what is known of workers that ended abnormally; nil:
 	// nobody does.
@@ -63,6 +66,7 @@ type Supervisor struct {
 	termed      bool // TERM has been received
 	result      *Result
 	told        upward
+	totals      *metrics.Totals
 	carried     []carried // parts of the state that others own
 	poison      postmortem.Poison
 	uncounted   bool // it was said that --max-requests has no effect
@@ -92,7 +96,7 @@ func New(o Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Supervisor{
+	s := &Supervisor{
 		opt:         o,
 		log:         o.Log,
 		started:     time.Now(),
@@ -107,7 +111,13 @@ func New(o Options) (*Supervisor, error) {
 		generations: map[arbiter.Generation]*generation{1: first},
 		config:      o.Config,
 		waiters:     map[uint64]chan<- control.ReloadResult{},
-	}, nil
+		totals:      o.Totals,
+	}
+	if s.totals == nil {
+		s.totals = metrics.NewTotals()
+	}
+	s.Carry("metrics", func(upgrade.Keep) (any, error) { return s.totals.State(), nil })
+	return s, nil
 }
 
 func arbiterSettings(l *config.Loaded, limits budget.Limits) arbiter.Settings {

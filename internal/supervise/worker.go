@@ -150,6 +150,7 @@ func (m exited) handle(s *Supervisor) {
 		return
 	}
 	record := s.examine(w, m)
+	s.countEnd(w, record)
 	if m.exit.Exec != nil {
 		missing := !errors.Is(m.exit.Exec, syscall.EAGAIN) && !errors.Is(m.exit.Exec, syscall.ENOMEM)
 		s.log.Error("worker could not be started", "worker", m.id, "error", m.exit.Exec)
@@ -218,6 +219,7 @@ type spoke struct{ id arbiter.WorkerID }
 func (m spoke) handle(s *Supervisor) {
 	if s.workers[m.id] != nil {
 		s.log.Debug("worker speaks Tandem's channel", "worker", m.id)
+		s.totals.Speaks()
 		s.step(arbiter.Spoke{ID: m.id})
 	}
 }
