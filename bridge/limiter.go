@@ -34,7 +34,10 @@ type Limiter struct {
 
 	waits    atomic.Uint64
 	waited   atomic.Int64
+	spans    [WaitBuckets]atomic.Uint64
 	rejected atomic.Uint64
+
+	hunger hunger
 
 	errFull, errLate error
 
@@ -134,19 +137,33 @@ type Stats struct {
 	Waits    uint64        // total that had to wait, whatever came of it
 	Waited   time.Duration // total time that those waited
 	Rejected uint64        // total refused: queue full or queue deadline
+
+	// WaitCounts counts the waits that have ended by how long they were: number i
+	// those of at most WaitBounds()[i], the last one all that were longer.
+	WaitCounts [WaitBuckets]uint64
+
+	// Starving is for how long who wanted a permit has found them all taken while
+	// none was given back: from the first such moment to the last. Whoever waits
+	// now makes now the last; it is 0 from the next permit given back on.
+	Starving time.Duration
 }
 
 // Stats returns the counters as they are now; the fields are read one by one.
 func (l *Limiter) Stats() Stats {
 	st := l.state.Load()
-	return Stats{
+	s := Stats{
 		Permits:  int(l.permits),
 		InUse:    int(inUse(st)),
 		Queued:   int(queued(st)),
 		Waits:    l.waits.Load(),
 		Waited:   time.Duration(l.waited.Load()),
 		Rejected: l.rejected.Load(),
+		Starving: l.starving(st),
 	}
+	for i := range l.spans {
+		s.WaitCounts[i] = l.spans[i].Load()
+	}
+	return s
 }
 
 // Name is the limiter's name.
@@ -178,6 +195,7 @@ func (l *Limiter) acquire(ctx context.Context) error {
 		l.mu.Unlock()
 		return nil
 	}
+	l.missLocked()
 	if len(l.queue) >= l.queueMax {
 		l.mu.Unlock()
 		l.rejected.Add(1)
@@ -194,7 +212,11 @@ func (l *Limiter) acquire(ctx context.Context) error {
 
 func (l *Limiter) wait(ctx context.Context, t *ticket) error {
 	start := time.Now()
-	defer func() { l.waited.Add(int64(time.Since(start))) }()
+	defer func() {
+		took := time.Since(start)
+		l.waited.Add(int64(took))
+		l.spans[waitBucket(took)].Add(1)
+	}()
 	var late <-chan time.Time
 	if l.queueFor > 0 {
 		timer := time.NewTimer(l.queueFor)
@@ -218,6 +240,7 @@ func (l *Limiter) wait(ctx context.Context, t *ticket) error {
 		}
 		l.state.Add(-1)
 		l.grantLocked()
+		l.fedLocked()
 		return err
 	}
 	for i, q := range l.queue {
@@ -227,6 +250,7 @@ func (l *Limiter) wait(ctx context.Context, t *ticket) error {
 		}
 	}
 	l.state.Add(-waiter)
+	l.hunger.last.Store(sinceEpoch())
 	if ctx.Err() == nil {
 		l.rejected.Add(1)
 	}
@@ -235,11 +259,12 @@ func (l *Limiter) wait(ctx context.Context, t *ticket) error {
 
 // release gives a permit back.
 func (l *Limiter) release() {
-	if st := l.state.Add(-1); queued(st) == 0 {
+	if st := l.state.Add(-1); queued(st) == 0 && l.hunger.since.Load() == 0 {
 		return
 	}
 	l.mu.Lock()
 	l.grantLocked()
+	l.fedLocked()
 	l.mu.Unlock()
 }
 

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/tandem-go/tandem/bridge"
 )
 
 // Option changes one of Run's settings.
@@ -16,6 +18,7 @@ type options struct {
 	linger       time.Duration
 	stall        time.Duration
 	configure    []func(*http.Server)
+	limiters     []*bridge.Limiter // nil: the default ones
 }
 
 func settings(opts []Option) options {

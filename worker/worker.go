@@ -119,6 +119,7 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 		r.logger.Info("serving", "addr", d.Addr().Network()+"://"+d.Addr().String(), "pid", os.Getpid())
 	}
 	r.notify("READY=1\nSTATUS=serving")
+	r.helpers.Go(func() { r.vitals(ended) })
 	r.helpers.Go(func() { r.beat(ended) })
 
 	quick := make(chan string, 1)
@@ -198,28 +199,6 @@ func (r *run) stop(reason string) {
 func (r *run) notify(state string) {
 	if err := notify.Send(r.env.notify, state); err != nil {
 		r.logger.Warn("the supervisor was not told", "state", state, "error", err)
-	}
-}
-
-// beat says that the scheduler of this process still runs goroutines, three
-// times in the interval after which a silent worker counts as hung.
-func (r *run) beat(ended <-chan struct{}) {
-	interval := time.Second
-	if r.watchdog > 0 {
-		interval = r.watchdog / 3
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		r.server.board.Beat()
-		if r.watchdog > 0 {
-			r.notify("WATCHDOG=1")
-		}
-		select {
-		case <-ticker.C:
-		case <-ended:
-			return
-		}
 	}
 }
 

@@ -83,7 +83,9 @@ func serve(s settings, stderr io.Writer) error {
 	defer stop()
 	client := newClient()
 	defer client.CloseIdleConnections()
-	err = worker.Run(context.Background(), newSite(s, client).app, worker.Addr(string(s.Addr)), worker.Logger(log))
+	app := newSite(s, client).app
+	limits := app.Limits()
+	err = worker.Run(context.Background(), app, worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("APP_ADDR: %w", err)
 	}

@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 
 	"bridge": nil,
 	"view":   {"bridge", "internal/requestid"},
-	"worker": {"internal/channel", "internal/notify", "internal/requestid", "internal/scoreboard"},
+	"worker": {"bridge", "internal/channel", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},

@@ -33,19 +33,48 @@ type LastReload struct {
 	LastWords []string `json:"last_words,omitempty"`
 }
 
-// WorkerStatus is what is known of one worker. Requests, InFlight and
-// Connections come from its scoreboard, which a foreign worker does not have.
+// WorkerStatus is what is known of one worker. Requests, InFlight, Connections
+// and what is below RSSBytes come from its scoreboard, which a foreign worker
+// does not have.
 type WorkerStatus struct {
 	ID          uint64  `json:"id"`
 	PID         int     `json:"pid"`
 	Generation  int     `json:"generation"`
-	State       string  `json:"state"` // starting, ready, draining, killed
+	State       string  `json:"state"` // starting, ready, draining, stopped (by SIGSTOP or a tracer), killed
 	AgeSeconds  float64 `json:"age_seconds"`
-	Liveness    string  `json:"liveness"` // ok; none: it has never beaten and is watched for its exit only
+	Liveness    string  `json:"liveness"` // ok; hung; stopped: not judged; none: it has never beaten and is watched for its exit only
 	Requests    *uint64 `json:"requests"`
 	InFlight    *int64  `json:"in_flight"`
 	Connections *int64  `json:"connections"`
 	RSSBytes    *int64  `json:"rss_bytes"`
+
+	// OldestRequestSeconds is the age of the oldest request in flight; absent without
+	// one. OldestRequests are at most ten.
+	OldestRequestSeconds *float64        `json:"oldest_request_seconds,omitempty"`
+	OldestRequests       []RequestStatus `json:"oldest_requests,omitempty"`
+	Permits              []PermitStatus  `json:"permits,omitempty"`
+}
+
+// RequestStatus is one request in flight.
+type RequestStatus struct {
+	Method     string  `json:"method"`
+	Route      string  `json:"route"` // the matched pattern, else the path; never the query
+	RequestID  string  `json:"request_id"`
+	AgeSeconds float64 `json:"age_seconds"`
+}
+
+// PermitStatus is a limiter of sync code, as its worker last said, which it does
+// twice a second.
+type PermitStatus struct {
+	Limiter  string `json:"limiter"`
+	Limit    int64  `json:"limit"`
+	InUse    int64  `json:"in_use"`
+	Queue    int64  `json:"queue"` // who waits for a permit
+	Rejected uint64 `json:"rejected"`
+
+	// StarvingSeconds is for how long none was given back although all are taken
+	// and somebody waits; --timeout is how long it may.
+	StarvingSeconds float64 `json:"starving_seconds"`
 }
 
 // The results of a reload.

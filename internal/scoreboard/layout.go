@@ -95,7 +95,7 @@ type limiter struct {
 	limit    atomic.Int64
 	inUse    atomic.Int64
 	queue    atomic.Int64
-	starving atomic.Int64 // since when, by Now; 0: it is not
+	starving atomic.Int64 // for so long, in nanoseconds, when it was written; 0: it is not
 	rejected atomic.Uint64
 	nanos    atomic.Uint64
 	counts   [len(WaitBounds) + 1]atomic.Uint64

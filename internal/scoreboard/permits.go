@@ -15,8 +15,9 @@ type Permits struct {
 	Waits    Histogram // of who had to wait, whatever came of it
 	Rejected uint64    // who was turned away: queue full, or waited too long
 
-	// Starving is for how long nobody has given a permit back although all are
-	// taken and somebody came who wanted one; 0 where that is not so.
+	// Starving is for how long, when the worker last said so, nobody had given a
+	// permit back although all were taken and somebody wanted one; 0 where that was
+	// not so.
 	Starving time.Duration
 }
 
@@ -42,11 +43,7 @@ func (b *Board) SetPermits(i int, s Sample) {
 	put(l.name[:], string(name[:]))
 	l.inUse.Store(int64(s.InUse))
 	l.queue.Store(int64(s.Queue))
-	since := int64(0)
-	if s.Starving > 0 {
-		since = max(1, Now()-int64(s.Starving))
-	}
-	l.starving.Store(since)
+	l.starving.Store(int64(s.Starving))
 	l.rejected.Store(s.Rejected)
 	l.nanos.Store(uint64(max(0, s.Waited)))
 	for j := range s.Waits {
@@ -76,11 +73,9 @@ func (b *Board) Permits() []Permits {
 			Queue:    max(0, l.queue.Load()),
 			Waits:    newHistogram(WaitBounds[:]),
 			Rejected: l.rejected.Load(),
+			Starving: max(0, time.Duration(l.starving.Load())),
 		}
 		p.Waits.read(l.counts[:], &l.nanos)
-		if since := l.starving.Load(); since > 0 {
-			p.Starving = age(since)
-		}
 		out = append(out, p)
 	}
 	return out
@@ -94,8 +89,8 @@ func (b *Board) Starving() (longest time.Duration) {
 	}
 	for i := range b.page.limiters {
 		l := &b.page.limiters[i]
-		if since := l.starving.Load(); since > 0 && l.limit.Load() > 0 {
-			longest = max(longest, age(since))
+		if l.limit.Load() > 0 {
+			longest = max(longest, time.Duration(l.starving.Load()))
 		}
 	}
 	return longest

@@ -48,7 +48,7 @@ func (m healthWanted) handle(s *Supervisor) {
 	snap := s.core.Snapshot()
 	h := admin.Health{State: snap.Phase.String(), Wanted: snap.Wanted}
 	for _, w := range snap.Workers {
-		if w.State == arbiter.Ready {
+		if w.State == arbiter.Ready && !w.Stopped {
 			h.Ready++
 		}
 	}

@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
 // status is everything that is known, for people and programs.
@@ -34,20 +36,57 @@ func (s *Supervisor) status() control.Status {
 	}
 	for _, w := range snap.Workers {
 		ws := control.WorkerStatus{
-			ID: uint64(w.ID), Generation: int(w.Generation), State: w.State.String(),
-			AgeSeconds: seconds(time.Since(w.Since)), Liveness: w.Liveness,
+			ID: uint64(w.ID), Generation: int(w.Generation), State: shownState(w),
+			AgeSeconds: seconds(time.Since(w.Since)), Liveness: shownLiveness(w),
 		}
 		if live := s.workers[w.ID]; live != nil {
 			ws.PID = live.process.PID()
 			ws.RSSBytes = rss(ws.PID)
 			if w.Speaks {
-				c := live.board.Read()
-				ws.Requests, ws.InFlight, ws.Connections = &c.Requests, &c.InFlight, &c.Connections
+				fromBoard(&ws, live.board)
 			}
 		}
 		st.Workers = append(st.Workers, ws)
 	}
 	return st
+}
+
+// shownState is a worker's state for status and metrics: that it is stopped says
+// more than whether it was ready or drained when that came.
+func shownState(w arbiter.Worker) string {
+	if w.Stopped && w.State != arbiter.Killed {
+		return "stopped"
+	}
+	return w.State.String()
+}
+
+func shownLiveness(w arbiter.Worker) string {
+	if w.Stopped && w.Liveness != "hung" {
+		return "stopped"
+	}
+	return w.Liveness
+}
+
+// fromBoard adds what a worker writes on its scoreboard.
+func fromBoard(ws *control.WorkerStatus, board *scoreboard.Board) {
+	c := board.Read()
+	ws.Requests, ws.InFlight, ws.Connections = &c.Requests, &c.InFlight, &c.Connections
+	for _, p := range c.Permits {
+		ws.Permits = append(ws.Permits, control.PermitStatus{
+			Limiter: p.Name, Limit: p.Limit, InUse: p.InUse, Queue: p.Queue, Rejected: p.Rejected, StarvingSeconds: seconds(p.Starving),
+		})
+	}
+	for i, r := range board.InFlight() {
+		if i == 0 {
+			ws.OldestRequestSeconds = ptr(seconds(r.Age))
+		}
+		if i == mostNamed {
+			break
+		}
+		ws.OldestRequests = append(ws.OldestRequests, control.RequestStatus{
+			Method: r.Method, Route: r.Route, RequestID: r.ID, AgeSeconds: seconds(r.Age),
+		})
+	}
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

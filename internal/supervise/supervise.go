@@ -143,6 +143,8 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	looks := time.NewTimer(0)
+	defer looks.Stop()
 	beats, stopBeats := s.watchdogBeats()
 	defer stopBeats()
 	s.step(arbiter.Start{})
@@ -163,6 +165,9 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			s.step(arbiter.Tick{})
 		case <-spawn:
 			s.spawn()
+		case <-looks.C:
+			s.look()
+			looks.Reset(s.looksIn())
 		case <-beats:
 			s.beat()
 		case <-stop:

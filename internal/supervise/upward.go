@@ -106,7 +106,7 @@ func (s *Supervisor) report() {
 	}
 	ready := 0
 	for _, w := range snap.Workers {
-		if w.State == arbiter.Ready {
+		if w.State == arbiter.Ready && !w.Stopped {
 			ready++
 		}
 	}

@@ -40,12 +40,14 @@ type worker struct {
 	unheard        bool        // READY=1 came, and did not count
 	alive          *time.Timer // of --ready alive:; set before the watchers start
 	mortal
+	vitals
 	recycling recycling
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
 func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err error) {
 	w := &worker{id: id, generation: g.number, started: time.Now(), readyBy: g.config.Ready}
+	w.timeout = time.Duration(g.config.Timeout)
 	var undo []func() error
 	defer func() {
 		if err != nil {

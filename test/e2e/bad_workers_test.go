@@ -3,7 +3,6 @@ package e2e
 import (
 	"os"
 	"regexp"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -32,22 +31,6 @@ func TestMuteWorker(t *testing.T) {
 	await(ctx, t, s, "a replacement of the silent worker", func(st harness.Status) bool {
 		return len(st.Ready()) == 1 && st.Ready()[0].PID != before.Workers[0].PID
 	})
-}
-
-// TestStoppedWorker takes a Tandem worker off the CPU.
-func TestStoppedWorker(t *testing.T) {
-	t.Parallel()
-	ctx := within(t)
-	s, before := serve(ctx, t, 2, harness.Config{Args: []string{"--timeout", "2s"}})
-	victim := before.Workers[0].PID
-	kill(t, victim, syscall.SIGSTOP)
-	await(ctx, t, s, "a replacement of the stopped worker", func(st harness.Status) bool {
-		return len(st.Ready()) == 2 && len(st.Workers) == 2 && !slices.Contains(harness.PIDs(st.Workers), victim)
-	})
-	// The other, which beat all the time, was left in peace.
-	if st := ready(ctx, t, s, 2); !slices.Contains(harness.PIDs(st.Workers), before.Workers[1].PID) {
-		t.Error("a worker that was well is gone")
-	}
 }
 
 // TestSilentForeignWorker never beats, so only its exit is watched.

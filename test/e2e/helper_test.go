@@ -31,6 +31,8 @@ import (
 //	daemons     serves, and has left a daemon and orphans that end with 3 and 4
 //	doomed      is a Tandem worker, and no foreign one: see doomed_test.go
 //	parent      serves, and has a child that outlives it and holds its streams
+//	tandem      is no foreign one: it has views that hold permits, and one that
+//	            stops its scheduler
 const helperMode = "E2E_WORKER"
 
 // helperStarts names a file to which each start of the helper adds a line with
@@ -89,6 +91,8 @@ func helper(mode string) int {
 	signals := make(chan os.Signal, 4)
 	ossignal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR2, syscall.SIGHUP)
 	switch mode {
+	case "tandem":
+		return helpTandem()
 	case "boot-exit":
 		fmt.Fprintln(os.Stderr, "the helper has lost its templates")
 		return 3

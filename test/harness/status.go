@@ -41,6 +41,28 @@ type Worker struct {
 	InFlight    *int64   `json:"in_flight"`
 	Connections *int64   `json:"connections"`
 	RSSBytes    *float64 `json:"rss_bytes"`
+
+	OldestRequestSeconds *float64  `json:"oldest_request_seconds"`
+	OldestRequests       []Request `json:"oldest_requests"`
+	Permits              []Permit  `json:"permits"`
+}
+
+// Request is one request in flight of a [Worker].
+type Request struct {
+	Method     string  `json:"method"`
+	Route      string  `json:"route"`
+	RequestID  string  `json:"request_id"`
+	AgeSeconds float64 `json:"age_seconds"`
+}
+
+// Permit is a limiter of a [Worker].
+type Permit struct {
+	Limiter         string  `json:"limiter"`
+	Limit           int64   `json:"limit"`
+	InUse           int64   `json:"in_use"`
+	Queue           int64   `json:"queue"`
+	Rejected        uint64  `json:"rejected"`
+	StarvingSeconds float64 `json:"starving_seconds"`
 }
 
 // Ready lists the ready workers.
