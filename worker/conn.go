@@ -1,8 +1,11 @@
 package worker
 
 import (
+	"errors"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,7 +26,8 @@ const (
 	busy                  // a request is being read, handled or answered
 	idle                  // answered, and nothing has come since
 	hijacked              // its handler's own, a WebSocket
-	leaving               // closed by the drain
+	moving                // being handed to a sibling
+	leaving               // closed by the drain, or a sibling's by now
 )
 
 // conn is an accepted connection that knows what it is doing. net/http counts it
@@ -35,6 +39,22 @@ type conn struct {
 	closed atomic.Bool
 	timed  atomic.Bool // net/http or a handler has set a read deadline of its own
 	outer  net.Conn    // what http.Server calls it: itself, or TLS around it. Set before it is served
+
+	door     *door
+	requests atomic.Uint64 // answered
+	since    atomic.Int64  // when the last one was, or when it was accepted, Unix ns
+	remote   net.Addr      // of the client, where the socket's peer is somebody in between
+	adopted  bool          // a sibling has accepted it
+	keep     time.Duration // how long it may stay idle before its first request here; 0: as a new one
+
+	// vacant is net/http's buffer, seen when it is empty: by a connection's first
+	// read. A later read into less finds part of a request there. Used by reads alone.
+	vacant int
+
+	mu       sync.Mutex    // guards what follows, where there are siblings
+	deadline time.Time     // of reading, as net/http has set it
+	header   time.Duration // the bound that the header of an adopted one's first request has
+	nudged   bool          // woken to be handed over
 }
 
 // Read bounds the wait for the rest of a body, where nobody has set another
@@ -42,33 +62,96 @@ type conn struct {
 // read of a single byte that tells net/http, while a handler runs, that the client has
 // left, nor what comes over TLS, where one cannot be told from the other.
 func (c *conn) Read(b []byte) (int, error) {
-	bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.server.idleMeansSilent
-	if bounded {
-		_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.stall))
+	if c.vacant == 0 {
+		c.vacant = len(b)
 	}
-	n, err := c.Conn.Read(b)
-	if bounded && !c.timed.Load() {
-		_ = c.Conn.SetReadDeadline(time.Time{})
-	}
-	if n > 0 {
-		switch state := c.state.Load(); {
-		case state == silent, state == idle && c.server.idleMeansSilent:
-			c.state.CompareAndSwap(state, busy)
+	for {
+		bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.server.idleMeansSilent
+		if bounded {
+			_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.stall))
+		}
+		n, err := c.Conn.Read(b)
+		if bounded && !c.timed.Load() {
+			_ = c.Conn.SetReadDeadline(time.Time{})
+		}
+		if n > 0 {
+			c.came()
+		}
+		if n > 0 || err == nil {
+			return n, err
+		}
+		if err = c.ended(err, len(b) == c.vacant); err != nil {
+			return 0, err
 		}
 	}
-	return n, err
+}
+
+// came notes that the client has sent something.
+func (c *conn) came() {
+	switch state := c.state.Load(); {
+	case state == silent, state == idle && c.server.idleMeansSilent:
+		c.state.CompareAndSwap(state, busy)
+		if c.keep > 0 {
+			c.begin()
+		}
+	}
+	if c.server.draining.Load() {
+		c.settle()
+	}
+}
+
+// begin bounds the header of the first request on an adopted connection.
+func (c *conn) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keep, c.deadline = 0, time.Time{}
+	if c.header > 0 {
+		c.deadline = time.Now().Add(c.header)
+	}
+	if !c.nudged {
+		_ = c.Conn.SetReadDeadline(c.deadline)
+	}
 }
 
 // SetReadDeadline notes that somebody bounds reading.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.timed.Store(!t.IsZero())
+	if c.server.siblings == nil {
+		return c.Conn.SetReadDeadline(t)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keep > 0 && c.state.Load() == silent {
+		// To net/http it is new, and new ones have less patience than idle ones.
+		c.header = 0
+		if !t.IsZero() {
+			c.header = time.Until(t)
+		}
+		t = c.idleSince().Add(c.keep)
+	}
+	c.deadline = t
+	if c.nudged {
+		return nil
+	}
 	return c.Conn.SetReadDeadline(t)
 }
 
 // SetDeadline notes that somebody bounds reading.
 func (c *conn) SetDeadline(t time.Time) error {
-	c.timed.Store(!t.IsZero())
-	return c.Conn.SetDeadline(t)
+	return errors.Join(c.SetReadDeadline(t), c.Conn.SetWriteDeadline(t))
+}
+
+func (c *conn) idleSince() time.Time { return time.Unix(0, c.since.Load()) }
+
+// idleFor is how long nothing has been asked on it.
+func (c *conn) idleFor() time.Duration { return max(0, time.Since(c.idleSince())) }
+
+// RemoteAddr is the client's address.
+func (c *conn) RemoteAddr() net.Addr {
+	if c.remote != nil {
+		return c.remote
+	}
+	return c.Conn.RemoteAddr()
 }
 
 // Close closes the connection once, and the books on it.
@@ -77,9 +160,13 @@ func (c *conn) Close() error {
 		return net.ErrClosed
 	}
 	err := c.Conn.Close()
+	if c.server.siblings != nil {
+		c.settle()
+	}
 	if c.outer != nil {
 		c.server.conns.remove(c)
 		c.server.board.Closed()
+		c.server.siblings.shut()
 		c.server.moved()
 	}
 	return err
@@ -115,7 +202,7 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 // admit makes a conn of what was accepted. The kernel gives the connection up
 // when its peer takes nothing for the time of a stall, which costs writing nothing.
 // Peers on a unix socket are on this machine, and have no such bound.
-func (s *server) admit(accepted net.Conn) *conn {
+func (s *server) admit(accepted net.Conn, d *door) *conn {
 	if tcp, ok := accepted.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) {
@@ -123,7 +210,9 @@ func (s *server) admit(accepted net.Conn) *conn {
 			})
 		}
 	}
-	return &conn{Conn: accepted, server: s}
+	c := &conn{Conn: accepted, server: s, door: d}
+	c.since.Store(time.Now().UnixNano())
+	return c
 }
 
 // conns are the open ones, those of hijackers among them.
@@ -144,6 +233,13 @@ func (s *conns) remove(c *conn) {
 	delete(s.set, c)
 }
 
+// all is who is open now.
+func (s *conns) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.set))
+}
+
 // liftMinHops is for connections that were accepted before the drain began.
 func (s *conns) liftMinHops() {
 	s.mu.Lock()
@@ -162,7 +258,7 @@ func (s *conns) count() (inUse, open int) {
 	defer s.mu.Unlock()
 	for c := range s.set {
 		switch c.state.Load() {
-		case busy:
+		case busy, moving:
 			inUse++
 			open++
 		case silent, idle:

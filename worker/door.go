@@ -32,20 +32,44 @@ type socket interface {
 type door struct {
 	socket
 	server *server
+	back   *backDoor // nil without siblings
+	label  string
+	place  *place    // nil: woken for every connection, as net does it
 	until  time.Time // when the sweep ends at the latest; zero before it
 	again  bool      // the queue was found empty once
 }
 
 // shut ends the waiting in Accept. The server is draining already.
-func (d *door) shut() error { return d.SetDeadline(time.Unix(1, 0)) }
+func (d *door) shut() error {
+	if d.place != nil {
+		return d.place.file.SetReadDeadline(past)
+	}
+	return d.SetDeadline(past)
+}
+
+// Close closes the worker's hold on the socket.
+func (d *door) Close() error {
+	err := d.socket.Close()
+	if d.place != nil {
+		_ = d.place.file.Close() // said once is enough
+	}
+	return err
+}
 
 func (d *door) Accept() (net.Conn, error) {
-	if d.until.IsZero() {
-		c, err := d.socket.Accept()
-		if err == nil {
-			return d.server.admit(c), nil
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+	for d.until.IsZero() {
+		accepted, err := d.next()
+		switch {
+		case err == nil:
+			c := d.server.admit(accepted, d)
+			if d.server.siblings != nil {
+				d.server.siblings.me.Accepted()
+				if d.server.pass(c) {
+					continue
+				}
+			}
+			return c, nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err
 		}
 		d.until = time.Now().Add(sweepBound)
@@ -53,12 +77,28 @@ func (d *door) Accept() (net.Conn, error) {
 	return d.sweep()
 }
 
+// name is what a sibling calls the same socket.
+func (d *door) name() string { return d.label }
+
+// next waits for a connection and accepts it.
+func (d *door) next() (net.Conn, error) {
+	if d.place == nil {
+		return d.socket.Accept()
+	}
+	fd, err := d.place.accept(func() bool { return d.server.siblings.over(1, 0) })
+	if err != nil {
+		// As net says it, so that http.Server knows what passes.
+		return nil, &net.OpError{Op: "accept", Net: d.Addr().Network(), Addr: d.Addr(), Err: err}
+	}
+	return d.server.connection(fd)
+}
+
 func (d *door) sweep() (net.Conn, error) {
 	for d.server.base.Err() == nil && time.Now().Before(d.until) {
 		c, err := d.take()
 		switch {
 		case err == nil:
-			return d.server.admit(c), nil
+			return d.server.admit(c, d), nil
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 			continue
 		case !errors.Is(err, unix.EAGAIN):
@@ -98,7 +138,7 @@ func (d *door) take() (net.Conn, error) {
 		// The description is shared, and another process may have made it
 		// blocking: this call would then never come back.
 		if failed = unix.SetNonblock(int(fd), true); failed == nil {
-			accepted, _, failed = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			accepted, _, failed = unix.Accept4(int(fd), unix.SOCK_CLOEXEC)
 		}
 	}); err != nil {
 		return nil, err
@@ -107,9 +147,22 @@ func (d *door) take() (net.Conn, error) {
 		return nil, failed
 	}
 	liftMinHops(accepted)
-	file := os.NewFile(uintptr(accepted), "accepted")
+	return d.server.connection(accepted)
+}
+
+// connection makes a net.Conn of an accepted descriptor, which it consumes. One
+// that blocks costs less: the file around it is not polled. The duplicate that
+// net.FileConn makes does not block. It needs a second descriptor for a moment:
+// where there is none it waits for one, for what is accepted is not given up.
+func (s *server) connection(fd int) (net.Conn, error) {
+	file := os.NewFile(uintptr(fd), "accepted")
 	defer func() { _ = file.Close() }()
-	return net.FileConn(file)
+	for {
+		c, err := net.FileConn(file)
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) || !s.pause(descriptorPause) {
+			return c, err
+		}
+	}
 }
 
 // liftMinHops makes a connection hear its client again. At a stop the supervisor

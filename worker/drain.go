@@ -13,7 +13,9 @@ func (s *server) drain(timeout, linger time.Duration) error {
 	defer cancel()
 	begun := time.Now()
 
-	// Every answer says "Connection: close" from now on; streams end themselves.
+	// Every answer says "Connection: close" from now on, unless a sibling will go
+	// on with its connection; streams end themselves.
+	s.leave(ctx)
 	s.draining.Store(true)
 	close(s.drainCh)
 
@@ -25,10 +27,12 @@ func (s *server) drain(timeout, linger time.Duration) error {
 	}
 	s.loops.Wait() // bounded by the sweep
 	s.conns.liftMinHops()
+	s.mover.add(s.conns.all()...)
 
 	for s.quiet(ctx, begun, linger) {
 		s.conns.closeAll(silent, idle)
-		if inUse, _ := s.conns.count(); inUse == 0 && s.board.Idle() {
+		s.siblings.end()
+		if inUse, _ := s.conns.count(); inUse == 0 && s.board.Idle() && s.siblings.settledHere() {
 			break
 		}
 		// A byte came in the very moment: that one is served, too.
@@ -52,7 +56,12 @@ func (s *server) quiet(ctx context.Context, begun time.Time, linger time.Duratio
 	defer timer.Stop()
 	for {
 		inUse, open := s.conns.count()
-		if inUse == 0 && s.board.Idle() {
+		switch {
+		case inUse > 0 || !s.board.Idle():
+		case open > 0 && s.moving.Load(): // each one that has gone is an event
+		case !s.siblings.settled():
+			timer.Reset(settleAgain) // no event says that a sibling has taken the last one
+		default:
 			since := begun
 			if last := time.Unix(0, s.lastIdle.Load()); last.After(begun) {
 				since = last
@@ -69,6 +78,23 @@ func (s *server) quiet(ctx context.Context, begun time.Time, linger time.Duratio
 		case <-ctx.Done():
 			return false
 		}
+	}
+}
+
+// settleAgain is how often a worker that has handed connections over looks
+// whether they have been received.
+const settleAgain = 5 * time.Millisecond
+
+// leave takes this worker from among its siblings, and begins to hand them what
+// is idle.
+func (s *server) leave(ctx context.Context) {
+	if s.siblings == nil {
+		return
+	}
+	s.siblings.me.Leave()
+	if s.siblings.canMove() {
+		s.moving.Store(true)
+		s.helpers.Go(func() { s.move(ctx) })
 	}
 }
 

@@ -109,7 +109,8 @@ type http2Writer interface {
 }
 
 // answer adds "Connection: close" to an answer whose header goes out while the
-// worker drains; HTTP/2 makes a GOAWAY of it.
+// worker drains, unless its connection will be handed to a sibling; HTTP/2 makes
+// a GOAWAY of it.
 type answer struct {
 	commonWriter
 	entry
@@ -123,7 +124,7 @@ func (a *answer) decide() {
 		return
 	}
 	a.decided = true
-	if a.server.draining.Load() {
+	if a.server.draining.Load() && !a.server.moving.Load() {
 		a.Header().Set("Connection", "close")
 	}
 }

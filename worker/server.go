@@ -23,6 +23,11 @@ type server struct {
 	conns  conns
 	loops  sync.WaitGroup // the accept loops
 
+	siblings *siblings // nil: it stands alone
+	mover    mover
+	moving   atomic.Bool    // a draining worker's idle connections go to siblings
+	helpers  sync.WaitGroup // the back doors and the mover
+
 	base context.Context // of all requests; ends at a quick stop
 	end  context.CancelFunc
 
@@ -36,16 +41,16 @@ type server struct {
 	lastIdle atomic.Int64  // when a connection last became idle while draining, Unix ns
 }
 
-func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, listeners []socket) *server {
+func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, sib *siblings, listeners []socket) *server {
 	s := &server{
-		board: board, logger: o.logger, stall: o.stall,
+		board: board, logger: o.logger, stall: o.stall, siblings: sib, mover: newMover(),
 		conns:   conns{set: map[*conn]struct{}{}},
 		drainCh: make(chan struct{}), events: make(chan struct{}, 1),
 	}
 	values := context.WithValue(context.WithoutCancel(ctx), drainingKey{}, (<-chan struct{})(s.drainCh))
 	s.base, s.end = context.WithCancel(values)
 	for _, l := range listeners {
-		s.doors = append(s.doors, &door{socket: l, server: s})
+		s.doors = append(s.doors, &door{socket: l, server: s, label: l.Addr().Network() + "://" + l.Addr().String()})
 	}
 	s.http = &http.Server{
 		Handler:           h,
@@ -86,6 +91,16 @@ func (s *server) surround() {
 			return ctx
 		}
 	}
+	connContext := s.http.ConnContext
+	s.http.ConnContext = func(ctx context.Context, hooked net.Conn) context.Context {
+		if connContext != nil {
+			ctx = connContext(ctx, hooked)
+		}
+		if c := connOf(hooked); c != nil {
+			ctx = context.WithValue(ctx, connKey{}, c)
+		}
+		return ctx
+	}
 	h2c := s.http.Protocols != nil && s.http.Protocols.UnencryptedHTTP2()
 	s.idleMeansSilent = s.http.TLSConfig == nil && !h2c
 }
@@ -96,6 +111,7 @@ func (s *server) serve() <-chan error {
 	failed := make(chan error, len(s.doors))
 	// Asked once, before the first Serve: that one makes a TLSConfig of its own for HTTP/2.
 	encrypted := s.http.TLSConfig != nil
+	s.openBackDoors(encrypted)
 	for _, d := range s.doors {
 		s.loops.Go(func() {
 			var err error
@@ -113,31 +129,47 @@ func (s *server) serve() <-chan error {
 }
 
 func (s *server) connState(hooked net.Conn, state http.ConnState) {
-	inner := hooked
-	if t, ok := hooked.(*tls.Conn); ok {
-		inner = t.NetConn()
-	}
-	c, ok := inner.(*conn)
-	if !ok {
+	c := connOf(hooked)
+	if c == nil {
 		return
 	}
 	switch state {
 	case http.StateNew:
 		c.outer = hooked
 		s.board.Opened()
+		s.siblings.opened()
 		s.conns.add(c)
+		if c.adopted {
+			s.siblings.arriving.Add(-1)
+			s.moved()
+		}
 	case http.StateActive:
 		c.state.Store(busy)
 	case http.StateIdle:
+		c.requests.Add(1)
+		c.since.Store(time.Now().UnixNano())
 		c.state.Store(idle)
 		if s.draining.Load() {
 			s.lastIdle.Store(time.Now().UnixNano())
+			if s.moving.Load() {
+				s.mover.add(c)
+			}
 			s.moved()
 		}
 	case http.StateHijacked:
 		c.state.Store(hijacked)
 		s.moved()
 	}
+}
+
+// connOf is the connection that the http.Server knows by that name, nil for one
+// that did not come by a door.
+func connOf(hooked net.Conn) *conn {
+	if t, ok := hooked.(*tls.Conn); ok {
+		hooked = t.NetConn()
+	}
+	c, _ := hooked.(*conn)
+	return c
 }
 
 // moved wakes the drain to look again.

@@ -87,11 +87,11 @@ func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 	}
 	o = o.within(env.graceful)
 	run := &run{options: o, env: env, watchdog: env.watchdog, gone: make(chan struct{})}
-	board := scoreboard.Local()
+	got := given{board: scoreboard.Local()}
 	if env.channel != nil {
-		board = run.greet()
+		got = run.greet()
 	}
-	run.server = newServer(ctx, h, o, board, listeners)
+	run.server = newServer(ctx, h, o, got.board, got.siblings, listeners)
 	return run.run(ctx, signals)
 }
 
@@ -112,11 +112,16 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 		r.env.close() // ends the channel's reader
 		r.server.end()
 		r.helpers.Wait()
+		r.server.siblings.close()
+		r.server.helpers.Wait()
 		_ = r.server.board.Close()
 	}()
 	failed := r.server.serve()
 	for _, d := range r.server.doors {
 		r.logger.Info("serving", "addr", d.Addr().Network()+"://"+d.Addr().String(), "pid", os.Getpid())
+	}
+	if r.server.siblings != nil {
+		r.helpers.Go(func() { r.server.join(ended) })
 	}
 	r.notify("READY=1\nSTATUS=serving")
 	r.helpers.Go(func() { r.vitals(ended) })
@@ -205,20 +210,33 @@ func (r *run) notify(state string) {
 // greet waits for the supervisor's hello and answers it. A worker that does not
 // get one, or one of another version, serves all the same and is only counted
 // by nobody.
-func (r *run) greet() *scoreboard.Board {
-	first := make(chan *scoreboard.Board, 1)
+func (r *run) greet() given {
+	first := make(chan given, 1)
 	r.helpers.Go(func() { r.listenToSupervisor(first) })
 	timer := time.NewTimer(helloTimeout)
 	defer timer.Stop()
 	select {
-	case board := <-first:
-		if board != nil {
-			return board
+	case got := <-first:
+		if got.board != nil {
+			return got
 		}
 	case <-timer.C:
 		r.logger.Warn("no hello on the supervisor's channel, going on without a scoreboard", "after", helloTimeout)
 	}
-	return scoreboard.Local()
+	return given{board: scoreboard.Local()}
+}
+
+// given is what comes with the supervisor's hello.
+type given struct {
+	board    *scoreboard.Board // nil: the hello was none
+	siblings *siblings
+}
+
+func (g given) close() {
+	if g.board != nil {
+		_ = g.board.Close()
+	}
+	g.siblings.close()
 }
 
 // helloTimeout bounds the wait for a message that the supervisor sends before
@@ -226,21 +244,19 @@ func (r *run) greet() *scoreboard.Board {
 const helloTimeout = 5 * time.Second
 
 // listenToSupervisor reads the channel to its end. It sends on first exactly
-// once: the board of a good hello, or nil.
-func (r *run) listenToSupervisor(first chan<- *scoreboard.Board) {
+// once: what a good hello gave, or nothing.
+func (r *run) listenToSupervisor(first chan<- given) {
 	defer close(r.gone)
 	answered := false
-	answer := func(board *scoreboard.Board) {
+	answer := func(got given) {
 		if answered {
-			if board != nil {
-				_ = board.Close()
-			}
+			got.close()
 			return
 		}
 		answered = true
-		first <- board
+		first <- got
 	}
-	defer answer(nil)
+	defer answer(given{})
 	for {
 		m, fds, err := r.env.channel.Receive()
 		switch {
@@ -249,7 +265,7 @@ func (r *run) listenToSupervisor(first chan<- *scoreboard.Board) {
 			if m.Type != channel.Hello {
 				continue
 			}
-			answer(nil)
+			answer(given{})
 		case err != nil:
 			return // the end, and here the reason makes no difference
 		default:
@@ -261,20 +277,23 @@ func (r *run) listenToSupervisor(first chan<- *scoreboard.Board) {
 	}
 }
 
-// open maps the board that came with a hello, and closes whatever else did.
-func (r *run) open(hello channel.Message, fds []int) *scoreboard.Board {
+// open takes what came with a hello, and closes what it does not know.
+func (r *run) open(hello channel.Message, fds []int) (got given) {
 	fd, rest := hello.Take(fds, channel.Scoreboard)
+	got.siblings, rest = openSiblings(r.logger, hello, rest, r.gone)
 	channel.Discard(rest)
 	if fd < 0 {
 		r.logger.Warn("the supervisor's hello came without a scoreboard")
-		return nil
+		got.board = scoreboard.Local()
+		return got
 	}
-	board, err := scoreboard.Open(fd)
-	if err != nil {
+	var err error
+	if got.board, err = scoreboard.Open(fd); err != nil {
 		r.logger.Warn("going on without a scoreboard", "error", err)
 		_ = syscall.Close(fd)
+		got.board = scoreboard.Local()
 	}
-	return board
+	return got
 }
 
 type drainingKey struct{}

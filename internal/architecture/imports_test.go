@@ -21,9 +21,9 @@ var allowed = map[string][]string{
 
 	"bridge": nil,
 	"view":   {"bridge", "internal/requestid"},
-	"worker": {"bridge", "internal/channel", "internal/notify", "internal/requestid", "internal/scoreboard"},
+	"worker": {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
-	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
+	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
 	"internal/docgen":    {"internal/cli", "internal/config"},
 	"internal/config":    {"internal/socket"},
@@ -36,6 +36,8 @@ var allowed = map[string][]string{
 	"internal/budget":       nil,
 	"internal/channel":      nil,
 	"internal/control":      {"internal/postmortem"},
+	"internal/fleet":        nil,
+	"internal/handover":     nil,
 	"internal/logpipe":      nil,
 	"internal/notify":       nil,
 	"internal/postmortem":   nil,

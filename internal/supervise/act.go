@@ -101,6 +101,7 @@ func (s *Supervisor) signal(id arbiter.WorkerID, sig syscall.Signal) {
 // that each ends with the last worker that has emptied its queue.
 func (s *Supervisor) refuse() {
 	s.refused = true
+	s.opt.Siblings.stop()
 	tandem := true
 	for _, w := range s.core.Snapshot().Workers {
 		// One that is not ready yet may just not have spoken yet.

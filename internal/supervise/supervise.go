@@ -31,6 +31,7 @@ type Options struct {
 	Watchdog  time.Duration    // within which the service manager wants a sign of life; 0: never
 	Version   string
 	Totals    *metrics.Totals // of the program before, in an upgrade; nil: they begin at zero. Ours from then on
+	Siblings  *Siblings       // of the program before, in an upgrade; nil: made anew. Passes into its ownership
 
 	// Postmortem keeps what is known of workers that ended abnormally; nil:
 	// nobody does.
@@ -95,6 +96,9 @@ func New(o Options) (*Supervisor, error) {
 	first, err := resolve(1, o.Config)
 	if err != nil {
 		return nil, err
+	}
+	if o.Siblings == nil {
+		o.Siblings = mustSiblings(o.Log)
 	}
 	s := &Supervisor{
 		opt:         o,
@@ -212,6 +216,9 @@ func (s *Supervisor) cleanUp() {
 		if !s.refused {
 			s.logError("close a listener", l.Close())
 		}
+	}
+	if b := s.opt.Siblings; b != nil {
+		s.logError("close what workers share", b.close())
 	}
 	for _, g := range s.generations {
 		s.logError("close an executable", g.exe.Close())

@@ -88,6 +88,8 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 		fds[i], names[i] = l.FD(), l.Name()
 	}
 	share := s.opt.Limits.Share(s.core.Snapshot().Wanted)
+	s.opt.Siblings.join(id, s.log)
+	undo = append(undo, func() error { s.opt.Siblings.quit(id); return nil })
 	spec := process.Spec{
 		Exe: g.exe, Args: g.argv, Dir: g.dir, Umask: umask(g.config.Umask),
 		Env:    g.environ(id, share, names, w.notify.Addr()),
@@ -169,6 +171,7 @@ func (m exited) handle(s *Supervisor) {
 	// Only now: the step may have asked for its last words.
 	s.keep(w, record)
 	delete(s.workers, m.id)
+	s.opt.Siblings.quit(m.id)
 	w.close()
 }
 
@@ -227,7 +230,7 @@ func (m spoke) handle(s *Supervisor) {
 }
 
 func (s *Supervisor) watchChannel(w *worker) {
-	if err := w.channel.Send(channel.Greeting(channel.Scoreboard), w.board.FD()); err != nil {
+	if err := s.opt.Siblings.greet(w); err != nil {
 		s.log.Error("greet a worker on its channel", "worker", w.id, "error", err)
 		return
 	}

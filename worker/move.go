@@ -1,0 +1,174 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/handover"
+)
+
+const (
+	// moveAtOnce is how many connections are being handed over at a time. The
+	// others go on being served here meanwhile.
+	moveAtOnce = 8
+	// moveRoom is how long one of them waits for room in the queue; what its
+	// client sends meanwhile waits with it.
+	moveRoom = 100 * time.Millisecond
+)
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// mover hands idle connections over, while the worker drains.
+type mover struct {
+	mu      sync.Mutex
+	waiting []*conn
+	more    chan struct{} // one waiting: there is one more
+	slots   chan struct{} // one for each connection that has been nudged
+}
+
+func newMover() mover {
+	return mover{more: make(chan struct{}, 1), slots: make(chan struct{}, moveAtOnce)}
+}
+
+func (m *mover) add(conns ...*conn) {
+	m.mu.Lock()
+	m.waiting = append(m.waiting, conns...)
+	m.mu.Unlock()
+	select {
+	case m.more <- struct{}{}:
+	default:
+	}
+}
+
+func (m *mover) next() *conn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) == 0 {
+		return nil
+	}
+	c := m.waiting[0]
+	m.waiting = m.waiting[1:]
+	return c
+}
+
+// move nudges every connection that is or becomes idle, until ctx ends.
+func (s *server) move(ctx context.Context) {
+	for {
+		c := s.mover.next()
+		if c == nil {
+			select {
+			case <-s.mover.more:
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		select {
+		case s.mover.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		if !c.nudge() {
+			<-s.mover.slots
+		}
+	}
+}
+
+// stay ends the moving: what is here is drained here.
+func (s *server) stay(why error) {
+	if s.moving.Swap(false) {
+		s.logger.Warn("idle connections are closed, not handed over", "error", why)
+		// Clients were told that they may go on: their time begins now.
+		s.lastIdle.Store(time.Now().UnixNano())
+		s.moved()
+	}
+}
+
+var errNobody = errors.New("no sibling is there to take them")
+
+// nudge wakes the read of a connection on which nothing is going on, so that it
+// hands the connection over. The one who answers it gives the slot back.
+func (c *conn) nudge() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state := c.state.Load(); state != silent && state != idle || c.nudged || c.closed.Load() {
+		return false
+	}
+	c.nudged = true
+	_ = c.Conn.SetReadDeadline(past)
+	return true
+}
+
+// settle ends a nudge, if there is one, and reports whether there was.
+func (c *conn) settle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.nudged {
+		return false
+	}
+	c.nudged = false
+	_ = c.Conn.SetReadDeadline(c.deadline)
+	<-c.server.mover.slots
+	return true
+}
+
+// ended is what a read says that was woken: to go on reading, or, with io.EOF,
+// that the connection is somebody else's now. The read has consumed nothing, or
+// it would not have been woken.
+func (c *conn) ended(err error, vacant bool) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.mu.Lock()
+	nudged, was := c.nudged, c.state.Load()
+	free := nudged && (was == silent || was == idle)
+	if free && vacant {
+		free = c.state.CompareAndSwap(was, moving)
+	} else if free {
+		// net/http holds a byte of the next request: it is begun, and served here.
+		c.state.CompareAndSwap(was, busy)
+		free = false
+	}
+	c.mu.Unlock()
+	switch {
+	case !nudged:
+		return err
+	case free && c.server.give(c):
+		c.state.Store(leaving)
+		c.settle()
+		return io.EOF
+	case free:
+		c.state.CompareAndSwap(moving, was)
+	}
+	c.settle()
+	return nil
+}
+
+// give hands an idle connection to a sibling, and reports whether it is gone.
+func (s *server) give(c *conn) bool {
+	for tries := 0; s.moving.Load(); tries++ {
+		if !s.siblings.canMove() {
+			s.stay(errNobody)
+			return false
+		}
+		s.siblings.sent.Store(true)
+		switch err := s.send(c); {
+		case err == nil:
+			s.siblings.me.Moved()
+			return true
+		case !errors.Is(err, handover.ErrFull):
+			s.stay(err)
+			return false
+		case tries > 0:
+			s.mover.add(c) // its client has waited long enough: served here, tried again
+			return false
+		}
+		s.siblings.queue.Room(moveRoom)
+	}
+	return false
+}

@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/fleet"
+	"github.com/tandem-go/tandem/internal/handover"
+)
+
+const (
+	// A worker with more than its part leaves what is in the queue to the others…
+	takeFactor, takeSlack = 1.02, 1
+	// … while they take something, in each such time.
+	takePatience = 3 * time.Millisecond
+	// drainPatience is that of a worker that drains: what it takes back it will
+	// have to close.
+	drainPatience = 250 * time.Millisecond
+	// descriptorPause is how long a worker without a descriptor lets the others.
+	descriptorPause = 10 * time.Millisecond
+)
+
+// backDoor is the second listener of a door: connections come in by it that a
+// sibling has accepted.
+type backDoor struct {
+	addr   net.Addr
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newBackDoor(addr net.Addr) *backDoor {
+	return &backDoor{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (d *backDoor) Accept() (net.Conn, error) {
+	select {
+	case c := <-d.conns:
+		return c, nil
+	case <-d.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (d *backDoor) Addr() net.Addr { return d.addr }
+
+func (d *backDoor) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return nil
+}
+
+// receive takes connections out of the queue until it is closed.
+func (s *server) receive() {
+	sib, told := s.siblings, false
+	for sib.queue.Waiting() == nil {
+		if !s.mayTake() {
+			continue
+		}
+		err := s.take()
+		switch {
+		case err == nil, errors.Is(err, handover.ErrEmpty):
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
+			return
+		case errors.Is(err, handover.ErrNoDescriptor):
+			s.pause(descriptorPause)
+			fallthrough
+		default:
+			if !told { // once: whoever fills the queue must not fill the log
+				s.logger.Warn("a connection of a sibling was not taken", "error", err)
+			}
+			told = true
+		}
+	}
+}
+
+// mayTake waits until what is in the queue is for this worker, and reports
+// whether there still is something.
+func (s *server) mayTake() bool {
+	for {
+		patience := s.patience()
+		if patience == 0 {
+			return true
+		}
+		before := s.siblings.me.Peers(s.siblings.kind).Received
+		if !s.pause(patience) || s.siblings.queue.Empty() {
+			return false
+		}
+		if s.siblings.me.Peers(s.siblings.kind).Received == before {
+			// Whoever should take it stands still: to be served is more than to be even.
+			s.siblings.alone.Store(time.Now().Add(passAgain).UnixNano())
+			return true
+		}
+	}
+}
+
+func (s *server) patience() time.Duration {
+	switch {
+	case s.siblings.stopping():
+		return 0
+	case s.draining.Load():
+		return drainPatience
+	case s.siblings.over(takeFactor, takeSlack):
+		return takePatience
+	}
+	return 0
+}
+
+// pause is false when the server has ended meanwhile.
+func (s *server) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.base.Done():
+		return false
+	}
+}
+
+// take receives one connection and lets it in.
+func (s *server) take() error {
+	sib := s.siblings
+	sib.receive.Lock()
+	if sib.closed {
+		sib.receive.Unlock()
+		return net.ErrClosed
+	}
+	sib.arriving.Add(1)
+	record, fd, err := sib.queue.Receive()
+	sib.receive.Unlock()
+	if err == nil {
+		err = s.adopt(record, fd)
+	}
+	if err != nil {
+		sib.arriving.Add(-1)
+		return err
+	}
+	sib.me.Received()
+	return nil
+}
+
+// adopt serves a connection that a sibling has accepted as if it had been
+// accepted here, except that it keeps its past.
+func (s *server) adopt(r handover.Record, fd int) error {
+	if r.Requests > 0 && fleet.Kind(r.Kind) != s.siblings.kind {
+		rawClose(fd)
+		return errors.New("it is not of the kind that this worker serves, and was closed")
+	}
+	accepted, err := s.connection(fd)
+	if err != nil {
+		return err
+	}
+	if s.draining.Load() {
+		s.stay(errNobody) // or it would go round
+	}
+	d := s.doors[0]
+	for _, other := range s.doors {
+		if other.name() == r.Door {
+			d = other
+		}
+	}
+	c := s.admit(accepted, d)
+	c.adopted = true
+	c.requests.Store(r.Requests)
+	c.since.Store(time.Now().Add(-r.Idle).UnixNano())
+	if r.Remote != "" {
+		c.remote, _ = handover.ParseAddr(r.Remote) // checked when it was decoded
+	}
+	if r.Requests > 0 {
+		c.keep = s.idleTimeout(r.Idle)
+	}
+	select {
+	case d.back.conns <- c:
+		return nil
+	case <-d.back.closed:
+	case <-s.base.Done():
+	}
+	_ = accepted.Close()
+	return net.ErrClosed
+}
+
+// idleTimeout is how long a connection that has been idle for so long already
+// may be in all. A second more at least: the client may be about to send.
+func (s *server) idleTimeout(idle time.Duration) time.Duration {
+	bound := s.http.IdleTimeout
+	if bound == 0 {
+		bound = s.http.ReadTimeout
+	}
+	if bound <= 0 {
+		bound = forEver
+	}
+	return max(idle+time.Second, bound)
+}
+
+// forEver is an idle timeout where there is none.
+const forEver = 365 * 24 * time.Hour
+
+// Requests is how many requests have been answered before this one on its
+// connection, by this worker or by one that has handed the connection over. ctx
+// is a request's context or one made from it; outside of a worker, and in
+// HTTP/2, it is 0.
+func Requests(ctx context.Context) uint64 {
+	if c, ok := ctx.Value(connKey{}).(*conn); ok {
+		return c.requests.Load()
+	}
+	return 0
+}
+
+type connKey struct{}
