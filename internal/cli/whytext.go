@@ -114,7 +114,7 @@ func recordText(r postmortem.Record) string {
 		add("cpu time", age(*r.CPUSeconds))
 	}
 	if c := r.Counters; c != nil {
-		add("served", fmt.Sprintf("%d requests, %d of them in flight, on %d connections", c.Requests, c.InFlight, c.Connections))
+		add("served", fmt.Sprintf("%d requests, with %d in flight at the end; %d connections", c.Requests, c.InFlight, c.Connections))
 	}
 	if n := len(r.Repeats); n > 0 {
 		last := r.Repeats[n-1]
@@ -173,6 +173,7 @@ func dumpText(d *postmortem.Dump) string {
 	for _, g := range d.Groups {
 		fmt.Fprintf(&b, "\n    %d %s%s\n", g.Count, terminal(g.State), waits(g))
 		for l := range strings.SplitSeq(g.Stack, "\n") {
+			l, _, _ = strings.Cut(l, " fp=0x") // --json has the registers
 			b.WriteString("        " + terminal(l) + "\n")
 		}
 	}

@@ -166,7 +166,7 @@ func (p *Poison) Suspects(now time.Time) []Suspicion {
 			continue
 		}
 		if chance := atLeast(n, len(deaths), p.frequency(k)); chance < poisonChance {
-			list = append(list, Suspicion{Kind: k, Deaths: n, Of: len(deaths), Chance: chance})
+			list = append(list, Suspicion{Kind: k, Deaths: n, Of: len(deaths), Chance: math.Round(chance*1e6) / 1e6})
 		}
 	}
 	slices.SortFunc(list, func(a, b Suspicion) int {
