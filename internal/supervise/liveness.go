@@ -19,9 +19,10 @@ const (
 	looksAtMost     = 10 * time.Millisecond
 )
 
-// vitals is what was last seen of a worker. The loop owns it.
+// vitals is what was last seen of a worker. The loop owns it. Its zero value is
+// that of a worker which was not looked at yet, so an upgrade need not carry it.
 type vitals struct {
-	timeout  time.Duration // its --timeout; 0: none
+	timeout  time.Duration // the --timeout of its generation; 0: none
 	beat     int64         // the board's last beat
 	toldBeat time.Time     // when the arbiter was told of one
 	traced   int           // looks in a row that found it held by a tracer
@@ -46,6 +47,9 @@ func (s *Supervisor) looksIn() time.Duration {
 // alone.
 func (s *Supervisor) look() {
 	for _, w := range s.workers {
+		if g := s.generations[w.generation]; g != nil { // else it drains, and is not judged
+			w.timeout = time.Duration(g.config.Timeout)
+		}
 		s.lookAtState(w)
 		if !w.stopped {
 			s.lookAtBeat(w)

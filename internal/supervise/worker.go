@@ -47,7 +47,6 @@ type worker struct {
 // launch starts a worker and its watchers. On an error nothing is left.
 func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err error) {
 	w := &worker{id: id, generation: g.number, started: time.Now(), readyBy: g.config.Ready}
-	w.timeout = time.Duration(g.config.Timeout)
 	var undo []func() error
 	defer func() {
 		if err != nil {
