@@ -53,10 +53,15 @@ type folder struct {
 // openFolder makes the directory if it is missing, checks whose it is, and
 // takes its lock.
 func openFolder(dir string) (*folder, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory: %w; choose another with --state-dir", err)
+	for _, d := range []string{filepath.Dir(filepath.Dir(dir)), filepath.Dir(dir), dir} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, fmt.Errorf("make the directory: %w; choose another with --state-dir", err)
+		}
+		if err := trusted(d); err != nil { // before anything is made below it
+			return nil, fmt.Errorf("%w: choose another with --state-dir", err)
+		}
 	}
-	f, err := inspect(dir)
+	f, err := inspect(dir, os.Getuid())
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +82,33 @@ func openFolder(dir string) (*folder, error) {
 	return f, nil
 }
 
-// inspect opens a directory that is there. Nobody else may be able to write to
-// it: what is in it is shown to operators, and removed.
-func inspect(dir string) (*folder, error) {
+func uidOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
+
+// trusted says that nobody but us and root decides what is at dir. A link that
+// they made is followed: systemd makes one.
+func trusted(dir string) error {
+	ours := func(info fs.FileInfo) bool { return uidOf(info) == os.Getuid() || uidOf(info) == 0 }
+	link, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !ours(link) || !ours(info):
+		return fmt.Errorf("%s belongs to uid %d, neither to us (%d) nor to root", dir, uidOf(info), os.Getuid())
+	case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("%s has mode %04o and others can write to it", dir, info.Mode().Perm())
+	}
+	return nil
+}
+
+// inspect opens a directory that is there, and belongs to owner unless that is
+// negative. Nobody else may be able to write to it: what is in it is shown to
+// operators, and removed.
+func inspect(dir string, owner int) (*folder, error) {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return nil, err
@@ -97,11 +126,9 @@ func inspect(dir string) (*folder, error) {
 	case !os.SameFile(info, opened):
 		err = fmt.Errorf("%s was replaced while it was opened", dir)
 	default:
-		owner := int(opened.Sys().(*syscall.Stat_t).Uid)
-		me := os.Getuid()
-		switch {
-		case owner != me && me != 0:
-			err = fmt.Errorf("%s belongs to uid %d, not to us (%d): choose another with --state-dir", dir, owner, me)
+		switch uid := uidOf(opened); {
+		case uid != owner && owner >= 0:
+			err = fmt.Errorf("%s belongs to uid %d, not to us (%d): choose another with --state-dir", dir, uid, owner)
 		case opened.Mode().Perm()&0o022 != 0:
 			err = fmt.Errorf("%s has mode %04o and others can write to it: chmod 0700 it, or choose another with --state-dir", dir, opened.Mode().Perm())
 		}
@@ -225,7 +252,11 @@ func (f *folder) tooMuch(bytes int64) (ids []string) {
 // after a supervisor writes there. Files that cannot be read are skipped; they
 // are the second result. A directory that is not there holds no records.
 func Read(dir string) ([]Record, []error, error) {
-	f, err := inspect(dir)
+	owner := os.Getuid()
+	if owner == 0 {
+		owner = -1 // root may read everybody's
+	}
+	f, err := inspect(dir, owner)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}

@@ -149,7 +149,7 @@ func TestPoisonIsBounded(t *testing.T) {
 		}
 		return kinds
 	}
-	for range 3000 {
+	for range 1200 {
 		p.Alive(now, 1, many())
 		p.Died(now, uint64(n), many(), true)
 		now = now.Add(samplePause)

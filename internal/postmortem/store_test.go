@@ -204,9 +204,9 @@ func TestTheOldestGo(t *testing.T) {
 
 func TestLongRecordsAreBounded(t *testing.T) {
 	r := death(1, strings.Repeat("x", 10*maxText))
-	for range 20_000 {
+	for range 2_000 {
 		r.Requests = append(r.Requests, Request{Method: "GET", Route: "/"})
-		r.Lines = append(r.Lines, Line{"stdout", strings.Repeat("\x00", 100)})
+		r.Lines = append(r.Lines, Line{"stdout", strings.Repeat("\x00", 1000)})
 		r.Command = append(r.Command, "--argument")
 	}
 	r.Dump = &Dump{}
@@ -214,7 +214,7 @@ func TestLongRecordsAreBounded(t *testing.T) {
 		r.Dump.Groups = append(r.Dump.Groups, Group{Count: 5, Stack: strings.Repeat("\x01", 500<<10)})
 	}
 	r.bound()
-	if r.size() > maxFile || len(r.Lines) > maxLines || len(r.Requests) != maxRequests || r.RequestsOmitted != 20_000-maxRequests ||
+	if r.size() > maxFile || len(r.Lines) > maxLines || len(r.Requests) != maxRequests || r.RequestsOmitted != 2_000-maxRequests ||
 		len(r.Cause.Text) > maxText || len(r.Command) > maxCommand/5 {
 		t.Errorf("%d bytes, %d lines, %d requests, %d arguments", r.size(), len(r.Lines), len(r.Requests), len(r.Command))
 	}
@@ -268,7 +268,9 @@ func TestADirectoryThatIsNotOurs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "d")
-			if err := tc.make(dir); err != nil {
+			if err := tc.make(dir); errors.Is(err, os.ErrPermission) {
+				t.Skip("only root can make this")
+			} else if err != nil {
 				t.Fatal(err)
 			}
 			s, log := open(t, dir, State{})
