@@ -41,6 +41,10 @@ test: ## the whole test suite that needs no privileges, race detector on
 simulate: ## 20,000 simulated histories of the supervisor's decisions
 	go test -count=1 -run '^TestSimulation$$' ./internal/arbiter -args -sim.n=20000
 
+.PHONY: mutate
+mutate: ## break the supervisor's decisions in many ways; the tests must notice (minutes)
+	go run ./internal/arbiter/mutate $(MUTATE)
+
 .PHONY: load
 load: build ## the load tests: no request lost in reloads, restarts, crashes
 	go test -count=1 -tags load ./test/load/...

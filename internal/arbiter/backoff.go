@@ -9,7 +9,7 @@ const (
 	holdFirst = 100 * time.Millisecond
 	holdCap   = 10 * time.Second
 	window    = time.Minute
-	remember  = 10_000 // failures in a window, at least
+	remember  = 100_000 // failures in a window: so many are remembered, and no more
 )
 
 // kind is a kind of failure with a budget of its own. One failure may be of
@@ -69,7 +69,9 @@ func (c *Core) countFailure(id WorkerID, early, waits bool, cause Cause) {
 		is := !waits && (k == anyKind || k == earlyKind && early || k == oomKind && cause == CauseOOM || k == hungKind && cause == CauseHung)
 		if is {
 			b.times[k] = append(b.times[k], c.now)
-			over = c.tooMany(k) || over
+			if c.tooMany(k) {
+				over = true
+			}
 		}
 	}
 	if !early && !over {
@@ -93,16 +95,15 @@ func (c *Core) countFailure(id WorkerID, early, waits bool, cause Cause) {
 }
 
 // tooMany drops what has left the window, and says whether failures are too
-// many. It remembers more of them than the budget holds, because Scale changes
-// the budget.
+// many. It does not forget what is beyond the budget, because Scale changes that.
 func (c *Core) tooMany(k kind) bool {
-	ts, limit := c.backoff.times[k], c.budget(k)
-	drop := max(len(ts)-max(limit+1, remember), 0)
+	ts := c.backoff.times[k]
+	drop := max(len(ts)-remember, 0)
 	for drop < len(ts) && c.now.Sub(ts[drop]) >= window {
 		drop++
 	}
 	c.backoff.times[k] = append(ts[:0], ts[drop:]...)
-	return len(c.backoff.times[k]) > limit
+	return len(c.backoff.times[k]) > c.budget(k)
 }
 
 // excess says which budget is exceeded, empty if none is.

@@ -126,7 +126,7 @@ func (w *world) reloadDone(a ReloadDone) {
 			w.fail("I7: generation %d committed: ready %d of %d, bad %v", w.cand, ready, w.wanted(), w.candBad)
 		}
 		w.commits++
-		w.gen, w.failures = w.cand, nil
+		w.gen, w.failures, w.latest = w.cand, nil, nil
 		if w.rollN > 0 {
 			w.n = w.rollN
 		}

@@ -3,6 +3,7 @@ package arbiter
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -55,4 +56,62 @@ func plain(c *Core) Core {
 		p.roll = &r
 	}
 	return p
+}
+
+// What no core can have said is refused, not believed.
+func TestRestoreRefusesWhatContradictsItself(t *testing.T) {
+	now := time.Unix(100, 0)
+	w := newWorld(Settings{Workers: 2, Bake: time.Second}, 1)
+	w.now = now
+	for _, ev := range []Event{Start{}, WorkerReady{1}, WorkerReady{2}, Reload{1}, Prepared{Generation: 2, Settings: w.inForce()}} {
+		w.step(ev)
+	}
+	w.wait(2 * time.Second)
+	w.step(Exited{ID: 2})
+	now = w.now
+	if _, err := again(w.core, now, now); err != nil || w.core.roll == nil || len(w.core.workers) != 3 {
+		t.Fatalf("the state to begin with: %v, %d workers, roll %v", err, len(w.core.workers), w.core.roll)
+	}
+	for want, spoil := range map[string]func(*Saved){
+		"its state is of version 2, this program reads version 1":   func(s *Saved) { s.Version++ },
+		"settings that leave a phase without a bound":               func(s *Saved) { s.Settings.BootTimeout = 0 },
+		"0 workers are wanted":                                      func(s *Saved) { s.N = 0 },
+		"generation 0 of 2":                                         func(s *Saved) { s.Generation = 0 },
+		"generation 3 of 2":                                         func(s *Saved) { s.Generation = 3 },
+		"3 kinds of failure, there are 4":                           func(s *Saved) { s.Backoff.Times = s.Backoff.Times[:3] },
+		"5 kinds of failure, there are 4":                           func(s *Saved) { s.Backoff.Times = append(s.Backoff.Times, nil) },
+		"worker 1 after 1, the last is 4":                           func(s *Saved) { s.Workers[1].ID = 1 },
+		"worker 0 after 0, the last is 4":                           func(s *Saved) { s.Workers[0].ID = 0 },
+		"worker 5 after 3, the last is 4":                           func(s *Saved) { s.Workers[2].ID = 5 },
+		"worker 1 in state 4":                                       func(s *Saved) { s.Workers[0].State = Killed + 1 },
+		"worker 1 of generation 0 of 2":                             func(s *Saved) { s.Workers[0].Generation = 0 },
+		"worker 1 of generation 3 of 2":                             func(s *Saved) { s.Workers[0].Generation = 3 },
+		"worker 3 is starting without a bound":                      func(s *Saved) { s.Workers[1].Deadline = nil },
+		"a reload in stage 4":                                       func(s *Saved) { s.Roll.Stage = uint8(rolling) + 1 },
+		"a reload to generation 1, committed is 1, the last is 2":   func(s *Saved) { s.Roll.Generation = 1 },
+		"a reload to generation 3, committed is 1, the last is 2":   func(s *Saved) { s.Roll.Generation = 3 },
+		"a reload without a bound":                                  func(s *Saved) { s.Roll.Deadline = nil },
+		"a reload with settings that leave a phase without a bound": func(s *Saved) { s.Roll.Settings.ReloadTimeout = 0 },
+		"its source of chance":                                      func(s *Saved) { s.Random = []byte("luck") },
+	} {
+		s := w.core.State(now)
+		spoil(&s)
+		if _, err := Restore(s, now); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want ...%s", err, want)
+		}
+	}
+	for what, change := range map[string]func(*Saved){
+		"a stopped worker without a bound":             func(s *Saved) { s.Workers[1].Deadline, s.Workers[1].Stopped = nil, true },
+		"a reload in its last stage":                   func(s *Saved) { s.Roll.Stage = uint8(rolling) },
+		"a reload that has no settings yet":            func(s *Saved) { s.Roll.Stage, s.Roll.Settings = uint8(preparing), Settings{} },
+		"one worker":                                   func(s *Saved) { s.N = 1 },
+		"a killed worker":                              func(s *Saved) { s.Workers[1].State = Killed },
+		"the first generation, and no other before it": func(s *Saved) { s.Generation = 1 },
+	} {
+		s := w.core.State(now)
+		change(&s)
+		if _, err := Restore(s, now); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 }

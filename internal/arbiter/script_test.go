@@ -122,23 +122,44 @@ func (s *script) line(line string) error {
 	case "status":
 		s.status()
 		return nil
-	case "ready", "beat", "speaks", "stopping":
+	case "ready", "beat", "speaks", "stopping", "suspended", "resumed", "stalled", "unstalled":
 		for _, word := range words {
 			n, err := strconv.ParseUint(word, 10, 64)
 			if err != nil {
 				return err
 			}
 			id := WorkerID(n)
-			s.step(map[string]Event{"ready": WorkerReady{id}, "beat": Beat{id}, "speaks": Spoke{id}, "stopping": WorkerStopping{id}}[verb])
+			s.step(map[string]Event{
+				"ready": WorkerReady{id}, "beat": Beat{id}, "speaks": Spoke{id}, "stopping": WorkerStopping{id},
+				"suspended": Suspended{id}, "resumed": Resumed{id}, "stalled": Stalled{id, true}, "unstalled": Stalled{id, false},
+			}[verb])
 		}
 		return nil
 	}
-	if numberErr != nil && (verb != "reload" || word != "") {
+	if numberErr != nil && (verb != "reload" && verb != "restore" || word != "") {
 		return numberErr
 	}
 	switch verb {
 	case "exited":
 		s.step(Exited{ID: id, Reason: reason})
+	case "oom", "waits":
+		cause := map[string]Cause{"oom": CauseOOM, "waits": CauseWait}[verb]
+		s.step(Exited{id, reason, cause})
+	case "extend":
+		by, err := time.ParseDuration(reason)
+		if err != nil {
+			return err
+		}
+		s.step(ExtendTimeout{id, by})
+	case "recycle":
+		s.step(Recycle{id, reason})
+	case "restore": // an upgrade: another core goes on
+		core, err := again(s.core, s.now, s.now)
+		if err != nil {
+			return err
+		}
+		s.core = core
+		return nil
 	case "failed":
 		s.step(SpawnFailed{ID: id, Reason: reason})
 	case "missing":
@@ -204,7 +225,14 @@ func (s *script) status() {
 	}
 	fmt.Fprintln(&s.out)
 	for _, w := range sn.Workers {
-		fmt.Fprintf(&s.out, "          %d: generation %d, %v, liveness %s\n", w.ID, w.Generation, w.State, w.Liveness)
+		fmt.Fprintf(&s.out, "          %d: generation %d, %v, liveness %s", w.ID, w.Generation, w.State, w.Liveness)
+		if w.Stopped {
+			fmt.Fprint(&s.out, ", stopped")
+		}
+		if w.Recycle != "" {
+			fmt.Fprintf(&s.out, ", to be recycled: %s", w.Recycle)
+		}
+		fmt.Fprintln(&s.out)
 	}
 }
 
@@ -215,6 +243,8 @@ func (s *script) show(a Action) string {
 		return fmt.Sprintf("spawn %d of generation %d", a.ID, a.Generation)
 	case Drain:
 		return fmt.Sprintf("drain %d", a.ID)
+	case Wake:
+		return fmt.Sprintf("wake %d", a.ID)
 	case Interrupt:
 		return fmt.Sprintf("interrupt %d", a.ID)
 	case Abort:
@@ -235,7 +265,10 @@ func (s *script) show(a Action) string {
 	case Exit:
 		return fmt.Sprintf("exit %d: %s", a.Code, a.Reason)
 	case Degraded:
-		return fmt.Sprintf("degraded: %v", a.On)
+		if a.On {
+			return "degraded: " + a.Why
+		}
+		return "no longer degraded"
 	case Backoff:
 		return fmt.Sprintf("back off until %v, failures %d", s.since(a.Until), a.Failures)
 	case Stuck:

@@ -140,13 +140,24 @@ func TestSixtyExitsInAMinuteAreTooMany(t *testing.T) {
 	for _, p := range w.procs {
 		w.step(WorkerReady{p.id})
 	}
+	w.wait(2 * time.Second)
 	for i := range 61 {
 		if w.degraded {
 			t.Fatalf("degraded after %d exits", i)
 		}
 		w.wait(time.Second - 50*time.Millisecond) // a worker lives for 20 turns
 		id := w.procs[0].id
-		w.step(Exited{ID: id, Reason: "x"})
+		// Not too many for want of memory, of which 20 workers may fail 100 times.
+		for _, a := range w.step(Exited{id, "x", CauseOOM}) {
+			if b, ok := a.(Backoff); ok && (i < 60 || b.Until.Sub(w.now) != 10*time.Second) {
+				t.Errorf("exit %d: %+v", i+1, b)
+			} else if i == 60 && !ok {
+				_, spawned := a.(Spawn)
+				if spawned {
+					t.Error("replaced at once after 61 exits in a minute")
+				}
+			}
+		}
 		for _, p := range w.procs {
 			if p.state == Starting {
 				w.step(WorkerReady{p.id})

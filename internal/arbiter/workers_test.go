@@ -79,10 +79,12 @@ func (w *world) failed(p *proc, cause Cause) {
 	if !w.everReady {
 		w.bootFails++
 	}
-	w.failures = append(w.failures, failure{
+	f := failure{
 		at: w.now, early: p.ready.IsZero() || w.now.Sub(p.ready) < time.Second,
 		oom: cause == CauseOOM, hung: cause == CauseHung,
-	})
+	}
+	w.failures = append(w.failures, f)
+	w.latest = append(w.latest, f)
 }
 
 // gives notes that a worker is asked to drain: whether it is missed, and
@@ -168,6 +170,12 @@ func (w *world) budgets() {
 	if over := early > 10*w.n || oom > 5*w.n || hung > 5*w.n || len(w.failures) > 60; over != w.degraded {
 		w.fail("I10: degraded %v: in a minute %d failures, %d early, %d for want of memory, %d hung, with %d workers",
 			w.degraded, len(w.failures), early, oom, hung, w.n)
+	}
+	for _, f := range w.latest {
+		over := len(w.failures) > 60 || f.early && early > 10*w.n || f.oom && oom > 5*w.n || f.hung && hung > 5*w.n
+		if over && !w.stopping && !w.now.Before(w.holdUntil) {
+			w.fail("I10: a failure beyond its budget holds nothing back: %+v", f)
+		}
 	}
 	if w.started && !w.everReady && !w.stopping && w.bootFails >= 3*w.n {
 		w.fail("I5: goes on after %d failures at the first start", w.bootFails)

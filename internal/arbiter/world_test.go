@@ -76,6 +76,7 @@ type world struct {
 	committedFailed             bool      // in this Step
 	degraded                    bool
 	failures                    []failure // of the committed generation, since it was committed
+	latest                      []failure // in this Step
 	bootFails                   int       // while none was ever ready
 	waits                       bool
 	pending                     bool            // a reload is asked for and has not begun
@@ -158,7 +159,7 @@ func (w *world) step(ev Event) []Action {
 		return nil
 	}
 	w.steps++
-	w.committedFailed, w.gaveUp, w.gaveUpStray = false, false, false
+	w.committedFailed, w.gaveUp, w.gaveUpStray, w.latest = false, false, false, nil
 	w.lateness()
 	w.facts(ev)
 	acts := w.core.Step(w.now, ev)
