@@ -26,9 +26,10 @@ type vitals struct {
 	beat     int64         // the board's last beat
 	toldBeat time.Time     // when the arbiter was told of one
 	traced   int           // looks in a row that found it held by a tracer
-	stopped  bool          // told to the arbiter
+	seen     bool          // whether it is stopped has been told to the arbiter
+	stopped  bool          // what was told
 	resumed  time.Time     // when it last went on
-	stalled  bool          // told to the arbiter
+	stalled  bool          // its permits were stuck at the last look
 }
 
 // looksIn is the time from one look to the next.
@@ -75,20 +76,26 @@ func (s *Supervisor) lookAtState(w *worker) {
 		w.traced++
 	}
 	stopped := held == process.Stopped || w.traced > 1
-	switch {
-	case stopped && !w.stopped:
-		w.stopped = true
+	if w.seen && stopped == w.stopped || held == process.Traced && !stopped {
+		return
+	}
+	first := !w.seen
+	w.seen, w.stopped = true, stopped
+	if stopped {
 		by := "a signal; SIGCONT lets it go on"
 		if held == process.Traced {
 			by = "a tracer"
 		}
 		s.log.Warn("worker is stopped: it does not serve, and is not judged until it goes on", "worker", w.id, "pid", w.process.PID(), "by", by)
 		s.step(arbiter.Suspended{ID: w.id})
-	case !stopped && w.stopped && held == process.Running:
-		w.stopped, w.stalled, w.resumed = false, false, time.Now()
-		s.log.Info("worker goes on", "worker", w.id, "pid", w.process.PID())
-		s.step(arbiter.Resumed{ID: w.id})
+		return
 	}
+	// The first look tells that, too: before an upgrade it may have been stopped.
+	if !first {
+		w.stalled, w.resumed = false, time.Now()
+		s.log.Info("worker goes on", "worker", w.id, "pid", w.process.PID())
+	}
+	s.step(arbiter.Resumed{ID: w.id})
 }
 
 // lookAtBeat tells of a beat on the board. Notifications tell of the same, but
@@ -116,27 +123,31 @@ func (s *Supervisor) lookAtPermits(w *worker) {
 	if !w.resumed.IsZero() {
 		starving = min(starving, time.Since(w.resumed))
 	}
-	stalled := starving >= w.timeout
-	if stalled == w.stalled {
-		return
+	was := w.stalled
+	w.stalled = starving >= w.timeout
+	if w.stalled && !was {
+		s.logStuck(w)
 	}
-	w.stalled = stalled
-	if stalled {
-		for _, p := range w.board.Permits() {
-			if p.Starving >= w.timeout {
-				s.log.Error("worker has all its permits taken, gives none back, and work waits for one", "worker", w.id, "limiter", p.Name,
-					"permits", p.Limit, "waiting", p.Queue, "for", p.Starving.Round(time.Millisecond).String())
-			}
-		}
-		for i, r := range w.board.InFlight() {
-			if i == mostNamed {
-				break
-			}
-			s.log.Error("request in flight of a stuck worker", "worker", w.id, "method", r.Method, "route", r.Route,
-				"request_id", r.ID, "age", r.Age.Round(time.Millisecond).String())
+	if w.stalled || was { // again at each look: the arbiter judges workers that serve
+		s.step(arbiter.Stalled{ID: w.id, On: w.stalled})
+	}
+}
+
+// logStuck names the limiter, and the requests that have been there longest.
+func (s *Supervisor) logStuck(w *worker) {
+	for _, p := range w.board.Permits() {
+		if p.Starving >= w.timeout {
+			s.log.Error("worker has all its permits taken, gives none back, and work waits for one", "worker", w.id, "limiter", p.Name,
+				"permits", p.Limit, "waiting", p.Queue, "for", p.Starving.Round(time.Millisecond).String())
 		}
 	}
-	s.step(arbiter.Stalled{ID: w.id, On: stalled})
+	for i, r := range w.board.InFlight() {
+		if i == mostNamed {
+			break
+		}
+		s.log.Error("request in flight of a stuck worker", "worker", w.id, "method", r.Method, "route", r.Route,
+			"request_id", r.ID, "age", r.Age.Round(time.Millisecond).String())
+	}
 }
 
 // mostNamed is how many of its requests, the oldest, a worker is shown with.
