@@ -80,6 +80,7 @@ check "refuses no workers" refused "minimum: got 0" --set supervisor.workers=0
 check "refuses a service type that is none" refused "value must be one of" --set service.type=Internal
 check "refuses a digest that is none" refused "does not match pattern" --set image.digest=latest
 check "refuses env that contradicts another value" refused "SUPERVISOR_BIND" --set env.SUPERVISOR_BIND=:9000
+check "refuses env that moves the port of the probes" refused "SUPERVISOR_ADMIN" --set env.SUPERVISOR_ADMIN=off
 check "refuses an autoscaler upside down" refused "is more than maxReplicas" \
 	--set autoscaling.enabled=true,autoscaling.minReplicas=9
 check "refuses an ingress without hosts" refused "ingress.hosts" --set ingress.enabled=true
