@@ -11,8 +11,10 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/tandem-go/tandem/internal/caught"
 	"github.com/tandem-go/tandem/internal/cli"
 	"github.com/tandem-go/tandem/internal/process"
+	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
 // The main goroutine stays on the main thread, which forks the workers: see
@@ -21,6 +23,7 @@ func init() { runtime.LockOSThread() }
 
 func main() {
 	process.Shim()
+	upgrade.CheckMain(parts(), cli.Version())
 	// A panic, or the ABRT of a service manager's watchdog, ends in a signal: with
 	// Go's exit status 2 it would look like a mistake in the configuration, after
 	// which nobody restarts us.
@@ -29,6 +32,9 @@ func main() {
 	// our death. (Notify rather than Ignore: workers would inherit that.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(process.RunMain(func() int {
+		if os.Getenv(caught.Variable) != "" {
+			return takeOver()
+		}
 		return cli.Main(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, serve)
 	}))
 }

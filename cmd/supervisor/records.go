@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
 // recordsFlush bounds how long an exit waits for the disk to take the records of
@@ -15,8 +16,12 @@ const recordsFlush = 2 * time.Second
 
 // openRecords gives the store of the records of dead workers. It is not started:
 // until the control socket is ours, so is not the directory.
-func openRecords(loaded *config.Loaded, log *slog.Logger) *postmortem.Store {
-	return postmortem.New(postmortem.Directory(string(loaded.StateDir), string(loaded.Control)), postmortem.Options{Log: log})
+func openRecords(loaded *config.Loaded, taken *upgrade.Taken, log *slog.Logger) (*postmortem.Store, error) {
+	o := postmortem.Options{Log: log}
+	if _, err := taken.Get(partRecords, &o.Was); err != nil {
+		return nil, err
+	}
+	return postmortem.New(postmortem.Directory(string(loaded.StateDir), string(loaded.Control)), o), nil
 }
 
 func closeRecords(records *postmortem.Store, log *slog.Logger) {

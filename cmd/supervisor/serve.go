@@ -8,10 +8,9 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/oklog/run"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/admin"
 	"github.com/tandem-go/tandem/internal/budget"
+	"github.com/tandem-go/tandem/internal/caught"
 	"github.com/tandem-go/tandem/internal/cli"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
@@ -27,6 +27,7 @@ import (
 	"github.com/tandem-go/tandem/internal/process"
 	"github.com/tandem-go/tandem/internal/socket"
 	"github.com/tandem-go/tandem/internal/supervise"
+	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
 // The exit codes of a start that fails before there are workers; the others
@@ -50,13 +51,16 @@ type startError struct {
 }
 
 // serve runs the supervisor until it has stopped and returns the exit code.
-func serve(loaded *config.Loaded) int {
+func serve(loaded *config.Loaded) int { return operate(loaded, caught.Catch(), nil) }
+
+// operate is serve, also in the place of another program.
+func operate(loaded *config.Loaded, signals *caught.Signals, taken *upgrade.Taken) int {
 	// The supervisor itself needs little, and less than the machine has.
 	limits := budget.Read()
 	runtime.GOMAXPROCS(min(2, runtime.GOMAXPROCS(0)))
 	debug.SetGCPercent(50)
 
-	code, failed := start(loaded, limits, catchSignals())
+	code, failed := start(loaded, limits, signals, taken)
 	if failed != nil {
 		say(os.Stderr, failed.err)
 		return failed.code
@@ -64,31 +68,29 @@ func serve(loaded *config.Loaded) int {
 	return code
 }
 
-// signals are those that were sent to us. What asks for a stop has a channel of
-// its own: os/signal drops what finds a channel full, and a flood of others,
-// each of which may start a worker, must not take TERM's place.
-type signals struct{ stop, other chan os.Signal }
-
-func catchSignals() signals {
-	s := signals{stop: make(chan os.Signal, 16), other: make(chan os.Signal, 16)}
-	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	signal.Notify(s.other, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
-		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH)
-	return s
-}
-
 // start makes what a supervisor needs, in the order in which it can fail
 // without leaving anything behind, runs it, and takes it all away again.
-func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *startError) {
+func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals, taken *upgrade.Taken) (int, *startError) {
 	keepDescriptors()
 	orphans := process.AdoptOrphans()
+	var made []func() // takes away what was made, the last first
+	fail := func(code int, err error) (int, *startError) {
+		if taken != nil {
+			// Nothing of ours was made yet, it was only taken over: it all goes back.
+			return 0, &startError{exitFailure, taken.GiveBack(err, signals)}
+		}
+		for _, undo := range slices.Backward(made) {
+			undo()
+		}
+		return 0, &startError{code, err}
+	}
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(loaded.LogLevel))
-	logs, err := openLogs(loaded, level)
+	logs, err := openLogs(loaded, level, taken)
 	if err != nil {
-		return 0, &startError{exitFailure, err}
+		return fail(exitFailure, err)
 	}
-	defer closeLogs(logs)
+	made = append(made, func() { closeLogs(logs) })
 	log := slog.New(logs.Handler())
 	if orphans != nil {
 		log.Warn("what a worker leaves behind in a session of its own will not be ended with it", "error", orphans)
@@ -96,13 +98,19 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 
 	watchdog, err := notify.Watchdog(os.Getenv)
 	if err != nil {
-		return 0, &startError{exitFailure, err}
+		return fail(exitFailure, err)
 	}
-	listeners, err := listen(loaded)
+	var listeners []*socket.Listener
+	if taken == nil { // else they are in the state
+		if listeners, err = listen(loaded); err != nil {
+			return fail(exitFailure, err)
+		}
+		made = append(made, func() { closeAll(listeners) })
+	}
+	records, err := openRecords(loaded, taken, log)
 	if err != nil {
-		return 0, &startError{exitFailure, err}
+		return fail(exitFailure, err)
 	}
-	records := openRecords(loaded, log)
 	sup, err := supervise.New(supervise.Options{
 		Config:    loaded,
 		Limits:    limits,
@@ -115,42 +123,45 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 		Version:   cli.Version(),
 
 		Postmortem: records,
+		Program:    ourselves(taken, log),
+		Signals:    signals,
+		Taken:      taken,
 	})
 	if err != nil {
-		closeAll(listeners)
-		return 0, &startError{exitMissing, err}
+		return fail(exitMissing, err)
 	}
-	server, err := openControl(loaded, log)
+	server, err := openControl(loaded, taken, log)
 	if err != nil {
-		closeAll(listeners)
-		return 0, &startError{exitFailure, err}
+		return fail(exitFailure, err)
 	}
-	probes, err := openAdmin(loaded, log)
+	if server != nil {
+		made = append(made, func() { _ = server.Close() })
+	}
+	probes, err := adoptAdmin(taken, loaded, log)
 	if err != nil {
-		if server != nil {
-			_ = server.Close()
-		}
-		closeAll(listeners)
-		return 0, &startError{exitFailure, err}
+		return fail(exitFailure, err)
+	}
+	if probes != nil {
+		made = append(made, func() { _ = probes.Close() })
 	}
 	removePID, err := writePID(loaded.PidFile.String())
 	if err != nil {
-		if probes != nil {
-			_ = probes.Close()
-		}
-		if server != nil {
-			_ = server.Close()
-		}
-		closeAll(listeners)
-		return 0, &startError{exitFailure, err}
+		return fail(exitFailure, err)
 	}
+	carry(sup, server, probes)
+	sup.Carry(partRecords, func(upgrade.Keep) (any, error) { return records.State(), nil })
+	if err := commit(taken, logs); err != nil {
+		return fail(exitFailure, err)
+	}
+	defer closeLogs(logs)
 	defer removePID()
-
 	records.Start()
 	defer closeRecords(records, log)
-	log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
-		"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
-	result := runActors(sup, server, probes, caught, log)
+	if taken == nil {
+		log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
+			"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
+	}
+	result := runActors(sup, server, probes, signals, log)
 	if result.Code != 0 {
 		log.Error("supervisor gives up", "reason", result.Reason, "exit", result.Code)
 	} else {
@@ -161,7 +172,7 @@ func start(loaded *config.Loaded, limits budget.Limits, caught signals) (int, *s
 
 // runActors runs the supervise loop beside what serves it. The loop alone ends
 // by its own choice; the others end when they are interrupted.
-func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.Server, caught signals, log *slog.Logger) supervise.Result {
+func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.Server, signals *caught.Signals, log *slog.Logger) supervise.Result {
 	var group run.Group
 	var result supervise.Result
 	{
@@ -172,19 +183,12 @@ func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.
 		}, func(error) { cancel() })
 	}
 	{
-		done := make(chan struct{})
 		group.Add(func() error {
-			for {
-				select {
-				case sig := <-caught.stop:
-					sup.Signal(sig)
-				case sig := <-caught.other:
-					sup.Signal(sig)
-				case <-done:
-					return nil
-				}
+			for sig := range signals.All() {
+				sup.Signal(sig)
 			}
-		}, func(error) { close(done) })
+			return nil
+		}, func(error) { signals.End() })
 	}
 	{
 		// Not before the workers of a program before us are known: they are not orphans.
@@ -210,7 +214,7 @@ func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.
 	return result
 }
 
-func openLogs(loaded *config.Loaded, level *slog.LevelVar) (*logpipe.Fanin, error) {
+func openLogs(loaded *config.Loaded, level *slog.LevelVar, taken *upgrade.Taken) (*logpipe.Fanin, error) {
 	format, err := logpipe.ParseFormat(loaded.LogFormat.String())
 	if err != nil {
 		return nil, err
@@ -219,10 +223,14 @@ func openLogs(loaded *config.Loaded, level *slog.LevelVar) (*logpipe.Fanin, erro
 	if err != nil {
 		return nil, err
 	}
-	return logpipe.New(logpipe.Options{
-		Stdout: os.Stdout, Stderr: os.Stderr, File: string(loaded.LogFile),
+	o := logpipe.Options{
+		Stdout: logpipe.Unblocked(os.Stdout), Stderr: logpipe.Unblocked(os.Stderr), File: string(loaded.LogFile),
 		Format: format, Overflow: overflow, Level: level,
-	})
+	}
+	if taken != nil {
+		return adoptLogs(o, taken)
+	}
+	return logpipe.New(o)
 }
 
 // closeLogs writes what is still buffered. What a reader does not take in time
@@ -292,7 +300,10 @@ func addresses(listeners []*socket.Listener) []string {
 
 // openControl makes the control socket. Only one that another supervisor
 // answers on is a reason not to start.
-func openControl(loaded *config.Loaded, log *slog.Logger) (*control.Server, error) {
+func openControl(loaded *config.Loaded, taken *upgrade.Taken, log *slog.Logger) (*control.Server, error) {
+	if taken != nil {
+		return adoptControl(taken)
+	}
 	path := loaded.Control.String()
 	if path == config.Off {
 		return nil, nil

@@ -16,14 +16,14 @@ const module = "github.com/tandem-go/tandem/"
 // allowed says, for each package, which of our own packages it may import
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
-	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
+	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
 	"cmd/app":        {"bridge", "view", "worker"},
 
 	"bridge": nil,
 	"view":   {"bridge", "internal/requestid"},
 	"worker": {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
-	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
+	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
 	"internal/docgen":    {"internal/cli", "internal/config"},
 	"internal/config":    {"internal/socket"},
@@ -45,7 +45,8 @@ var allowed = map[string][]string{
 	"internal/requestid":    nil,
 	"internal/scoreboard":   nil,
 	"internal/socket":       nil,
-	"internal/upgrade":      nil,
+	"internal/upgrade":      {"internal/caught", "internal/process"},
+	"internal/caught":       nil,
 
 	"internal/arbiter/mutate": nil,
 

@@ -41,6 +41,11 @@ func commands() []command {
 			flags: []string{"--wait", "--control"}, run: (*program).reload,
 		},
 		{
+			name: "upgrade", short: "run the new version of the supervisor in place",
+			long:  "Runs the executable that the supervisor was started from, as it is by now, in the place of the one that runs: same process id, same sockets, workers untouched. Returns when the new one runs; exit code 1, with the reason, when it cannot take over and the old one goes on. The workers' program is not changed by that: reload does it.",
+			flags: []string{"--control"}, run: (*program).upgrade,
+		},
+		{
 			name: "scale", args: "N", short: "set the number of workers",
 			long:  "Returns when the supervisor has accepted the number; status shows the workers come and go. A reload keeps the number unless the setting itself has changed.",
 			flags: []string{"--control"}, run: (*program).scale,
@@ -72,7 +77,6 @@ func commands() []command {
 			words: shells, run: (*program).completion,
 		},
 		{name: "help", args: "[COMMAND]", short: "print this, or more about a command", long: "Prints the list of commands and flags, or more about one command.", run: (*program).help},
-		{name: "upgrade", later: true, short: "replace the supervisor in place"},
 		{name: "top", later: true, short: "watch workers and requests"},
 	}
 }

@@ -180,3 +180,7 @@ func (b *backend) Postmortem(_ context.Context, which string) (postmortem.Record
 	}
 	return postmortem.Record{ID: "20261122-203015-w7", Worker: 7, Count: 1}, nil
 }
+
+func (b *backend) Upgrade(context.Context) (control.UpgradeResult, error) {
+	return control.UpgradeResult{Version: "v2", From: "v1", PID: 4242}, b.note("upgrade")
+}

@@ -56,14 +56,14 @@ func Load(args, environ []string) (*Loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the working directory, from which relative paths begin: %w", err)
 	}
-	return load(slices.Clone(args), slices.Clone(environ), dir)
+	return load(slices.Clone(args), slices.Clone(environ), dir, nil)
 }
 
 // Reload reads the env file afresh, with the arguments and the environment of the
 // Load before. It fails, and names the settings, when one differs that cannot
 // change while the supervisor runs. l stays as it is.
 func (l *Loaded) Reload() (*Loaded, error) {
-	next, err := load(l.args, l.environ, l.dir)
+	next, err := load(l.args, l.environ, l.dir, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,8 @@ func (l *Loaded) Reload() (*Loaded, error) {
 	return next, nil
 }
 
-func load(args, environ []string, dir string) (*Loaded, error) {
+// load reads the env file unless its content is given.
+func load(args, environ []string, dir string, file *EnvFile) (*Loaded, error) {
 	l := &Loaded{Settings: defaults(), Origins: make(Origins), args: args, environ: environ, dir: dir}
 	for _, s := range all {
 		l.Origins[s.Name] = Origin{Name: s.Auto}
@@ -90,7 +91,9 @@ func load(args, environ []string, dir string) (*Loaded, error) {
 		return nil, err
 	}
 	env := environment(environ)
-	if l.EnvFile, err = findEnvFile(flags, env, dir); err != nil {
+	if file != nil {
+		l.EnvFile = *file
+	} else if l.EnvFile, err = findEnvFile(flags, env, dir); err != nil {
 		return nil, err
 	}
 	layers := []layer{l.EnvFile.layer(), env}

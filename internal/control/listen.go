@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,6 +50,9 @@ type Server struct {
 	remove   sync.Once
 	patience time.Duration // with a peer that has something to send
 	peer     func(*net.UnixConn) (unix.Ucred, error)
+
+	http    atomic.Pointer[http.Server] // once Serve runs
+	serving atomic.Pointer[limited]
 }
 
 // Listen makes the socket with mode 0600, and its directory with mode 0700 when

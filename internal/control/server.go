@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, backend Backend) error {
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			cred, err := s.peer(c.(*slotConn).Conn.(*net.UnixConn))
-			return context.WithValue(ctx, peerKey{}, peer{cred, err})
+			return context.WithValue(context.WithValue(ctx, peerKey{}, peer{cred, err}), callerKey{}, c)
 		},
 	}
 	ended := make(chan struct{})
@@ -73,7 +74,10 @@ func (s *Server) Serve(ctx context.Context, backend Backend) error {
 			}
 		}
 	}()
-	err := server.Serve(newLimited(s.listener, maxConns))
+	conns := newLimited(s.listener, maxConns)
+	s.http.Store(server)
+	s.serving.Store(conns)
+	err := server.Serve(conns)
 	cancel()
 	<-ended
 	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
@@ -132,11 +136,9 @@ func routes(b Backend) http.Handler {
 	handle(http.MethodGet, "/v1/why/{which}", func(w http.ResponseWriter, r *http.Request) { whyOne(w, r, b) })
 	followers := make(chan struct{}, maxFollowers)
 	handle(http.MethodGet, "/v1/logs", func(w http.ResponseWriter, r *http.Request) { logs(w, r, b, followers) })
-	handle(http.MethodPost, "/v1/upgrade", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusNotImplemented, errorBody{"/v1/upgrade is not in this version yet"})
-	})
+	handle(http.MethodPost, "/v1/upgrade", func(w http.ResponseWriter, r *http.Request) { upgrade(w, r, b) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/why and /v1/logs", r.URL.Path)})
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /v1/why and /v1/logs", r.URL.Path)})
 	})
 	return mux
 }
@@ -184,6 +186,9 @@ func reload(w http.ResponseWriter, r *http.Request, b Backend) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, askTimeout)
 		defer cancel()
+	}
+	if wait {
+		defer hold(r)()
 	}
 	result, err := b.Reload(ctx, wait)
 	switch {
@@ -284,10 +289,19 @@ type limited struct {
 	slots chan struct{}
 	once  sync.Once
 	done  chan struct{}
+
+	mu       sync.Mutex
+	open     map[*slotConn]struct{}
+	news     chan struct{} // closed when open, or what is held of it, has changed
+	resumed  chan struct{} // closed when a pause ends
+	standing bool          // Accept waits for that
 }
 
 func newLimited(l net.Listener, n int) *limited {
-	return &limited{Listener: l, slots: make(chan struct{}, n), done: make(chan struct{})}
+	return &limited{
+		Listener: l, slots: make(chan struct{}, n), done: make(chan struct{}),
+		open: map[*slotConn]struct{}{}, news: make(chan struct{}), resumed: make(chan struct{}),
+	}
 }
 
 func (l *limited) Accept() (net.Conn, error) {
@@ -296,12 +310,23 @@ func (l *limited) Accept() (net.Conn, error) {
 	case <-l.done:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
+	c, err := l.accept()
 	if err != nil {
 		<-l.slots
 		return nil, err
 	}
-	return &slotConn{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+	sc := &slotConn{Conn: c, l: l}
+	sc.free = sync.OnceFunc(func() {
+		<-l.slots
+		l.mu.Lock()
+		delete(l.open, sc)
+		l.mu.Unlock()
+		l.changed()
+	})
+	l.mu.Lock()
+	l.open[sc] = struct{}{}
+	l.mu.Unlock()
+	return sc, nil
 }
 
 func (l *limited) Close() error {
@@ -311,7 +336,9 @@ func (l *limited) Close() error {
 
 type slotConn struct {
 	net.Conn
+	l    *limited
 	free func()
+	held atomic.Bool // its answer may come from the next program
 }
 
 func (c *slotConn) Close() error {

@@ -78,6 +78,10 @@ func (f *fake) Postmortem(_ context.Context, which string) (postmortem.Record, e
 	return postmortem.Record{ID: "20261122-203015-w7", Worker: 7, Count: 1}, nil
 }
 
+func (f *fake) Upgrade(context.Context) (UpgradeResult, error) {
+	return UpgradeResult{Version: "v2", From: "v1", PID: 4242}, f.note("upgrade")
+}
+
 // serve runs a server until the test ends; stop ends it earlier and waits.
 func serve(t *testing.T, b Backend, change ...func(*Server)) (path string, stop func()) {
 	t.Helper()
@@ -215,7 +219,8 @@ func TestRequests(t *testing.T) {
 		{"POST", "/v1/stop", ``, 202, `{"now":false}`, "stop now=false"},
 		{"POST", "/v1/stop", `{"now":true}`, 202, `{"now":true}`, "stop now=true"},
 		{"POST", "/v1/stop", `true`, 400, `cannot unmarshal`, ""},
-		{"POST", "/v1/upgrade", ``, 501, `/v1/upgrade is not in this version yet`, ""},
+		{"POST", "/v1/upgrade", ``, 200, `"from":"v1"`, "upgrade"},
+		{"GET", "/v1/upgrade", ``, 405, `/v1/upgrade takes POST, not GET`, ""},
 		{"GET", "/v1/stop", ``, 405, `/v1/stop takes POST, not GET`, ""},
 		{"POST", "/v1/status", ``, 405, `/v1/status takes GET, not POST`, ""},
 		{"GET", "/", ``, 404, `there is no \"/\"`, ""},

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/tandem-go/tandem/internal/postmortem"
 )
@@ -17,10 +18,20 @@ type Status struct {
 	UptimeSeconds float64        `json:"uptime_seconds"`
 	Listeners     []string       `json:"listeners"`   // "tcp://127.0.0.1:8000"
 	LastReload    *LastReload    `json:"last_reload"` // null before the first
+	LastUpgrade   *LastUpgrade   `json:"last_upgrade,omitempty"`
 	Workers       []WorkerStatus `json:"workers"`
 
 	// Suspects are requests that were in flight in several dead workers.
 	Suspects []postmortem.Suspicion `json:"suspects,omitempty"`
+}
+
+// LastUpgrade is the outcome of the most recent upgrade in place.
+type LastUpgrade struct {
+	Time   time.Time `json:"time"`
+	Result string    `json:"result"` // [ResultOK] or [ResultFailed]
+	From   string    `json:"from"`   // the version that ran
+	To     string    `json:"to"`     // the one that was to run; "" if it is not known
+	Error  string    `json:"error"`  // "" when it went well
 }
 
 // LastReload is the outcome of the most recent reload.
@@ -116,4 +127,15 @@ type Backend interface {
 	// Postmortem gives one of them whole, by its id or by its worker's. The error
 	// is postmortem.ErrNotFound when there is none.
 	Postmortem(ctx context.Context, which string) (postmortem.Record, error)
+	// Upgrade replaces the supervisor's program. It returns only when that came
+	// to nothing, with the reason; else the new program answers, see [Caller].
+	Upgrade(ctx context.Context) (UpgradeResult, error)
+}
+
+// UpgradeResult is the new program's answer to an upgrade.
+type UpgradeResult struct {
+	Version string  `json:"version"` // that runs now
+	From    string  `json:"from"`    // that ran before
+	PID     int     `json:"pid"`
+	Seconds float64 `json:"seconds"` // that nobody watched the workers
 }

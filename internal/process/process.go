@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,6 +40,11 @@ type Process struct {
 	pidfd  *os.File // in the runtime's poller, so that waiting costs no thread
 	report *os.File
 	mark   string // NAME=value in the environment of all that comes of it
+
+	mu       sync.Mutex
+	said     []byte // what was read of the report
+	reported bool   // it was read to its end
+	exit     *Exit  // how it ended, once it has been reaped
 }
 
 // ExecError says that a worker's process was made but could not become the
@@ -60,6 +66,9 @@ func (e *ExecError) Error() string {
 
 // Unwrap gives the system's error.
 func (e *ExecError) Unwrap() error { return e.Err }
+
+// maxReport bounds what is read of a report: a path may be as long as the order.
+const maxReport = 64 << 10
 
 // Exit says how a process ended.
 type Exit struct {
@@ -180,13 +189,27 @@ func (p *Process) PID() int { return p.pid }
 
 // Wait blocks until the process has ended, ends what is left of its process
 // group and, where this process adopts orphans, whatever else has come of it,
-// reaps it and says how it ended. It must be called exactly once.
+// reaps it and says how it ended. Nobody may Pause it.
 func (p *Process) Wait() Exit {
+	for {
+		if e, ended := p.Watch(); ended {
+			return e
+		}
+	}
+}
+
+// Watch is Wait that Pause can call off: then it returns false, and is to be
+// called again. No two may run at once.
+func (p *Process) Watch() (Exit, bool) {
+	if p.exit != nil {
+		return *p.exit, true
+	}
+	if !p.readReport() {
+		return Exit{}, false
+	}
 	var e Exit
-	b, _ := io.ReadAll(io.LimitReader(p.report, 64<<10))
-	p.report.Close()
 	var r report
-	if len(b) > 0 && json.Unmarshal(b, &r) == nil {
+	if len(p.said) > 0 && json.Unmarshal(p.said, &r) == nil {
 		e.Exec = &ExecError{Doing: r.Doing, Err: syscall.Errno(r.Errno)}
 	}
 	rc, err := p.pidfd.SyscallConn()
@@ -203,6 +226,11 @@ func (p *Process) Wait() Exit {
 			err = inner
 		}
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return Exit{}, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err == nil {
 		_ = unix.Kill(-p.pid, unix.SIGKILL)
 		endMarked(p.mark)
@@ -216,7 +244,26 @@ func (p *Process) Wait() Exit {
 	}
 	e.Err = err
 	p.pidfd.Close()
-	return e
+	p.exit = &e
+	return e, true
+}
+
+// readReport reads the report of a failed exec; its end is a good one. It gives
+// false when it was called off.
+func (p *Process) readReport() bool {
+	if p.reported {
+		return true
+	}
+	b, err := io.ReadAll(io.LimitReader(p.report, max(0, maxReport-int64(len(p.said)))))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.said = append(p.said, b...)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	p.reported = true
+	p.report.Close()
+	return true
 }
 
 // Signal sends sig to the process. After its end it does nothing and returns

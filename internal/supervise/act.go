@@ -156,8 +156,8 @@ func (s *Supervisor) commit(n arbiter.Generation) {
 }
 
 func (s *Supervisor) answer(ticket uint64, r control.ReloadResult) {
-	if waiter := s.waiters[ticket]; waiter != nil {
+	if w, ok := s.waiters[ticket]; ok {
 		delete(s.waiters, ticket)
-		waiter <- r // has room for one, and there is one
+		w.answer(r)
 	}
 }

@@ -25,6 +25,8 @@ type mortal struct {
 	oom     string            // the counter of out-of-memory kills that it counts in
 	dump    postmortem.Folder // of its goroutines
 
+	left *remains // what was looked at when it ended; nil: it lives
+
 	// Below: the loop's.
 	drain, quick    bool
 	aborted, killed string // why

@@ -56,14 +56,24 @@ func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.ReloadResul
 	if !wait {
 		return control.ReloadResult{Result: control.ResultAccepted}, s.request(ctx, arbiter.Reload{})
 	}
-	return ask(ctx, s, func(answer chan<- control.ReloadResult) message { return reloadWanted{answer} })
+	return ask(ctx, s, func(answer chan<- control.ReloadResult) message {
+		// It has room for one, and there is one.
+		return reloadWanted{waiter{answer: func(r control.ReloadResult) { answer <- r }, caller: control.CallerOf(ctx)}}
+	})
 }
 
-type reloadWanted struct{ answer chan<- control.ReloadResult }
+// waiter waits for the outcome of a reload. One whose connection can be handed on
+// may be answered by the next program.
+type waiter struct {
+	answer func(control.ReloadResult)
+	caller *control.Caller
+}
+
+type reloadWanted struct{ waiter }
 
 func (m reloadWanted) handle(s *Supervisor) {
 	s.ticket++
-	s.waiters[s.ticket] = m.answer
+	s.waiters[s.ticket] = m.waiter
 	s.step(arbiter.Reload{Ticket: s.ticket})
 }
 
@@ -132,6 +142,9 @@ func (s *Supervisor) Signal(sig os.Signal) { s.send(signalled{sig}) }
 type signalled struct{ sig os.Signal }
 
 func (m signalled) handle(s *Supervisor) {
+	if s.defers(m.sig) {
+		return
+	}
 	switch m.sig {
 	case syscall.SIGTERM:
 		if s.termed {
@@ -158,7 +171,7 @@ func (m signalled) handle(s *Supervisor) {
 		}
 		s.log.Info("SIGUSR1: log file opened anew")
 	case syscall.SIGUSR2:
-		s.log.Error("SIGUSR2: upgrade in place is not available in this version; nothing was changed. Restart the service to run a new supervisor")
+		upgradeWanted{caller{refuse: func(error) {}}}.handle(s) // the log says it
 	case syscall.SIGTTIN:
 		s.scaleBy(+1)
 	case syscall.SIGTTOU:

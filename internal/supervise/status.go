@@ -34,6 +34,7 @@ func (s *Supervisor) status() control.Status {
 			st.LastReload.LastWords = s.lastWords
 		}
 	}
+	st.LastUpgrade = s.lastUpgrade
 	for _, w := range snap.Workers {
 		ws := control.WorkerStatus{
 			ID: uint64(w.ID), Generation: int(w.Generation), State: shownState(w),

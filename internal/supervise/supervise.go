@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/budget"
+	"github.com/tandem-go/tandem/internal/caught"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/logpipe"
@@ -36,6 +37,15 @@ type Options struct {
 	// Postmortem keeps what is known of workers that ended abnormally; nil:
 	// nobody does.
 	Postmortem *postmortem.Store
+
+	// Program is our own executable, and Signals are what Signal is called with.
+	// Without both there is no upgrade in place.
+	Program *upgrade.Program
+	Signals *caught.Signals
+	// Taken is the state of the program whose place this one has taken; nil at an
+	// ordinary start. Listeners are then in it, Logs must have been made of it,
+	// and Config be what [Config] says.
+	Taken *upgrade.Taken
 }
 
 // Supervisor keeps the workers. All methods but Run may be called from any
@@ -58,7 +68,7 @@ type Supervisor struct {
 	workers     map[arbiter.WorkerID]*worker
 	generations map[arbiter.Generation]*generation
 	config      *config.Loaded // of the generation that was committed last
-	waiters     map[uint64]chan<- control.ReloadResult
+	waiters     map[uint64]waiter
 	ticket      uint64
 	lastWords   []string        // of the worker that failed the last reload
 	spawns      []arbiter.Spawn // workers to be started, in this order
@@ -69,6 +79,13 @@ type Supervisor struct {
 	told        upward
 	totals      *metrics.Totals
 	carried     []carried // parts of the state that others own
+	halts       []halt
+	watchers    int           // of workers, that have not ended
+	frozen      chan struct{} // closed when they are to end
+	upgrading   *upgrading    // nil: no upgrade is under way
+	lastUpgrade *control.LastUpgrade
+	taken       *takenOver // nil: an ordinary start
+	unprepared  []arbiter.Generation
 	poison      postmortem.Poison
 	uncounted   bool // it was said that --max-requests has no effect
 }
@@ -90,16 +107,27 @@ var atOnce = func() <-chan struct{} {
 // message is anything that is sent to the loop.
 type message interface{ handle(*Supervisor) }
 
-// New resolves the first generation. Its error says why there can be no worker
-// at all, and nothing has been started then.
+// New resolves the first generation, or goes on with the state that was taken
+// over. Its error says why there can be no worker at all, and nothing has been
+// started then.
 func New(o Options) (*Supervisor, error) {
+	if o.Taken != nil {
+		return restore(o)
+	}
 	first, err := resolve(1, o.Config)
 	if err != nil {
 		return nil, err
 	}
-	if o.Siblings == nil {
-		o.Siblings = mustSiblings(o.Log)
+	s := blank(o)
+	if s.opt.Siblings == nil {
+		s.opt.Siblings = mustSiblings(o.Log)
 	}
+	s.core = arbiter.New(arbiterSettings(o.Config, o.Limits), uint64(time.Now().UnixNano()))
+	s.generations[1] = first
+	return s, nil
+}
+
+func blank(o Options) *Supervisor {
 	s := &Supervisor{
 		opt:         o,
 		log:         o.Log,
@@ -110,18 +138,18 @@ func New(o Options) (*Supervisor, error) {
 		newsTold:    make(chan struct{}),
 		newsLate:    make(chan struct{}),
 		oom:         postmortem.NewOOM(os.DirFS("/"), time.Now),
-		core:        arbiter.New(arbiterSettings(o.Config, o.Limits), uint64(time.Now().UnixNano())),
 		workers:     map[arbiter.WorkerID]*worker{},
-		generations: map[arbiter.Generation]*generation{1: first},
+		generations: map[arbiter.Generation]*generation{},
 		config:      o.Config,
-		waiters:     map[uint64]chan<- control.ReloadResult{},
+		waiters:     map[uint64]waiter{},
+		frozen:      make(chan struct{}),
 		totals:      o.Totals,
 	}
 	if s.totals == nil {
 		s.totals = metrics.NewTotals()
 	}
-	s.Carry("metrics", func(upgrade.Keep) (any, error) { return s.totals.State(), nil })
-	return s, nil
+	s.Carry(MetricsPart, func(upgrade.Keep) (any, error) { return s.totals.State(), nil })
+	return s
 }
 
 func arbiterSettings(l *config.Loaded, limits budget.Limits) arbiter.Settings {
@@ -151,7 +179,11 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 	defer looks.Stop()
 	beats, stopBeats := s.watchdogBeats()
 	defer stopBeats()
-	s.step(arbiter.Start{})
+	if s.taken != nil {
+		s.resume()
+	} else {
+		s.step(arbiter.Start{})
+	}
 	for s.result == nil {
 		var deadline <-chan time.Time
 		if next := s.core.NextDeadline(); !next.IsZero() {
@@ -159,7 +191,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			deadline = timer.C
 		}
 		var spawn <-chan struct{}
-		if len(s.spawns) > 0 {
+		if u := s.upgrading; len(s.spawns) > 0 && (u == nil || u.stage < pausing) {
 			spawn = atOnce
 		}
 		select {
@@ -210,6 +242,9 @@ func (s *Supervisor) send(m message) bool {
 }
 
 func (s *Supervisor) cleanUp() {
+	if u := s.upgrading; u != nil {
+		s.endUpgrade(errStopped)
+	}
 	close(s.done)
 	s.endNews()
 	for _, l := range s.opt.Listeners {

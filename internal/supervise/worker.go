@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -110,10 +111,21 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 	watch := s.watchReady(w)
 	w.stdout = s.opt.Logs.AttachWatched(src, logpipe.Stdout, outR, watch)
 	w.stderr = s.opt.Logs.AttachWatched(src, logpipe.Stderr, errR, watch)
-	go s.watchExit(w)
-	go s.watchNotify(w)
-	go s.watchChannel(w)
+	s.greet(w)
+	s.watch(w)
 	return w, nil
+}
+
+// watch starts the watchers of a worker. They end when it does, or when the loop
+// freezes them.
+func (s *Supervisor) watch(w *worker) {
+	for _, f := range []func(*worker, <-chan struct{}){s.watchExit, s.watchNotify, s.watchChannel} {
+		s.watchers++
+		go func(frozen <-chan struct{}) {
+			f(w, frozen)
+			s.send(watcherEnded{})
+		}(s.frozen)
+	}
 }
 
 // close gives up what is left of a worker that is gone.
@@ -130,21 +142,28 @@ type exited struct {
 	left remains
 }
 
-func (s *Supervisor) watchExit(w *worker) {
-	exit := w.process.Wait()
+func (s *Supervisor) watchExit(w *worker, frozen <-chan struct{}) {
+	exit, ended := w.process.Watch()
+	if !ended {
+		return
+	}
 	w.notAlive()
-	left := s.rest(w, exit)
+	if w.left == nil { // before time passes, and once
+		w.left = ptr(s.rest(w, exit))
+	}
 	limit := time.NewTimer(lastLinesWait)
 	defer limit.Stop()
 	for _, p := range []*logpipe.Pipe{w.stdout, w.stderr} {
 		select {
 		case <-p.Done():
+		case <-frozen:
+			return
 		case <-limit.C:
 			limit.Reset(0) // the other one has no more time either
 			p.Finish()
 		}
 	}
-	s.send(exited{id: w.id, exit: exit, left: left.words(w)})
+	s.send(exited{id: w.id, exit: exit, left: w.left.words(w)})
 }
 
 func (m exited) handle(s *Supervisor) {
@@ -180,10 +199,10 @@ type said struct {
 	msg notify.Message
 }
 
-func (s *Supervisor) watchNotify(w *worker) {
+func (s *Supervisor) watchNotify(w *worker, _ <-chan struct{}) {
 	for {
 		msg, err := w.notify.Read()
-		if errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
 		if err != nil {
@@ -228,11 +247,15 @@ func (m spoke) handle(s *Supervisor) {
 	}
 }
 
-func (s *Supervisor) watchChannel(w *worker) {
+// greet says the hello of the channel. A program that does not read it may hang
+// up, which is seen by watchChannel.
+func (s *Supervisor) greet(w *worker) {
 	if err := s.opt.Siblings.greet(w); err != nil {
 		s.log.Error("greet a worker on its channel", "worker", w.id, "error", err)
-		return
 	}
+}
+
+func (s *Supervisor) watchChannel(w *worker, _ <-chan struct{}) {
 	garbled := false
 	for {
 		msg, fds, err := w.channel.Receive()
@@ -248,7 +271,7 @@ func (s *Supervisor) watchChannel(w *worker) {
 				s.log.Warn("a message on a worker's channel was not understood", "worker", w.id, "error", err)
 			}
 			garbled = true
-		case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
+		case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
 			s.log.Error("read a worker's channel", "worker", w.id, "error", err)

@@ -32,6 +32,7 @@ type state struct {
 	Nonce    string                     `json:"nonce"`
 	PID      int                        `json:"pid"`
 	Version  string                     `json:"version"` // of the program that wrote it
+	Path     string                     `json:"path"`    // where the next program is looked for
 	Args     [][]byte                   `json:"args"`    // argv, bytes as the system has them
 	At       int64                      `json:"at"`      // CLOCK_BOOTTIME, nanoseconds
 	Parts    map[string]json.RawMessage `json:"parts"`
@@ -62,15 +63,15 @@ type Saver struct {
 	err   error
 }
 
-// NewSaver begins a state of the program version that was started with args.
-func NewSaver(version string, args []string) *Saver {
+// NewSaver begins a state of the program p, of that version.
+func NewSaver(p *Program, version string) *Saver {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails: the runtime ends the program instead
 	s := &Saver{seen: map[int]bool{}, state: state{
 		Protocol: Protocol, Nonce: hex.EncodeToString(nonce[:]), PID: os.Getpid(), Version: version,
-		At: now(), Parts: map[string]json.RawMessage{},
+		Path: p.path, At: now(), Parts: map[string]json.RawMessage{},
 	}}
-	for _, a := range args {
+	for _, a := range os.Args {
 		s.state.Args = append(s.state.Args, []byte(a))
 	}
 	return s

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -18,9 +19,13 @@ type Taken struct {
 	// Failure says why the program that was to take over gave the state back to
 	// the one that had written it; empty: nobody did.
 	Failure string
+	// Signals came in while it did so.
+	Signals []os.Signal
 
 	state *state
-	fd    int
+	fd    int   // the memfd
+	old   int   // the program that wrote it; its Failure's
+	fds   []int // to be passed on when the state cannot be read
 }
 
 // open reads the state in descriptor fd and checks every descriptor in it.
@@ -79,7 +84,7 @@ func (t *Taken) From() string { return t.state.Version }
 // Elapsed is how long ago the state was written.
 func (t *Taken) Elapsed() time.Duration { return time.Duration(max(0, now()-t.state.At)) }
 
-// Args is the command line that the program was started with.
+// Args is the command line that the program was started with, its name included.
 func (t *Taken) Args() []string {
 	args := make([]string, len(t.state.Args))
 	for i, a := range t.state.Args {
@@ -99,7 +104,18 @@ func (t *Taken) Commit() {
 		_ = unix.Close(o.FD)
 	}
 	_ = unix.Close(t.fd)
+	_ = unix.Close(t.old)
 	t.state.FDs = nil
+}
+
+// Program is that of this process, with the path that the state says: a program
+// that was executed by descriptor does not know its own.
+func (t *Taken) Program() (*Program, error) {
+	p, err := Self()
+	if err == nil {
+		p.path = t.state.Path
+	}
+	return p, err
 }
 
 // Check proves that a part of a state can be used by this program. It must leave
