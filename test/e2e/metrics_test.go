@@ -148,6 +148,17 @@ func TestMetricsUnderLoad(t *testing.T) {
 	if got := last[`tandem_worker_exits_total{cause="signal"}`]; got != 4 {
 		t.Errorf("%v workers died by a signal, want 4", got)
 	}
+	// The seed's limiters: of each worker 40 for blocking code, and those for its CPUs.
+	permits := harness.Poll(ctx, "the permits of two workers", func() bool {
+		look()
+		return last[`tandem_sync_permits{limiter="blocking"}`] == 80 && last[`tandem_sync_permits{limiter="cpu"}`] >= 2
+	})
+	if permits != nil {
+		t.Error(permits)
+	}
+	if waits, there := last[`tandem_sync_queue_wait_seconds_count{limiter="blocking"}`]; !there || last[`tandem_sync_rejected_total{limiter="blocking"}`] != 0 {
+		t.Errorf("waits: %v (there: %v)", waits, there)
+	}
 	if last[`tandem_log_lines_total`] < 12 { // each worker says at least that it serves
 		t.Errorf("%v lines of the log", last[`tandem_log_lines_total`])
 	}
