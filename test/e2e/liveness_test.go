@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -217,6 +218,13 @@ func TestAWedgedSchedulerIsDumpedAndKilled(t *testing.T) {
 	for _, want := range []string{"SIGABRT", "was silent for"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("the log does not say %q", want)
+		}
+	}
+	// Its memory outlives it.
+	why := must(ctx, t, s, "why", "--json", strconv.FormatUint(before.Workers[0].ID, 10)).Stdout
+	for _, want := range []string{"/wedge/", `"wedges"`, "/wait/", `"waits"`} {
+		if !strings.Contains(why, want) {
+			t.Errorf("the record of its end does not say %s: %s", want, why)
 		}
 	}
 }
