@@ -54,7 +54,11 @@ func connect(addr string) (*client, error) { return connectWith(net.Dialer{}, ad
 
 func connectWith(d net.Dialer, addr string) (*client, error) {
 	d.Timeout = 10 * time.Second
-	c, err := d.Dial("tcp", addr)
+	network := "tcp"
+	if strings.HasPrefix(addr, "/") {
+		network = "unix"
+	}
+	c, err := d.Dial(network, addr)
 	if err != nil {
 		return nil, err
 	}

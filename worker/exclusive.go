@@ -27,12 +27,14 @@ type place struct {
 	raw   syscall.RawConn
 	epoll int
 	event unix.EpollEvent
+	tried func() // called for each accept call
 }
 
 var errNoPoller = errors.New("the runtime's poller was not found")
 
-// takePlace makes a place of listener, whose own registration ends.
-func takePlace(listener syscall.Conn) (*place, error) {
+// takePlace makes a place of listener, whose own registration ends. tried is
+// called for each accept call.
+func takePlace(listener syscall.Conn, tried func()) (*place, error) {
 	theirs, err := listener.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -44,7 +46,7 @@ func takePlace(listener syscall.Conn) (*place, error) {
 	if err := unix.SetNonblock(twin, true); err != nil { // or the runtime would not poll it
 		return nil, errors.Join(err, unix.Close(twin))
 	}
-	p := &place{file: os.NewFile(uintptr(twin), "listener"), epoll: -1}
+	p := &place{file: os.NewFile(uintptr(twin), "listener"), epoll: -1, tried: tried}
 	if p.raw, err = p.file.SyscallConn(); err == nil {
 		err = p.exclusively()
 	}
@@ -90,6 +92,7 @@ func (p *place) accept(behind func() bool) (accepted int, err error) {
 			}
 		}
 		for {
+			p.tried()
 			accepted, _, err = unix.Accept4(int(fd), unix.SOCK_CLOEXEC)
 			switch err {
 			case unix.EINTR, unix.ECONNABORTED:

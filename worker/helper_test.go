@@ -126,6 +126,9 @@ func helpServe() int {
 			io.WriteString(conn, "heard "+line)
 		}
 	})
+	mux.HandleFunc("/past", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%d %d %s", os.Getpid(), worker.Requests(r.Context()), r.RemoteAddr)
+	})
 	mux.HandleFunc("/print", func(w http.ResponseWriter, _ *http.Request) {
 		_, err := fmt.Println("a line of log")
 		fmt.Fprint(w, err)
@@ -142,6 +145,9 @@ func helpServe() int {
 		if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
 			opts = append(opts, option(d))
 		}
+	}
+	if d, err := time.ParseDuration(os.Getenv("HEADER")); err == nil {
+		opts = append(opts, worker.ConfigureServer(func(s *http.Server) { s.ReadHeaderTimeout = d }))
 	}
 	err := worker.Run(context.Background(), mux, opts...)
 	if cut, is := errors.AsType[*worker.DrainError](err); is {
@@ -179,6 +185,7 @@ func helpIdentity() int {
 // proc is a worker process and the supervisor's side of it.
 type proc struct {
 	cmd      *exec.Cmd
+	id       string
 	stdout   *os.File
 	output   string // all of it, after the exit
 	notify   *notify.Socket
@@ -193,6 +200,12 @@ type proc struct {
 // start starts a worker on the listening socket as a supervisor does, and waits
 // until it says that it is ready.
 func start(t *testing.T, listener int, env ...string) *proc {
+	t.Helper()
+	return startAmong(t, nil, listener, env...)
+}
+
+// startAmong starts it as one of several; nil: it stands alone.
+func startAmong(t *testing.T, k *kin, listener int, env ...string) *proc {
 	t.Helper()
 	used.Lock()
 	used.helpers["serve"] = true
@@ -210,7 +223,15 @@ func start(t *testing.T, listener int, env ...string) *proc {
 		t.Fatal(err)
 	}
 	p.channel = mine
-	if err := p.channel.Send(channel.Greeting(), p.board.FD()); err != nil {
+	p.id = "7"
+	if k == nil {
+		err = p.channel.Send(channel.Greeting(), p.board.FD())
+	} else {
+		p.id = k.next(t)
+		err = p.channel.Send(channel.Greeting(channel.Scoreboard, channel.Fleet, channel.HandoverIn, channel.HandoverOut),
+			p.board.FD(), k.fleet.FD(), k.in, k.out)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	file := func(fd int) *os.File {
@@ -226,7 +247,7 @@ func start(t *testing.T, listener int, env ...string) *proc {
 	_ = unix.Close(theirs)
 	p.cmd.Env = append(slices.Clone(os.Environ()),
 		helperVariable+"=serve", "LISTEN_FDS=1", "LISTEN_FDNAMES=http", "NOTIFY_SOCKET="+p.notify.Addr(),
-		"WATCHDOG_USEC=30000", "TANDEM_FD=4", "TANDEM_WORKER_ID=7", "TANDEM_GENERATION=3")
+		"WATCHDOG_USEC=30000", "TANDEM_FD=4", "TANDEM_WORKER_ID="+p.id, "TANDEM_GENERATION=3")
 	p.cmd.Env = append(p.cmd.Env, "GORACE=atexit_sleep_ms=0") // the detector's exit takes a second otherwise
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = &p.stderr

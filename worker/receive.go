@@ -15,8 +15,10 @@ import (
 const (
 	// A worker with more than its part leaves what is in the queue to the others…
 	takeFactor, takeSlack = 1.02, 1
-	// … while they take something, in each such time.
-	takePatience = 3 * time.Millisecond
+	// … while they take something, in each such time; when they do not, it takes one,
+	// the next time two, and so on.
+	takePatience = 8 * time.Millisecond
+	takeAtMost   = 64
 	// drainPatience is that of a worker that drains: what it takes back it will
 	// have to close.
 	drainPatience = 250 * time.Millisecond
@@ -56,10 +58,18 @@ func (d *backDoor) Close() error {
 // receive takes connections out of the queue until it is closed.
 func (s *server) receive() {
 	sib, told := s.siblings, false
+	forced, left := 1, 0 // how many the next time, and how many of the last
 	for sib.queue.Waiting() == nil {
-		if !s.mayTake() {
+		switch s.turn(left > 0) {
+		case notMine:
 			continue
+		case mine:
+			forced, left = 1, 0
+		case nobodys:
+			left = forced
+			forced = min(2*forced, takeAtMost)
 		}
+		left--
 		err := s.take()
 		switch {
 		case err == nil, errors.Is(err, handover.ErrEmpty):
@@ -77,22 +87,32 @@ func (s *server) receive() {
 	}
 }
 
-// mayTake waits until what is in the queue is for this worker, and reports
-// whether there still is something.
-func (s *server) mayTake() bool {
+// Whose turn it is to take the next connection out of the queue.
+const (
+	notMine = iota // another's, and it was taken
+	mine
+	nobodys // whoever should take it stands still: to be served is more than to be even
+	granted // this worker's, of those that were nobody's
+)
+
+// turn waits until it is clear. It never waits for longer than others take
+// something.
+func (s *server) turn(grant bool) int {
 	for {
 		patience := s.patience()
-		if patience == 0 {
-			return true
+		switch {
+		case patience == 0:
+			return mine
+		case grant:
+			return granted
 		}
 		before := s.siblings.me.Peers(s.siblings.kind).Received
 		if !s.pause(patience) || s.siblings.queue.Empty() {
-			return false
+			return notMine
 		}
 		if s.siblings.me.Peers(s.siblings.kind).Received == before {
-			// Whoever should take it stands still: to be served is more than to be even.
 			s.siblings.alone.Store(time.Now().Add(passAgain).UnixNano())
-			return true
+			return nobodys
 		}
 	}
 }

@@ -69,11 +69,15 @@ func (s *siblings) close() {
 	}
 }
 
-// join says that this worker takes connections, and goes on saying it until
-// ended is closed.
-func (s *server) join(ended <-chan struct{}) {
+// join says that this worker takes connections. It is said before READY=1: who
+// is replaced by this worker is asked to drain then, and looks for somebody.
+func (s *server) join() {
 	s.siblings.me.Serve(s.siblings.kind)
 	s.helpers.Go(s.receive)
+}
+
+// remain goes on saying so until ended is closed.
+func (s *server) remain(ended <-chan struct{}) {
 	ticker := time.NewTicker(fleet.BeatInterval)
 	defer ticker.Stop()
 	for {
@@ -227,7 +231,7 @@ func (s *server) openBackDoors(encrypted bool) {
 	for _, d := range s.doors {
 		d.back = newBackDoor(d.Addr())
 		var err error
-		if d.place, err = takePlace(d.socket); err != nil {
+		if d.place, err = takePlace(d.socket, s.siblings.me.AcceptCall); err != nil {
 			s.logger.Debug("woken for every connection, also for those that a sibling takes", "addr", d.name(), "error", err)
 		}
 		s.helpers.Go(func() {

@@ -2,9 +2,10 @@
 // share a listening socket under a supervisor, or a server of its own.
 //
 // Invariant: a request that reached this process is answered. Once it is asked
-// to go it says "Connection: close", empties the accept queue, finishes what it
-// has begun, serves what idle connections still send for a while, and only then
-// closes; DrainTimeout bounds all of it.
+// to go it empties the accept queue, finishes what it has begun and hands its
+// idle connections to siblings, which go on serving them. What cannot move, or
+// has nobody to go to, is told "Connection: close", served for a while yet, and
+// only then closed; DrainTimeout bounds all of it.
 //
 // Smallest use:
 //
@@ -121,7 +122,8 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 		r.logger.Info("serving", "addr", d.Addr().Network()+"://"+d.Addr().String(), "pid", os.Getpid())
 	}
 	if r.server.siblings != nil {
-		r.helpers.Go(func() { r.server.join(ended) })
+		r.server.join()
+		r.helpers.Go(func() { r.server.remain(ended) })
 	}
 	r.notify("READY=1\nSTATUS=serving")
 	r.helpers.Go(func() { r.vitals(ended) })

@@ -56,7 +56,8 @@ type slot struct {
 	passed   atomic.Uint64
 	moved    atomic.Uint64
 	received atomic.Uint64
-	_        [slotSize - 64]byte
+	calls    atomic.Uint64
+	_        [slotSize - 72]byte
 }
 
 // stale is how long a worker that does not beat counts as serving.
@@ -228,6 +229,7 @@ func (s *slot) clear() {
 	s.passed.Store(0)
 	s.moved.Store(0)
 	s.received.Store(0)
+	s.calls.Store(0)
 }
 
 // used are the slots that may have an owner.
@@ -253,7 +255,8 @@ type Worker struct {
 	ID          uint64
 	Serving     bool // it said so, has not left, and beats
 	Connections int64
-	Accepted    uint64 // accept calls that gave a connection
+	AcceptCalls uint64 // accept calls, those in vain among them
+	Accepted    uint64 // of these: that gave a connection
 	Passed      uint64 // of these: given to a sibling before anything was read
 	Moved       uint64 // idle connections given to siblings in a drain
 	Received    uint64 // connections taken from siblings
@@ -272,7 +275,8 @@ func (f *Fleet) Workers() []Worker {
 		}
 		all = append(all, Worker{
 			ID: id, Serving: s.serving(now), Connections: max(0, s.open.Load()),
-			Accepted: s.accepted.Load(), Passed: s.passed.Load(), Moved: s.moved.Load(), Received: s.received.Load(),
+			AcceptCalls: s.calls.Load(), Accepted: s.accepted.Load(),
+			Passed: s.passed.Load(), Moved: s.moved.Load(), Received: s.received.Load(),
 		})
 	}
 	runtime.KeepAlive(f)

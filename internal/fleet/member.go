@@ -49,6 +49,9 @@ func (m *Member) Opened() { m.slot.open.Add(1); runtime.KeepAlive(m.fleet) }
 // Closed counts one that no longer is.
 func (m *Member) Closed() { m.slot.open.Add(-1); runtime.KeepAlive(m.fleet) }
 
+// AcceptCall counts an accept call, whatever it gave.
+func (m *Member) AcceptCall() { m.slot.calls.Add(1); runtime.KeepAlive(m.fleet) }
+
 // Accepted counts an accept call that gave a connection.
 func (m *Member) Accepted() { m.slot.accepted.Add(1); runtime.KeepAlive(m.fleet) }
 

@@ -120,7 +120,7 @@ const retry = 5 * time.Millisecond
 // Room waits until something may fit again, at most so long.
 func (q *Queue) Room(atMost time.Duration) {
 	if q.poll(q.sending, unix.POLLOUT) {
-		time.Sleep(min(retry, atMost)) // not the queue was full, but the kernel's own limit
+		<-time.After(min(retry, atMost)) // not the queue was full, but the kernel's own limit
 		return
 	}
 	// The deadline is that of all who wait: the last one's counts, and whoever is

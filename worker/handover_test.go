@@ -1,0 +1,361 @@
+package worker_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/fleet"
+	"github.com/tandem-go/tandem/internal/handover"
+	"github.com/tandem-go/tandem/internal/notify"
+)
+
+// kin is the supervisor's side of what workers share.
+type kin struct {
+	fleet   *fleet.Fleet
+	in, out int
+	last    uint64
+}
+
+func newKin(t *testing.T) *kin {
+	t.Helper()
+	k := &kin{}
+	var err error
+	if k.fleet, err = fleet.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if k.in, k.out, err = handover.Pair(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.fleet.Close(); _ = unix.Close(k.in); _ = unix.Close(k.out) })
+	return k
+}
+
+func (k *kin) next(t *testing.T) string {
+	t.Helper()
+	k.last++
+	if !k.fleet.Claim(k.last) {
+		t.Fatal("no slot")
+	}
+	return strconv.FormatUint(k.last, 10)
+}
+
+// of is what one worker says of itself.
+func (k *kin) of(t *testing.T, p *proc) fleet.Worker {
+	t.Helper()
+	for _, w := range k.fleet.Workers() {
+		if strconv.FormatUint(w.ID, 10) == p.id {
+			return w
+		}
+	}
+	t.Fatal("the worker has no slot")
+	return fleet.Worker{}
+}
+
+// kept are clients that have sent a request each and keep their connections.
+func kept(t *testing.T, addr string, n int) []*client {
+	t.Helper()
+	var all []*client
+	for range n {
+		c := dial(t, addr)
+		c.must(t, "/", "first")
+		all = append(all, c)
+	}
+	return all
+}
+
+func stopping(m notify.Message) bool { return m.Stopping }
+
+// listenUnix makes the shared socket in a directory of its own.
+func listenUnix(t *testing.T) (fd int, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "s")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 128); err != nil {
+		t.Fatal(err)
+	}
+	return fd, path
+}
+
+// tcpPair is both ends of a connection.
+func tcpPair(t *testing.T) (client, server net.Conn, err error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	server, err = l.Accept()
+	return client, server, err
+}
+
+func pid(answer string) string {
+	pid, _, _ := strings.Cut(answer, " ")
+	return pid
+}
+
+func (p *proc) pid() string { return strconv.Itoa(p.cmd.Process.Pid) }
+
+// TestIdleConnectionsGoToASibling drains a worker under clients that think, one
+// of which has sent half a request: all are answered, by the sibling in the end,
+// and no answer says that the connection ends.
+func TestIdleConnectionsGoToASibling(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			k := newKin(t)
+			fd, addr := listen(t)
+			if network == "unix" {
+				fd, addr = listenUnix(t)
+			}
+			old := startAmong(t, k, fd, "HEADER=1s")
+			clients := kept(t, addr, 10)
+			slow := clients[0]
+			request := "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nslow"
+			if _, err := io.WriteString(slow, request[:1]); err != nil {
+				t.Fatal(err)
+			}
+			fresh := startAmong(t, k, fd, "HEADER=1s")
+			old.signal(t, syscall.SIGTERM)
+			for _, c := range clients[1:] {
+				// By the old one, where that is quicker than the move.
+				if _, closing := c.must(t, "/", "second"); closing {
+					t.Error("an answer said that the connection ends")
+				}
+			}
+			for i := 1; i < len(request); i++ {
+				if _, err := io.WriteString(slow, request[i:i+1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, closing := slow.answered(t); closing {
+				t.Error("the answer to a request that had begun said that the connection ends")
+			}
+			old.code(t, 0)
+			<-time.After(1100 * time.Millisecond) // longer than a new connection may be silent
+			for _, c := range clients {
+				answer, closing := c.must(t, "/past", "")
+				if fields := strings.Fields(answer); closing || fields[0] != fresh.pid() || fields[1] != "2" {
+					t.Errorf("answered %q (closing: %v), want by %s after 2 requests", answer, closing, fresh.pid())
+				}
+			}
+			if moved := k.of(t, old).Moved; moved < 10 {
+				t.Errorf("%d connections were moved, of 10", moved)
+			}
+		})
+	}
+}
+
+// TestNobodyToTakeThem: drained as if there were no siblings.
+func TestNobodyToTakeThem(t *testing.T) {
+	for name, alone := range map[string]func(*kin, *proc){
+		"the last worker":           func(k *kin, sibling *proc) { k.fleet.Release(2) },
+		"the whole service stops":   func(k *kin, _ *proc) { k.fleet.Stop() },
+		"a sibling that is foreign": func(k *kin, _ *proc) { k.fleet.Release(2); k.fleet.Claim(2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKin(t)
+			fd, addr := listen(t)
+			p := startAmong(t, k, fd, "LINGER=10s")
+			c := kept(t, addr, 1)[0]
+			alone(k, startAmong(t, k, fd))
+			p.signal(t, syscall.SIGTERM)
+			p.until(t, stopping)
+			for { // answers may be on their way before the drain has begun
+				if answer, closing := c.must(t, "/", "again"); closing {
+					if pid(answer) != p.pid() {
+						t.Error("answered by another")
+					}
+					break
+				}
+			}
+			p.code(t, 0)
+			if moved := k.of(t, p).Moved; moved != 0 {
+				t.Errorf("%d connections were moved to nobody", moved)
+			}
+		})
+	}
+}
+
+// TestTakenBack: a sibling that says it serves, and stands still.
+func TestTakenBack(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd, "LINGER=10s")
+	clients := kept(t, addr, 5)
+	sibling := startAmong(t, k, fd)
+	sibling.signal(t, syscall.SIGSTOP)
+	p.signal(t, syscall.SIGTERM)
+	p.until(t, stopping)
+	for _, c := range clients {
+		for {
+			answer, closing := c.must(t, "/", "again")
+			if pid(answer) != p.pid() {
+				t.Fatalf("answered %q", answer)
+			}
+			if closing {
+				break
+			}
+		}
+	}
+	p.code(t, 0)
+	sibling.signal(t, syscall.SIGCONT)
+}
+
+// TestADeadReceiverLeavesTheQueue: what it has not taken is there for others.
+func TestADeadReceiverLeavesTheQueue(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd, "LINGER=10s")
+	clients := kept(t, addr, 5)
+	stopped := startAmong(t, k, fd)
+	stopped.signal(t, syscall.SIGSTOP)
+	p.signal(t, syscall.SIGTERM)
+	p.until(t, stopping)
+	if err := stopped.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	stopped.wait()
+	k.fleet.Release(2)
+	startAmong(t, k, fd)
+	for _, c := range clients {
+		c.must(t, "/", "again") // by either; never by nobody
+	}
+	p.code(t, 0)
+}
+
+// TestTheQueueIsNotTrusted: whatever a sibling puts into it, the worker serves on.
+func TestTheQueueIsNotTrusted(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close(); _ = w.Close() }()
+	put := func(body string, fds ...int) {
+		t.Helper()
+		if err := unix.Sendmsg(k.out, []byte(body), unix.UnixRights(fds...), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("no record", fd)
+	put(`{"v":1,"kind":1}`, int(w.Fd()))
+	put(`{"v":1,"kind":1}`, fd) // it listens
+	put(`{"v":2,"kind":1}`, fd)
+	put(`{"v":1,"kind":1,"remote":"tcp nobody"}`, fd)
+	put(`{"v":1,"kind":1}`+strings.Repeat(" ", 2000), fd)
+	put(`{"v":1,"kind":1}`, fd, fd, fd)
+	if err := unix.Sendmsg(k.out, []byte(`{"v":1}`), nil, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+
+	// And one that is right, with an address that somebody in between has told.
+	a, b, err := tcpPair(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := b.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(conn uintptr) {
+		put(fmt.Sprintf(`{"v":1,"kind":1,"door":"tcp://%s","requests":41,"idle":1000000,"remote":"tcp 192.0.2.7:4711","later":1}`, addr), int(conn))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Close()
+	c := &client{a, bufio.NewReader(a)}
+	if answer, closing := c.must(t, "/past", ""); closing || answer != p.pid()+" 41 192.0.2.7:4711" {
+		t.Errorf("answered %q, closing: %v", answer, closing)
+	}
+	if answer, _ := kept(t, addr, 1)[0].must(t, "/past", ""); !strings.HasPrefix(answer, p.pid()+" 1 127.0.0.1:") {
+		t.Errorf("after all that: %q", answer)
+	}
+}
+
+// TestConnectionsAreSpread counts what four workers hold and how often they had
+// to ask for it, also after one of them was replaced.
+func TestConnectionsAreSpread(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	var all []*proc
+	for range 4 {
+		all = append(all, startAmong(t, k, fd))
+	}
+	const n = 200
+	clients := kept(t, addr, n)
+	even := func(when string) (calls, accepted uint64) {
+		t.Helper()
+		var open int64
+		for _, w := range k.fleet.Workers() {
+			if !w.Serving {
+				continue
+			}
+			open += w.Connections
+			calls, accepted = calls+w.AcceptCalls, accepted+w.Accepted
+			if w.Connections > n/4*13/10 {
+				t.Errorf("%s: worker %d holds %d of %d connections", when, w.ID, w.Connections, n)
+			}
+		}
+		if open != n {
+			t.Errorf("%s: %d connections are held, of %d", when, open, n)
+		}
+		return calls, accepted
+	}
+	if calls, accepted := even("at first"); accepted != n || calls > n*12/10 {
+		t.Errorf("%d accept calls for %d connections, of which %d were accepted", calls, n, accepted)
+	}
+	for _, p := range all {
+		startAmong(t, k, fd)
+		p.signal(t, syscall.SIGTERM)
+		p.code(t, 0)
+	}
+	for _, c := range clients {
+		if _, closing := c.must(t, "/", "again"); closing {
+			t.Error("an answer said that the connection ends")
+		}
+	}
+	even("after all were replaced")
+}
+
+// TestStoppedSiblingsDoNotBlockAccepting: balance is not waited for.
+func TestStoppedSiblingsDoNotBlockAccepting(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd)
+	kept(t, addr, 20)
+	for range 3 {
+		startAmong(t, k, fd).signal(t, syscall.SIGSTOP)
+	}
+	begin := time.Now()
+	for _, c := range kept(t, addr, 20) {
+		if answer, _ := c.must(t, "/", "again"); pid(answer) != p.pid() {
+			t.Errorf("answered %q", answer)
+		}
+	}
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("20 connections took %v while all siblings with fewer stood still", took)
+	}
+}
