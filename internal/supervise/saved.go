@@ -305,7 +305,7 @@ func (sw savedWorker) adopt(take func(int) (int, error), now time.Time) (w *work
 	if err != nil {
 		return nil, fmt.Errorf("take over a scoreboard: %w", err)
 	}
-	if w.board, err = scoreboard.Open(fd); err != nil {
+	if w.board, err = scoreboard.Adopt(fd); err != nil {
 		return nil, err
 	}
 	return w, nil
