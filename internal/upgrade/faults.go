@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 )
 
 // fault does what the file that FAULT_FILE names asks for at this step, once:
-// "STEP term|kill|crash|hang|fail". The build tag keeps it out of the product.
+// "STEP term|kill|kill:PID|crash|hang|fail". The build tag keeps it out of the product.
 func fault(step string) { _ = faultError(step) }
 
 func faultError(step string) error {
@@ -37,6 +38,10 @@ func faultError(step string) error {
 	case "fail":
 		return errors.New("a fault at " + step)
 	default:
+		if pid, err := strconv.Atoi(strings.TrimPrefix(what, "kill:")); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			return nil
+		}
 		fmt.Fprintln(os.Stderr, "no such fault:", what)
 		os.Exit(99)
 	}
