@@ -225,7 +225,7 @@ func openLogs(loaded *config.Loaded, level *slog.LevelVar, taken *upgrade.Taken)
 	}
 	o := logpipe.Options{
 		Stdout: logpipe.Unblocked(os.Stdout), Stderr: logpipe.Unblocked(os.Stderr), File: string(loaded.LogFile),
-		Format: format, Overflow: overflow, Level: level,
+		Format: format, Overflow: overflow, Level: level, JournalStream: os.Getenv("JOURNAL_STREAM"),
 	}
 	if taken != nil {
 		return adoptLogs(o, taken)

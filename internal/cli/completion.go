@@ -32,7 +32,7 @@ func choices(s config.Setting) []string {
 	case "workers":
 		return []string{"auto"}
 	case "log-format":
-		return []string{"auto", "text", "json"}
+		return []string{"auto", "text", "json", "journal"}
 	case "log-level":
 		return []string{"debug", "info", "warn", "error"}
 	case "log-overflow":

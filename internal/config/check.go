@@ -26,9 +26,6 @@ func (l *Loaded) checkAvailable() error {
 			return l.unavailable(s.Name, s.Later)
 		}
 	}
-	if l.LogFormat == LogJournal {
-		return l.unavailable("log-format", "the journal format")
-	}
 	return nil
 }
 
@@ -55,6 +52,8 @@ func (l *Loaded) checkRanges() error {
 		}
 	}
 	switch {
+	case l.LogFormat == LogJournal && l.LogFile != "":
+		return l.bad("log-format", "and --log-file %s (%s) name two places for the log: leave one out", l.LogFile, l.Origins["log-file"])
 	case l.Surge < 1:
 		return l.bad("surge", "must be at least 1: a new worker is ready before an old one drains")
 	case l.Surge > MaxWorkers:

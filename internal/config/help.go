@@ -26,7 +26,6 @@ func Help() string {
 		}
 		fmt.Fprintf(&b, "  %-24s %s\n", s.usage(), text)
 	}
-	later = append(later, unbroken("--log-format journal"))
 	text := Wrap("  "+strings.Join(later, ", ")+" "+unbroken(NotYet), helpWidth, "    ")
 	b.WriteString(strings.ReplaceAll(text, "\x00", " "))
 	return b.String()

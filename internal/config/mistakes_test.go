@@ -69,7 +69,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--umask", "99"}, nil, `--umask: "99" (from flag --umask) is not an octal mask from 0 to 0777`},
 		{[]string{"--umask", "1777"}, nil, `--umask: "1777" (from flag --umask) is not an octal mask from 0 to 0777`},
 		{[]string{"--log-format", "xml"}, nil, `--log-format: "xml" (from flag --log-format) is not auto, text, json or journal`},
-		{[]string{"--log-format", "journal"}, nil, `--log-format: the journal format is not available in this version; leave it unset (it is set by flag --log-format)`},
+		{[]string{"--log-format", "journal", "--log-file", "/tmp/x.log"}, nil, `--log-format: "journal" (from flag --log-format) and --log-file /tmp/x.log (flag --log-file) name two places for the log: leave one out`},
 		{[]string{"--log-level", "loud"}, nil, `--log-level: "loud" (from flag --log-level) is not debug, info, warn or error`},
 		{[]string{"--log-overflow", "spill"}, nil, `--log-overflow: "spill" (from flag --log-overflow) is not drop or block`},
 		{[]string{"--watch=maybe"}, nil, `--watch: "maybe" (from flag --watch) is not on or off`},

@@ -45,7 +45,7 @@ type Settings struct {
 	Umask      Umask    `split_words:"true" arg:"MODE" short:"file mode mask of workers, in octal" doc:"Not set: that of the supervisor."`
 	Chdir      Path     `split_words:"true" arg:"DIR" short:"directory of workers" doc:"The worker command is looked up from there. Paths among the settings are relative to the directory in which the supervisor was started."`
 
-	LogFormat   LogFormat   `split_words:"true" initial:"auto" arg:"FORMAT" short:"form of the log: auto, text or json" doc:"'auto' is text on a terminal and json elsewhere. 'journal' (native journald fields) is (not in this version yet)."`
+	LogFormat   LogFormat   `split_words:"true" initial:"auto" arg:"FORMAT" short:"form: auto, text, json or journal" doc:"'auto' is 'journal' when stderr is the journal, text on a terminal, and json elsewhere. 'journal' sends the records to journald with fields of their own, 'TANDEM_WORKER' and others; while that does not work they go to stderr as text. See docs/logs.md."`
 	LogLevel    Level       `split_words:"true" initial:"info" arg:"LEVEL" live:"true" short:"lowest level: debug, info, warn or error" doc:"Of the records of the supervisor; lines of workers are not filtered."`
 	LogFile     LogFile     `split_words:"true" initial:"stderr" arg:"PATH" short:"write all logs there; USR1 opens it anew" doc:"It takes the records of the supervisor and both streams of the workers. 'stderr' or '-' is no file: each stream of a worker comes out on the same stream of the supervisor."`
 	LogOverflow LogOverflow `split_words:"true" initial:"drop" arg:"HOW" short:"at a slow sink, drop lines or block workers" doc:"'drop' counts and says how many lines were dropped, 'block' holds the workers back."`

@@ -127,17 +127,33 @@ func (f *Fanin) open(o Options) error {
 		f.out = f.newLane(0, newSink(o.File, w, o.Format))
 		f.out.sink.owned = true
 		f.err, f.fallback = f.out, stderr
-	case sameFile(stdout, stderr):
-		f.out = f.newLane(0, newSink("stderr", stderr, o.Format))
+	case o.Format == Journal || sameFile(stdout, stderr):
+		f.out = f.newLane(0, stderrSink(stderr, o))
 		f.err = f.out
 	default:
 		f.out = f.newLane(0, newSink("stdout", stdout, o.Format))
-		f.err = f.newLane(1, newSink("stderr", stderr, o.Format))
+		f.err = f.newLane(1, stderrSink(stderr, o))
 	}
 	if f.lanes = []*lane{f.out}; f.err != f.out {
 		f.lanes = append(f.lanes, f.err)
 	}
 	return nil
+}
+
+// stderrSink is stderr, or the journal in its place.
+func stderrSink(stderr io.Writer, o Options) *sink {
+	j := &journalWriter{path: o.JournalSocket, fallback: stderr}
+	if j.path == "" {
+		j.path = journalSocket
+	}
+	// A journal that auto has found and cannot reach is no journal: stderr goes
+	// to it all the same, as lines.
+	if o.Format == Journal || o.Format == Auto && isJournal(stderr, o.JournalStream) && j.connect() == nil {
+		s := newSink("the journal", j, Journal)
+		s.owned = true
+		return s
+	}
+	return newSink("stderr", stderr, o.Format)
 }
 
 // Handler takes the supervisor's own records to stderr, or the file, by the same

@@ -19,13 +19,15 @@ const (
 // formatter writes the records of one stream of one worker. What is the same
 // for all of them, and for all of one read, is made once.
 type formatter struct {
-	format Format // Text or JSON
-	source string // the columns, or the members, that name the worker
+	format Format // not Auto
+	source string // the columns, members or fields that name the worker
 	stream string
 
 	head   []byte // text: all before the line; json: the members before msg
 	member []byte // json: our member in an object, open
 	indent []byte // text: what stands before a line that continues a record
+
+	scratch []byte // journal
 }
 
 func newFormatter(f Format, src Source, s Stream) *formatter {
@@ -36,6 +38,9 @@ func newFormatter(f Format, src Source, s Stream) *formatter {
 		}
 		return &formatter{format: Text, source: fmt.Sprintf("  %-6s %7d  %-3s  %s",
 			"w"+strconv.FormatUint(src.Worker, 10), src.PID, "g"+strconv.Itoa(src.Generation), name) + bar}
+	}
+	if f == Journal {
+		return &formatter{format: Journal, source: journalFields(src, s)}
 	}
 	return &formatter{
 		format: JSON, stream: s.String(),
@@ -54,6 +59,9 @@ func (f *formatter) at(now time.Time) {
 		f.indent = append(f.indent, bar...)
 		return
 	}
+	if f.format == Journal {
+		return // it has a clock of its own
+	}
 	f.head = f.members(append(f.head[:0], '{'), now)
 	f.member = f.members(append(f.member[:0], `"tandem":{`...), now)
 }
@@ -68,6 +76,9 @@ func (f *formatter) members(dst []byte, now time.Time) []byte {
 func (f *formatter) append(dst []byte, l line, crashed bool) []byte {
 	if f.format == Text {
 		return f.appendText(dst, l)
+	}
+	if f.format == Journal {
+		return f.journal(dst, l, crashed)
 	}
 	if !crashed && l.part == 0 {
 		if o, ok := parseObject(l.text); ok {

@@ -39,6 +39,8 @@ type ownRecord struct {
 // the next call.
 func (r *ownRecord) format(f Format) []byte {
 	switch {
+	case f == Journal:
+		r.out = escaped(r.out[:0], appendJournal(nil, journalPriority(r.level), "", r.text))
 	case f != Text && len(r.json) == 0: // too long to be kept in both
 		r.out = r.at.UTC().AppendFormat(append(r.out[:0], `{"time":"`...), jsonTime)
 		r.out = append(append(append(r.out, `","level":"`...), r.level.String()...), `","msg":"`...)

@@ -13,9 +13,10 @@ type Format uint8
 
 // The formats.
 const (
-	Auto Format = iota // Text on a terminal, else JSON; for stdout and stderr each
+	Auto Format = iota // Journal if stderr is its, Text on a terminal, else JSON; for stdout and stderr each
 	Text
 	JSON
+	Journal // the journal's native fields; it takes both streams
 )
 
 // ParseFormat reads the value of --log-format.
@@ -28,13 +29,13 @@ func ParseFormat(s string) (Format, error) {
 	case "json":
 		return JSON, nil
 	case "journal":
-		return Auto, fmt.Errorf("log format %q is not available in this version; use auto, text or json", s)
+		return Journal, nil
 	}
-	return Auto, fmt.Errorf("invalid log format %q; use auto, text or json", s)
+	return Auto, fmt.Errorf("invalid log format %q; use auto, text, json or journal", s)
 }
 
 // String gives the value that ParseFormat reads.
-func (f Format) String() string { return [...]string{"auto", "text", "json"}[f] }
+func (f Format) String() string { return [...]string{"auto", "text", "json", "journal"}[f] }
 
 // Overflow is what to do when the sink is slower than the workers and the
 // buffer is full.
@@ -72,6 +73,9 @@ type Options struct {
 	File     string
 	Format   Format
 	Overflow Overflow
+	// JournalStream is $JOURNAL_STREAM, by which Auto knows the journal, and
+	// JournalSocket where it listens; empty: where systemd's does.
+	JournalStream, JournalSocket string
 	// BufferBytes bounds what waits for the sinks, in formatted bytes. One
 	// batch of a stream is let in whole, so it may be exceeded by as much.
 	// 0: 4 MiB.
