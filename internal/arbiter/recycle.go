@@ -20,10 +20,7 @@ func (c *Core) recycle(e Recycle) {
 // holds back every respawn holds back the next; if another worker fails
 // meanwhile, the replacement takes its place.
 func (c *Core) recycling() bool {
-	if c.stopping || !c.committed || c.roll != nil || c.pending || c.recovering() {
-		return false
-	}
-	if t := c.census(); t.committed.ready < c.n || t.stray.active() > 0 {
+	if c.stopping || c.roll != nil || c.pending || c.census().committed.ready < c.n {
 		return false
 	}
 	return c.count(func(w *worker) bool { return w.serves() && w.gen == c.gen && w.recycle != "" }) > 0

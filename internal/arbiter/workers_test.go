@@ -119,7 +119,9 @@ func (w *world) extra() {
 	active := here((*proc).active)
 	recycled := here(func(p *proc) bool { return p.serves() && p.recycled })
 	switch {
-	case active <= w.n || w.stopping:
+	case active <= w.n:
+	case w.stopping:
+		w.fail("I9: %d workers for %d in a lame duck", active, w.n)
 	case active > w.n+1:
 		w.fail("I9: %d workers for %d", active, w.n)
 	case recycled == 0 || w.pending:
@@ -134,6 +136,13 @@ func (w *world) recycling(ready, active int) {
 	recycled := w.count(func(p *proc) bool { return p.gen == w.gen && p.serves() && p.recycled })
 	strays := w.count(func(p *proc) bool { return p.gen != w.gen && p.active() })
 	started := w.phase != PhaseStarting
+	more := 0
+	if recycled > 0 && ready >= w.n {
+		more = 1
+	}
+	if surplus := w.count(func(p *proc) bool { return p.gen == w.gen && p.active() }) - w.n - more; w.cand == 0 && surplus > 0 {
+		w.fail("I3: %d workers too many are left", surplus)
+	}
 	if w.cand != 0 || w.pending || !started || strays > 0 || ready < w.n || recycled == 0 {
 		return
 	}

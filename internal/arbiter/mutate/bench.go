@@ -18,7 +18,7 @@ import (
 
 const (
 	histories = 300              // of the simulation, against each mutant
-	more      = 2000             // against one that nothing else kills
+	more      = 1500             // against one that nothing else kills
 	patience  = 60 * time.Second // a mutant that runs for longer loops
 )
 
@@ -53,36 +53,67 @@ func (f fate) String() string {
 // called from several goroutines.
 type bench struct {
 	dir, temp string
+	switched  string // the program with all switched mutants
 	count     atomic.Int64
+}
+
+// prepare builds the program that the switched mutants share.
+func (b *bench) prepare(ctx context.Context, sources map[string]string) error {
+	place := filepath.Join(b.temp, "switched")
+	if err := os.Mkdir(place, 0o700); err != nil {
+		return err
+	}
+	replace, err := writeSwitched(b.dir, place, sources)
+	if err != nil {
+		return err
+	}
+	overlay, err := writeOverlay(place, replace)
+	if err != nil {
+		return err
+	}
+	b.switched = filepath.Join(place, "arbiter.test")
+	return b.build(ctx, b.switched, "-overlay", overlay)
+}
+
+// build makes the test program.
+func (b *bench) build(ctx context.Context, binary string, args ...string) error {
+	args = append([]string{"test", "-c", "-vet=off", "-ldflags=-s", "-o", binary}, args...)
+	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
+	cmd.Dir = b.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
 }
 
 // try builds a mutant, or the original if m is nil, and runs the simulation
 // and, if that does not kill it, the other tests and more of the simulation.
 func (b *bench) try(ctx context.Context, m *mutant) (f fate, err error) {
-	place := filepath.Join(b.temp, strconv.FormatInt(b.count.Add(1), 10))
-	if err := os.Mkdir(place, 0o700); err != nil {
-		return f, err
-	}
-	defer os.RemoveAll(place)
-	binary := filepath.Join(place, "arbiter.test")
-	args := []string{"test", "-c", "-vet=off", "-ldflags=-s", "-o", binary}
-	if m != nil {
-		overlay, err := m.overlay(b.dir, place)
+	binary := b.switched
+	if m != nil && m.number == 0 {
+		place := filepath.Join(b.temp, strconv.FormatInt(b.count.Add(1), 10))
+		if err := os.Mkdir(place, 0o700); err != nil {
+			return f, err
+		}
+		defer os.RemoveAll(place)
+		source := filepath.Join(place, m.file)
+		if err := os.WriteFile(source, m.source, 0o600); err != nil {
+			return f, err
+		}
+		overlay, err := writeOverlay(place, map[string]string{filepath.Join(b.dir, m.file): source})
 		if err != nil {
 			return f, err
 		}
-		args = append(args, "-overlay", overlay)
-	}
-	build := exec.CommandContext(ctx, "go", append(args, ".")...)
-	build.Dir = b.dir
-	if out, err := build.CombinedOutput(); err != nil {
-		if m == nil || ctx.Err() != nil {
-			return f, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+		binary = filepath.Join(place, "arbiter.test")
+		if err := b.build(ctx, binary, "-overlay", overlay); err != nil {
+			if ctx.Err() != nil {
+				return f, err
+			}
+			return fate{invalid: true}, nil
 		}
-		return fate{invalid: true}, nil
 	}
 	sim := func(n int) ([]byte, string, error) {
-		return b.test(ctx, binary, "-test.run=^TestSimulation$", "-sim.bites", "-sim.n="+strconv.Itoa(n))
+		return b.test(ctx, m, binary, "-test.run=^TestSimulation$", "-sim.bites", "-sim.n="+strconv.Itoa(n))
 	}
 	out, other, err := sim(histories)
 	if err != nil {
@@ -94,7 +125,7 @@ func (b *bench) try(ctx context.Context, m *mutant) (f fate, err error) {
 	if f.other = other; other != "" {
 		return f, nil
 	}
-	if _, f.other, err = b.test(ctx, binary, "-test.skip=^TestSimulation$"); err != nil || f.other != "" || m == nil {
+	if _, f.other, err = b.test(ctx, m, binary, "-test.skip=^TestSimulation$"); err != nil || f.other != "" || m == nil {
 		return f, err
 	}
 	out, f.other, err = sim(more)
@@ -105,12 +136,12 @@ func (b *bench) try(ctx context.Context, m *mutant) (f fate, err error) {
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 // test runs the binary; what says what failed, if not invariants.
-func (b *bench) test(ctx context.Context, binary string, args ...string) (out []byte, what string, err error) {
+func (b *bench) test(ctx context.Context, m *mutant, binary string, args ...string) (out []byte, what string, err error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(limited, binary, args...)
 	cmd.Dir = b.dir
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOMEMLIMIT=1GiB")
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "GOMEMLIMIT=1GiB"), m.active()...)
 	var buf bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &buf, &buf
 	cmd.WaitDelay = time.Second
@@ -128,8 +159,8 @@ func (b *bench) test(ctx context.Context, binary string, args ...string) (out []
 	case bytes.Contains(buf.Bytes(), []byte("\npanic: ")) || bytes.HasPrefix(buf.Bytes(), []byte("panic: ")):
 		return buf.Bytes(), "panic", nil
 	}
-	if m := failed.FindSubmatch(buf.Bytes()); m != nil {
-		return buf.Bytes(), string(m[1]), nil
+	if name := failed.FindSubmatch(buf.Bytes()); name != nil {
+		return buf.Bytes(), string(name[1]), nil
 	}
 	return buf.Bytes(), "exit " + strconv.Itoa(exit.ExitCode()), nil
 }
@@ -145,13 +176,9 @@ func bites(out []byte) map[string]int {
 	return found
 }
 
-// overlay writes the mutant and what tells the compiler of it into place.
-func (m *mutant) overlay(dir, place string) (string, error) {
-	source := filepath.Join(place, m.file)
-	if err := os.WriteFile(source, m.source, 0o600); err != nil {
-		return "", err
-	}
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(dir, m.file): source}})
+// writeOverlay tells the compiler which files stand for others.
+func writeOverlay(place string, replace map[string]string) (string, error) {
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}

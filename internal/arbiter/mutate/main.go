@@ -44,7 +44,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
 	if *list {
-		all, err := mutants(*dir)
+		all, _, err := mutants(*dir)
 		for _, m := range all {
 			fmt.Println(m.name)
 		}
@@ -78,7 +78,7 @@ func run(ctx context.Context, dir, only string, jobs int, verbose bool) (ok bool
 	if err != nil {
 		return false, err
 	}
-	all, err := mutants(dir)
+	all, switched, err := mutants(dir)
 	if err != nil {
 		return false, err
 	}
@@ -88,6 +88,9 @@ func run(ctx context.Context, dir, only string, jobs int, verbose bool) (ok bool
 	}
 	defer os.RemoveAll(temp)
 	bench := bench{dir: dir, temp: temp}
+	if err := bench.prepare(ctx, switched); err != nil {
+		return false, err
+	}
 	if how, err := bench.try(ctx, nil); err != nil || how.killed() {
 		return false, fmt.Errorf("the tests fail without a mutation: %v %v", how, err)
 	}

@@ -82,11 +82,11 @@ var meant = []struct{ name, file, old, new, wants string }{
 	},
 	{
 		"recycles while a worker is missing", "recycle.go",
-		"t.committed.ready < c.n || t.stray.active() > 0", "t.stray.active() > 0", "I9",
+		"c.pending || c.census().committed.ready < c.n {", "c.pending {", "I9",
 	},
 	{
 		"recycles though a reload is asked for", "recycle.go",
-		"c.roll != nil || c.pending || c.recovering()", "c.roll != nil || c.recovering()", "I9",
+		"c.roll != nil || c.pending || c.census()", "c.roll != nil || c.census()", "I9",
 	},
 	{
 		"recycles any worker but the one that was meant", "settle.go",

@@ -17,8 +17,11 @@ import (
 type mutant struct {
 	name   string // file, function, what was done; the same as long as that place is
 	file   string
-	source []byte
+	source []byte // nil of one that is switched
 	wants  string // of a meant one: the invariant that must break
+
+	number  int    // of a switched one, from 1
+	instead string // its condition
 
 	fate fate
 	err  error
@@ -29,16 +32,18 @@ var files = []string{
 	"backoff.go", "clock.go", "core.go", "recycle.go", "reload.go", "restore.go", "saved.go", "settle.go", "snapshot.go", "worker.go",
 }
 
-// mutants returns all mutants of the package in dir, the meant ones first.
-func mutants(dir string) ([]*mutant, error) {
-	var all []*mutant
+// mutants returns all mutants of the package in dir, the meant ones first, and
+// the files in which the switched ones are, by name.
+func mutants(dir string) (all []*mutant, switched map[string]string, err error) {
+	switched = map[string]string{}
+	number := 0
 	for _, m := range meant {
 		source, err := os.ReadFile(filepath.Join(dir, m.file))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if n := bytes.Count(source, []byte(m.old)); n != 1 {
-			return nil, fmt.Errorf("meant mutant %q: its text is in %s %d times, it must be there once", m.name, m.file, n)
+			return nil, nil, fmt.Errorf("meant mutant %q: its text is in %s %d times, it must be there once", m.name, m.file, n)
 		}
 		all = append(all, &mutant{
 			name: "meant: " + m.name, file: m.file, wants: m.wants,
@@ -48,15 +53,16 @@ func mutants(dir string) ([]*mutant, error) {
 	for _, file := range files {
 		source, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		found, err := systematic(file, source)
+		e, err := systematic(file, source, &number)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		all = append(all, found...)
+		all = append(all, e.found...)
+		switched[file] = e.render(0, len(source), nil)
 	}
-	return all, nil
+	return all, switched, nil
 }
 
 // editor collects the mutants of one file.
@@ -69,15 +75,17 @@ type editor struct {
 	seen    map[string]int
 	negated map[*ast.BinaryExpr]bool
 	texts   map[string]bool
+	sites   []*site
+	number  *int // of the last switched mutant
 }
 
-func systematic(file string, source []byte) ([]*mutant, error) {
+func systematic(file string, source []byte, number *int) (*editor, error) {
 	set := token.NewFileSet()
 	tree, err := parser.ParseFile(set, file, source, parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
-	e := &editor{file: file, source: source, set: set, seen: map[string]int{}, negated: map[*ast.BinaryExpr]bool{}, texts: map[string]bool{string(source): true}}
+	e := &editor{file: file, source: source, set: set, seen: map[string]int{}, negated: map[*ast.BinaryExpr]bool{}, texts: map[string]bool{string(source): true}, number: number}
 	for _, decl := range tree.Decls {
 		e.where = "const"
 		if f, ok := decl.(*ast.FuncDecl); ok {
@@ -91,15 +99,24 @@ func systematic(file string, source []byte) ([]*mutant, error) {
 			return true
 		})
 	}
-	return e.found, nil
+	return e, nil
 }
 
 func (e *editor) text(n ast.Node) string {
 	return string(e.source[e.set.Position(n.Pos()).Offset:e.set.Position(n.End()).Offset])
 }
 
+// sort is how a mutant is built.
+type sort uint8
+
+const (
+	built     sort = iota // by itself
+	condition             // switched: another condition
+	dropped               // switched: a statement that is not there
+)
+
 // replace adds the mutant in which a node has another text.
-func (e *editor) replace(n ast.Node, what, with string) {
+func (e *editor) replace(n ast.Node, how sort, what, with string) {
 	from, to := e.set.Position(n.Pos()).Offset, e.set.Position(n.End()).Offset
 	source := slices.Concat(e.source[:from], []byte(with), e.source[to:])
 	if e.texts[string(source)] {
@@ -111,7 +128,15 @@ func (e *editor) replace(n ast.Node, what, with string) {
 	if k := e.seen[name]; k > 1 {
 		name += " #" + strconv.Itoa(k)
 	}
-	e.found = append(e.found, &mutant{name: name, file: e.file, source: source})
+	m := &mutant{name: name, file: e.file}
+	e.found = append(e.found, m)
+	if how == built || e.where == "const" {
+		m.source = source
+		return
+	}
+	*e.number++
+	m.number, m.instead = *e.number, with
+	e.at(from, to, how == dropped, m)
 }
 
 // other is a comparison or sum with its boundary or sense moved.
@@ -126,28 +151,32 @@ func (e *editor) visit(n ast.Node) {
 		if b, ok := n.Cond.(*ast.BinaryExpr); ok && (b.Op == token.EQL || b.Op == token.NEQ) {
 			e.negated[b] = true // the same as the other comparison
 		}
-		e.replace(n.Cond, "negate "+e.text(n.Cond), "!("+e.text(n.Cond)+")")
+		e.replace(n.Cond, condition, "negate "+e.text(n.Cond), "!("+e.text(n.Cond)+")")
 	case *ast.BinaryExpr:
 		x, y := e.text(n.X), e.text(n.Y)
 		if n.Op == token.LAND || n.Op == token.LOR {
-			e.replace(n, "of "+e.text(n)+" only the left", x)
-			e.replace(n, "of "+e.text(n)+" only the right", y)
+			e.replace(n, condition, "of "+e.text(n)+" only the left", x)
+			e.replace(n, condition, "of "+e.text(n)+" only the right", y)
 			return
 		}
 		if op, ok := other[n.Op]; ok && !literal(n.X) && !e.negated[n] {
-			e.replace(n, fmt.Sprintf("%s with %v", e.text(n), op), x+" "+op.String()+" "+y)
+			how := condition
+			if n.Op == token.ADD || n.Op == token.SUB {
+				how = built
+			}
+			e.replace(n, how, fmt.Sprintf("%s with %v", e.text(n), op), x+" "+op.String()+" "+y)
 		}
 	case *ast.UnaryExpr:
 		if n.Op == token.NOT {
-			e.replace(n, "without the ! of "+e.text(n), e.text(n.X))
+			e.replace(n, condition, "without the ! of "+e.text(n), e.text(n.X))
 		}
 	case *ast.BasicLit:
 		if v, err := strconv.Atoi(strings.ReplaceAll(n.Value, "_", "")); n.Kind == token.INT && err == nil {
-			e.replace(n, "number "+n.Value+" one more", strconv.Itoa(v+1))
+			e.replace(n, built, "number "+n.Value+" one more", strconv.Itoa(v+1))
 		}
 	case *ast.CallExpr:
 		if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "min" || f.Name == "max") {
-			e.replace(f, "opposite of "+e.text(n), map[string]string{"min": "max", "max": "min"}[f.Name])
+			e.replace(f, built, "opposite of "+e.text(n), map[string]string{"min": "max", "max": "min"}[f.Name])
 		}
 	case *ast.BlockStmt:
 		for _, s := range n.List {
@@ -176,7 +205,7 @@ func (e *editor) drop(s ast.Stmt) {
 		// Dropping one of several: what is assigned keeps its value.
 		for i := range s.Lhs {
 			if len(s.Lhs) > 1 && len(s.Lhs) == len(s.Rhs) {
-				e.replace(s.Rhs[i], "keep "+e.text(s.Lhs[i])+" in "+e.text(s), e.text(s.Lhs[i]))
+				e.replace(s.Rhs[i], built, "keep "+e.text(s.Lhs[i])+" in "+e.text(s), e.text(s.Lhs[i]))
 			}
 		}
 	case *ast.ExprStmt, *ast.IncDecStmt, *ast.BranchStmt:
@@ -187,5 +216,5 @@ func (e *editor) drop(s ast.Stmt) {
 	default:
 		return
 	}
-	e.replace(s, "drop "+e.text(s), "")
+	e.replace(s, dropped, "drop "+e.text(s), "")
 }
