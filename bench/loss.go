@@ -16,8 +16,8 @@ const (
 
 // loss reloads each server ten times under clients that retry nothing.
 func loss(ctx context.Context, o options, r *report) error {
-	r.text("%d reloads, one every %s, under three loads at once: 8 clients with a connection for each request and 32 that keep theirs, POST, and think 200 ms; 32 that keep theirs and think 4 s, and 32 such that are blind: they send without a look at whether the server has ended the idle connection, as one behind a long wire cannot know. A request is lost when its connection was accepted and no whole answer came; nothing is retried.", reloads, reloadEvery)
-	rows := [][]string{{"server", "sent", "lost, thinking ≤ 200 ms", "lost, thinking 4 s", "lost, thinking 4 s, blind", "wrong or doubled", "refused", "slowest answer ms"}}
+	r.text("%d reloads, one every %s, under three loads at once: 8 clients with a connection for each request and 32 that keep theirs, POST, and think 200 ms; 32 that keep theirs and think 4 s, and 32 such that are blind: they send without a look at whether the server has ended the idle connection, as one behind a long wire cannot know. A request is lost when its connection was accepted and no whole answer came; nothing is retried. Reconnects are those of the 64 that think 4 s: each means that the server has closed a kept connection, or asked for it.", reloads, reloadEvery)
+	rows := [][]string{{"server", "sent", "lost, thinking ≤ 200 ms", "lost, thinking 4 s", "lost, thinking 4 s, blind", "wrong or doubled", "refused", "reconnects", "slowest answer ms"}}
 	for _, start := range []func() (*service, error){
 		func() (*service, error) { _, s, err := tandem(ctx, o, workers, "--bake", "200ms"); return s, err },
 		func() (*service, error) { return gunicorn(ctx, o) },
@@ -81,6 +81,7 @@ func reloadUnderLoad(ctx context.Context, s *service) ([]string, error) {
 	return []string{
 		s.name, fmt.Sprint(a.Sent() + b.Sent() + c.Sent()), fmt.Sprint(a.Counts[strict.Lost]), fmt.Sprint(b.Counts[strict.Lost]), fmt.Sprint(c.Counts[strict.Lost]),
 		fmt.Sprint(all(strict.Wrong) + all(strict.Doubled)), fmt.Sprint(all(strict.Refused)),
+		fmt.Sprint(b.Connections + c.Connections - 2*slow.Clients),
 		fmt.Sprintf("%.0f", ms(max(a.Latency.Max(), b.Latency.Max(), c.Latency.Max()))),
 	}, nil
 }

@@ -51,6 +51,7 @@ var measurements = []measurement{
 	{"dashboard", "Three calls at once", dashboard},
 	{"logs", "Log fan-in", logs},
 	{"loss", "Requests lost in ten reloads", loss},
+	{"spread", "Where kept connections are", spread},
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
