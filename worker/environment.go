@@ -55,9 +55,10 @@ func init() {
 	self.ID, _ = strconv.ParseUint(os.Getenv("TANDEM_WORKER_ID"), 10, 64)
 	self.Generation, _ = strconv.Atoi(os.Getenv("TANDEM_GENERATION"))
 	ignoreSIGPIPE()
-	// A program that cannot see the channel's end is killed with the supervisor;
-	// this one sees it, and drains. The setting is the thread's, hence init.
-	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0)
+	// With the supervisor's death Run sees the end of its channel, and drains. TERM
+	// says the same, whatever --stop-signal is, also to a program that has this
+	// package linked in and never calls Run. The setting is the thread's, hence init.
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGTERM), 0, 0, 0)
 	// Started from a descriptor, the process would be called by its number.
 	setName(filepath.Base(os.Args[0]))
 }

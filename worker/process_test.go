@@ -318,7 +318,7 @@ func TestIdentity(t *testing.T) {
 		}
 		return got
 	}
-	want := identity{worker.Identity{ID: 7, Generation: 3, Supervised: true}, 0, "a-rather-long-n"}
+	want := identity{worker.Identity{ID: 7, Generation: 3, Supervised: true}, int(syscall.SIGTERM), "a-rather-long-n"}
 	if got := run("TANDEM_FD=3", "TANDEM_WORKER_ID=7", "TANDEM_GENERATION=3"); got != want {
 		t.Errorf("supervised: %+v, want %+v", got, want)
 	}

@@ -95,7 +95,7 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 		Env:    g.environ(id, share, names, w.notify.Addr()),
 		Stdout: outW, Stderr: errW,
 		Listeners: fds, Channel: theirs,
-		// For programs that cannot see the channel's end; a Tandem worker takes it back.
+		// For programs that cannot see the channel's end.
 		DeathSignal: syscall.Signal(g.config.StopSignal),
 	}
 	g.privileges(&spec)
