@@ -86,12 +86,18 @@ func TestAHijackedConnectionCountsAsSwitched(t *testing.T) {
 		_ = conn.Close()
 	})
 	ts, board := counted(t, hijack, false)
+	// A server that closes does not wait for a handler whose connection is its own.
+	counting, returned := ts.Config.Handler, make(chan struct{})
+	ts.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(returned)
+		counting.ServeHTTP(w, r)
+	})
 	resp, err := ts.Client().Get(ts.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	ts.Close()
+	<-returned
 	if codes := fmt.Sprint(board.Read().ByCode); codes != "[{GET 101 1}]" {
 		t.Errorf("counted %s", codes)
 	}
