@@ -30,6 +30,7 @@ import (
 //	mute        serves, beats once and never again
 //	daemons     serves, and has left a daemon and orphans that end with 3 and 4
 //	doomed      is a Tandem worker, and no foreign one: see doomed_test.go
+//	crowd       serves, has ten thousand goroutines, and prints the time every few ms
 //	parent      serves, and has a child that outlives it and holds its streams
 //	tandem      is no foreign one: it has views that hold permits, and one that
 //	            stops its scheduler
@@ -106,6 +107,16 @@ func helper(mode string) int {
 		ossignal.Reset()
 		return doomed()
 	case "serve", "mute":
+	case "crowd":
+		for range 10_000 {
+			go func() { select {} }()
+		}
+		go func() {
+			for range time.Tick(5 * time.Millisecond) {
+				fmt.Printf("tick %d\n", time.Now().UnixNano())
+			}
+		}()
+		ossignal.Reset(syscall.SIGABRT)
 	case "deaf":
 		ossignal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	case "daemons":
