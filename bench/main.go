@@ -50,6 +50,7 @@ var measurements = []measurement{
 	{"changes", "Reload and upgrade", changes},
 	{"dashboard", "Three calls at once", dashboard},
 	{"logs", "Log fan-in", logs},
+	{"dump", "A dump of ten thousand goroutines", dump},
 	{"loss", "Requests lost in ten reloads", loss},
 	{"spread", "Where kept connections are", spread},
 }

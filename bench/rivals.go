@@ -56,6 +56,8 @@ func rival(args []string) error {
 			return err
 		}
 		return chatty(ctx, n, len(args) > 2)
+	case "crowd":
+		return crowd(ctx)
 	default:
 		return fmt.Errorf("rival %s is not known", kind)
 	}
