@@ -47,6 +47,10 @@ type conn struct {
 	adopted  bool          // a sibling has accepted it
 	keep     time.Duration // how long it may stay idle before its first request here; 0: as a new one
 
+	proxied bool // it begins with a PROXY header
+	once    sync.Once
+	bad     error // of reading that; set once
+
 	// vacant is net/http's buffer, seen when it is empty: by a connection's first
 	// read. A later read into less finds part of a request there. Used by reads alone.
 	vacant int
@@ -62,6 +66,9 @@ type conn struct {
 // read of a single byte that tells net/http, while a handler runs, that the client has
 // left, nor what comes over TLS, where one cannot be told from the other.
 func (c *conn) Read(b []byte) (int, error) {
+	if err := c.preamble(); err != nil {
+		return 0, err
+	}
 	if c.vacant == 0 {
 		c.vacant = len(b)
 	}
@@ -148,6 +155,7 @@ func (c *conn) idleFor() time.Duration { return max(0, time.Since(c.idleSince())
 
 // RemoteAddr is the client's address.
 func (c *conn) RemoteAddr() net.Addr {
+	_ = c.preamble() // it is the next read's error
 	if c.remote != nil {
 		return c.remote
 	}
@@ -210,7 +218,7 @@ func (s *server) admit(accepted net.Conn, d *door) *conn {
 			})
 		}
 	}
-	c := &conn{Conn: accepted, server: s, door: d}
+	c := &conn{Conn: accepted, server: s, door: d, proxied: s.told(accepted.RemoteAddr())}
 	c.since.Store(time.Now().UnixNano())
 	return c
 }

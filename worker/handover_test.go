@@ -359,3 +359,34 @@ func TestStoppedSiblingsDoNotBlockAccepting(t *testing.T) {
 		t.Errorf("20 connections took %v while all siblings with fewer stood still", took)
 	}
 }
+
+// TestAToldAddressTravels: the client's address comes from a proxy, and goes with
+// the connection; so it does when no request has been sent yet.
+func TestAToldAddressTravels(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	old := startAmong(t, k, fd, "PROXY=127.0.0.0/8")
+	header := func(port int) *client {
+		c := dial(t, addr)
+		if _, err := fmt.Fprintf(c, "PROXY TCP4 192.0.2.9 192.0.2.2 %d 80\r\n", port); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	used, unused := header(1001), header(1002)
+	if answer, _ := used.must(t, "/past", ""); answer != old.pid()+" 0 192.0.2.9:1001" {
+		t.Errorf("answered %q", answer)
+	}
+	if err := dial(t, addr).send("POST", "/", "no header"); err != nil {
+		t.Fatal(err)
+	}
+	fresh := startAmong(t, k, fd, "PROXY=127.0.0.0/8")
+	old.signal(t, syscall.SIGTERM)
+	old.code(t, 0)
+	if answer, closing := used.must(t, "/past", ""); closing || answer != fresh.pid()+" 1 192.0.2.9:1001" {
+		t.Errorf("answered %q, closing: %v", answer, closing)
+	}
+	if answer, closing := unused.must(t, "/past", ""); closing || answer != fresh.pid()+" 0 192.0.2.9:1002" {
+		t.Errorf("answered %q, closing: %v", answer, closing)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -148,6 +149,9 @@ func helpServe() int {
 	}
 	if d, err := time.ParseDuration(os.Getenv("HEADER")); err == nil {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) { s.ReadHeaderTimeout = d }))
+	}
+	if from, err := netip.ParsePrefix(os.Getenv("PROXY")); err == nil {
+		opts = append(opts, worker.ProxyProtocol(from))
 	}
 	err := worker.Run(context.Background(), mux, opts...)
 	if cut, is := errors.AsType[*worker.DrainError](err); is {

@@ -3,6 +3,7 @@ package worker
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
@@ -18,6 +19,8 @@ type options struct {
 	linger       time.Duration
 	stall        time.Duration
 	configure    []func(*http.Server)
+	proxied      bool              // peers may tell a client's address
+	proxies      []netip.Prefix    // these
 	limiters     []*bridge.Limiter // nil: the default ones
 }
 

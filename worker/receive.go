@@ -189,6 +189,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 	c.since.Store(time.Now().Add(-r.Idle).UnixNano())
 	if r.Remote != "" {
 		c.remote, _ = handover.ParseAddr(r.Remote) // checked when it was decoded
+		c.proxied = false
 	}
 	if r.Requests > 0 {
 		c.keep = s.idleTimeout(r.Idle)

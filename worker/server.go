@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,9 @@ type server struct {
 	doors  []*door
 	conns  conns
 	loops  sync.WaitGroup // the accept loops
+
+	proxied bool // see ProxyProtocol
+	proxies []netip.Prefix
 
 	siblings *siblings // nil: it stands alone
 	mover    mover
@@ -44,6 +48,7 @@ type server struct {
 func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, sib *siblings, listeners []socket) *server {
 	s := &server{
 		board: board, logger: o.logger, stall: o.stall, siblings: sib, mover: newMover(),
+		proxied: o.proxied, proxies: o.proxies,
 		conns:   conns{set: map[*conn]struct{}{}},
 		drainCh: make(chan struct{}), events: make(chan struct{}, 1),
 	}
