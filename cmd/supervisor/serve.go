@@ -102,7 +102,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 	}
 	var listeners []*socket.Listener
 	if taken == nil { // else they are in the state
-		if listeners, err = listen(loaded); err != nil {
+		if listeners, err = listen(loaded, os.Environ(), os.Getenv("NOTIFY_SOCKET"), log); err != nil {
 			return fail(exitFailure, err)
 		}
 		made = append(made, func() { closeAll(listeners) })
@@ -256,37 +256,6 @@ func say(stderr io.Writer, err error) {
 	select {
 	case <-said:
 	case <-limit.C:
-	}
-}
-
-// listen gives the sockets: those that systemd passed, else those of the
-// settings.
-func listen(loaded *config.Loaded) ([]*socket.Listener, error) {
-	activated, err := socket.Activated(os.Environ())
-	if err != nil || len(activated) > 0 {
-		return activated, err
-	}
-	var made []*socket.Listener
-	for _, addr := range loaded.Bind {
-		l, err := socket.Bind(addr)
-		if err != nil {
-			closeAll(made)
-			return nil, err
-		}
-		made = append(made, l)
-		if as := loaded.RunAs; as != nil {
-			if err := l.Chown(as.UID, as.GID); err != nil {
-				closeAll(made)
-				return nil, err
-			}
-		}
-	}
-	return made, nil
-}
-
-func closeAll(listeners []*socket.Listener) {
-	for _, l := range listeners {
-		_ = l.Close()
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -155,7 +154,7 @@ func (l *Loaded) remark(env layer) {
 	if l.MaxRequests == 0 && l.MaxRequestsJitter > 0 {
 		note("--max-requests-jitter (%s) has no effect without --max-requests", l.Origins["max-requests-jitter"])
 	}
-	if n := env.values["LISTEN_FDS"]; n != "" && l.Origins["bind"].Source != FromDefault && env.values["LISTEN_PID"] == strconv.Itoa(os.Getpid()) {
-		note("--bind (%s) is not used: systemd passes the listening sockets (LISTEN_FDS=%s)", l.Origins["bind"], n)
+	if n := socket.CountActivated(l.environ); n > 0 && l.Origins["bind"].Source != FromDefault {
+		note("--bind (%s) is not used: systemd passes the listening sockets (LISTEN_FDS=%d)", l.Origins["bind"], n)
 	}
 }

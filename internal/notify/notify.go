@@ -42,7 +42,11 @@ const (
 // socket, or "@name" for an abstract one, as NOTIFY_SOCKET has it. With an empty
 // addr nobody listens, and Send does nothing. It waits at most five seconds for
 // room in the reader's queue.
-func Send(addr, state string) error {
+func Send(addr, state string) error { return SendFDs(addr, state) }
+
+// SendFDs is Send with descriptors, which stay the caller's: FDSTORE=1, and what
+// else the protocol has them for.
+func SendFDs(addr, state string, fds ...int) error {
 	if addr == "" {
 		return nil
 	}
@@ -57,10 +61,30 @@ func Send(addr, state string) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
 		return fmt.Errorf("notify %s: %w", addr, err)
 	}
-	if _, err := conn.Write([]byte(state)); err != nil {
+	if err := write(conn, []byte(state), fds); err != nil {
 		return fmt.Errorf("notify %s: send %d bytes: %w", addr, len(state), err)
 	}
 	return nil
+}
+
+func write(conn *net.UnixConn, b []byte, fds []int) error {
+	if len(fds) == 0 {
+		_, err := conn.Write(b)
+		return err
+	}
+	// WriteMsgUnix does not take a connected datagram socket.
+	rc, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	if err := rc.Write(func(fd uintptr) bool {
+		sent = unix.Sendmsg(int(fd), b, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+		return !errors.Is(sent, unix.EAGAIN) && !errors.Is(sent, unix.EINTR)
+	}); err != nil {
+		return err
+	}
+	return sent
 }
 
 // Socket receives one worker's notifications. Its methods may be called

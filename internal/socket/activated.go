@@ -18,7 +18,53 @@ const firstFD = 3
 // become close on exec and non-blocking, and belong to the Listeners. The
 // process's environment is not touched. Call it once, before anything else that
 // opens or inherits descriptors.
+//
+// What an earlier start has put into the service manager's descriptor store is
+// passed in the same way, and is left to [Stored].
 func Activated(environ []string) ([]*Listener, error) {
+	names, err := passed(environ)
+	if err != nil {
+		return nil, err
+	}
+	var ls []*Listener
+	for i, name := range names {
+		if strings.HasPrefix(name, storePrefix) {
+			continue
+		}
+		fd := firstFD + i
+		err := listening(fd)
+		if err == nil {
+			unix.CloseOnExec(fd)
+			var l *Listener
+			if l, err = newListener(fd, false); err == nil {
+				l.name = name
+				ls = append(ls, l)
+				continue
+			}
+		}
+		for _, l := range ls {
+			_ = l.Close()
+		}
+		return nil, fmt.Errorf("adopt socket %q (descriptor %d) of systemd: %w", name, fd, err)
+	}
+	return ls, nil
+}
+
+// CountActivated is the number of sockets that [Activated] would adopt.
+func CountActivated(environ []string) int {
+	names, _ := passed(environ)
+	n := 0
+	for _, name := range names {
+		if !strings.HasPrefix(name, storePrefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// passed gives the names of the descriptors that systemd passed to this very
+// process, the first of which is firstFD.
+func passed(environ []string) ([]string, error) {
 	count, ok := lookup(environ, "LISTEN_FDS")
 	if !ok {
 		return nil, nil
@@ -41,29 +87,7 @@ func Activated(environ []string) ([]*Listener, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	names, err := fdNames(environ, int(n))
-	if err != nil {
-		return nil, err
-	}
-	ls := make([]*Listener, 0, n)
-	for i, name := range names {
-		fd := firstFD + i
-		err := listening(fd)
-		if err == nil {
-			unix.CloseOnExec(fd)
-			var l *Listener
-			if l, err = newListener(fd, false); err == nil {
-				l.name = name
-				ls = append(ls, l)
-				continue
-			}
-		}
-		for _, l := range ls {
-			_ = l.Close()
-		}
-		return nil, fmt.Errorf("adopt socket %q (descriptor %d) of systemd: %w", name, fd, err)
-	}
-	return ls, nil
+	return fdNames(environ, int(n))
 }
 
 // fdNames gives n names; sd_listen_fds(3) calls a socket without one "unknown".

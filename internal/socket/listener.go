@@ -21,6 +21,9 @@ type Listener struct {
 	made bool // by Bind for us alone; else another process has it too
 	file inode
 
+	bound  Addr // what Bind or Take was asked for; zero for others
+	stored bool // it came out of the service manager's store
+
 	mu sync.Mutex
 	fd int // -1 after Close
 }
@@ -57,6 +60,7 @@ func BindMode(a Addr, mode os.FileMode) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", a, err)
 	}
+	l.bound = a
 	return l, nil
 }
 

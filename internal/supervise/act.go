@@ -112,6 +112,7 @@ func (s *Supervisor) refuse() {
 			s.log.Warn("connections that arrive during the stop may be reset; CAP_NET_ADMIN, or a socket that systemd holds, avoids that",
 				"listener", l.Addr().String(), "error", err)
 		}
+		s.forgetStored(l)
 		s.logError("close a listener", l.Close())
 	}
 }

@@ -28,6 +28,7 @@ type upward struct {
 	ready  bool // READY=1 has been said once
 	status string
 	extend time.Duration // what is to be asked for; 0: nothing
+	owed   string        // RELOADING=1, when there was no room for it
 	vigil  vigil
 	lost   bool // it was said that the watchdog is not fed any more
 }
@@ -53,6 +54,9 @@ func (s *Supervisor) watchdogBeats() (ticks <-chan time.Time, stop func()) {
 // beat gives the service manager a sign of life, unless the fleet is hung beyond
 // what we can cure: then it is to restart us, and everything with us.
 func (s *Supervisor) beat() {
+	if !s.payUp() {
+		return
+	}
 	snap := s.core.Snapshot()
 	s.told.vigil.observe(time.Now(), snap, time.Duration(s.config.Timeout))
 	lost := s.told.vigil.lost(snap)
@@ -85,7 +89,7 @@ func (s *Supervisor) report() {
 		s.extend(time.Duration(s.config.LameDuck + s.config.GracefulTimeout))
 	}
 	told := s.told
-	state := ""
+	state, reloading := "", ""
 	if snap.Phase != told.phase || !told.ready {
 		switch snap.Phase {
 		case arbiter.PhaseRunning, arbiter.PhaseDegraded:
@@ -95,7 +99,8 @@ func (s *Supervisor) report() {
 			told.ready = true
 		case arbiter.PhaseReloading:
 			if told.ready {
-				state += "RELOADING=1\nMONOTONIC_USEC=" + monotonicUsec() + "\n"
+				reloading = "RELOADING=1\nMONOTONIC_USEC=" + monotonicUsec() + "\n"
+				state += reloading
 			}
 		case arbiter.PhaseStopping:
 			if told.phase != arbiter.PhaseStopping {
@@ -130,6 +135,23 @@ func (s *Supervisor) report() {
 	case s.news <- state:
 		s.told = told
 	default: // said when there is room, if it is still news then
+		s.told.owed = reloading // and this in any case
+	}
+}
+
+// payUp says that a reload has begun which could not be said at the time, and
+// reports whether nothing is owed any more. The service manager may be waiting
+// for that and for the READY=1 after it, also when the reload is over by now.
+func (s *Supervisor) payUp() bool {
+	if s.told.owed == "" {
+		return true
+	}
+	select {
+	case s.news <- s.told.owed:
+		s.told.owed, s.told.phase = "", arbiter.PhaseReloading
+		return true
+	default:
+		return false
 	}
 }
 

@@ -174,3 +174,27 @@ func TestTheServiceManagerIsAskedToWait(t *testing.T) {
 	}
 	<-r.result
 }
+
+// A service manager that reads late is told of a reload that is over by then: it
+// waits for that, and for the READY=1 after it.
+func TestAReloadIsNeverKeptFromTheServiceManager(t *testing.T) {
+	r := build(t, "good", "--workers", "1")
+	r.told.ready, r.told.phase = true, arbiter.PhaseRunning
+	r.step(arbiter.Start{})
+	for len(r.news) < newsAhead {
+		r.news <- "X=1"
+	}
+	// As if a reload had begun, and has ended by now.
+	r.told.owed = "RELOADING=1\nMONOTONIC_USEC=1\n"
+	r.report()
+	if r.told.owed == "" {
+		t.Fatal("said without room")
+	}
+	for range newsAhead {
+		<-r.news
+	}
+	r.report()
+	if got := <-r.news; !strings.HasPrefix(got, "RELOADING=1\n") || r.told.owed != "" || r.told.phase == arbiter.PhaseRunning {
+		t.Errorf("%q, %+v", got, r.told)
+	}
+}
