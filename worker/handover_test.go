@@ -74,6 +74,22 @@ func kept(t *testing.T, addr string, n int) []*client {
 	return all
 }
 
+// stop stops every thread of the worker, and waits until they have stopped:
+// until then one may still take a connection along.
+func (p *proc) stop(t *testing.T) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	for {
+		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)
+		if err == nil {
+			return
+		}
+		if err != unix.EINTR {
+			t.Fatal(err)
+		}
+	}
+}
+
 func stopping(m notify.Message) bool { return m.Stopping }
 
 // listenUnix makes the shared socket in a directory of its own.
@@ -204,7 +220,7 @@ func TestTakenBack(t *testing.T) {
 	p := startAmong(t, k, fd, "LINGER=10s")
 	clients := kept(t, addr, 5)
 	sibling := startAmong(t, k, fd)
-	sibling.signal(t, syscall.SIGSTOP)
+	sibling.stop(t)
 	p.signal(t, syscall.SIGTERM)
 	p.until(t, stopping)
 	for _, c := range clients {
@@ -229,7 +245,7 @@ func TestADeadReceiverLeavesTheQueue(t *testing.T) {
 	p := startAmong(t, k, fd, "LINGER=10s")
 	clients := kept(t, addr, 5)
 	stopped := startAmong(t, k, fd)
-	stopped.signal(t, syscall.SIGSTOP)
+	stopped.stop(t)
 	p.signal(t, syscall.SIGTERM)
 	p.until(t, stopping)
 	if err := stopped.cmd.Process.Kill(); err != nil {
@@ -347,7 +363,7 @@ func TestStoppedSiblingsDoNotBlockAccepting(t *testing.T) {
 	p := startAmong(t, k, fd)
 	kept(t, addr, 20)
 	for range 3 {
-		startAmong(t, k, fd).signal(t, syscall.SIGSTOP)
+		startAmong(t, k, fd).stop(t)
 	}
 	begin := time.Now()
 	for _, c := range kept(t, addr, 20) {
