@@ -17,7 +17,7 @@ const (
 	takeFactor, takeSlack = 1.02, 1
 	// … while they take something, in each such time; when they do not, it takes one,
 	// the next time two, and so on.
-	takePatience = 8 * time.Millisecond
+	takePatience = 25 * time.Millisecond
 	takeAtMost   = 64
 	// drainPatience is that of a worker that drains: what it takes back it will
 	// have to close.

@@ -166,7 +166,7 @@ const (
 	// A worker with more than its part passes on what it has just accepted…
 	passFactor, passSlack = 1.125, 4
 	// … unless nobody wanted the last one: not for so long.
-	passAgain = 100 * time.Millisecond
+	passAgain = time.Second
 	// passRoom is how long it waits for room in the queue meanwhile. It is a rest
 	// for the others, too, when a burst has come to this worker alone.
 	passRoom = 2 * time.Millisecond
