@@ -124,11 +124,8 @@ func (c *Core) calm() {
 		b.degraded = why != ""
 		c.emit(Degraded{b.degraded, why})
 	}
-	if b.waves > 0 && !b.degraded && c.count(func(w *worker) bool { return c.proving(w) && c.now.Sub(w.readyAt) >= provenAfter }) > 0 {
-		b.waves, b.held, b.until, b.changed = 0, 0, time.Time{}, false
-	}
-	if !c.now.Before(b.until) {
-		b.held = 0
+	if !b.degraded && c.count(func(w *worker) bool { return c.proving(w) && c.now.Sub(w.readyAt) >= provenAfter }) > 0 {
+		b.waves, b.until, b.changed = 0, time.Time{}, false
 	}
 	if b.changed {
 		b.changed = false
@@ -146,13 +143,9 @@ func (c *Core) proving(w *worker) bool {
 // mayRespawn returns how many of the missing workers may be started now.
 func (c *Core) mayRespawn(missing int) int {
 	b := &c.backoff
-	if missing <= 0 {
-		b.held = 0
-		return 0
-	}
+	b.held = max(min(b.held, missing), 0) // who is not missed does not wait
 	if !c.now.Before(b.until) {
-		return missing
+		b.held = 0
 	}
-	b.held = min(b.held, missing)
 	return missing - b.held
 }

@@ -16,7 +16,7 @@ func (c *Core) allow(w *worker, d time.Duration) {
 // stands still, unless the worker has been killed or the service leaves: a stop
 // waits for nobody longer than its bounds.
 func (c *Core) rewind(w *worker) {
-	w.since, w.deadline, w.latest = c.now, time.Time{}, time.Time{}
+	w.since, w.deadline = c.now, time.Time{}
 	if w.stopped && w.killedAt.IsZero() && !c.leaving() {
 		return
 	}
@@ -25,20 +25,17 @@ func (c *Core) rewind(w *worker) {
 
 // leaving says whether the workers are being asked to go because the service
 // stops.
-func (c *Core) leaving() bool { return c.stopping && !c.serving() }
+func (c *Core) leaving() bool { return !c.serving() }
 
 // suspend takes note that a worker is stopped. It keeps its place: no other is
 // started for it, because a debugger that holds a worker must not restart it.
 func (c *Core) suspend(w *worker) {
-	if w.stopped {
-		return
-	}
 	w.stopped, w.stalled = true, false
-	if w.state != Ready && w.killedAt.IsZero() && !c.leaving() {
+	if w.killedAt.IsZero() && !c.leaving() {
 		c.rewind(w)
 	}
-	if r := c.roll; r != nil && r.gen == w.gen && r.stage == baking && c.census().candidate.ready == 0 {
-		r.stage, r.bakeUntil = first, time.Time{} // who is stopped proves nothing
+	if r := c.roll; r != nil && r.gen == w.gen && r.stage == baking {
+		r.stage = first // it is the only one so far, and who is stopped proves nothing
 	}
 }
 
@@ -59,7 +56,7 @@ func (c *Core) resume(w *worker) {
 // extend gives a worker that starts or drains more time, within its limit.
 func (c *Core) extend(w *worker, by time.Duration) {
 	asked := w.state == Starting || w.state == Draining && !w.interrupted
-	if !asked || w.deadline.IsZero() || by <= 0 {
+	if !asked || w.deadline.IsZero() {
 		return
 	}
 	at := w.latest

@@ -71,7 +71,7 @@ func (c *Core) settle() {
 		c.fill()
 	}
 	c.release()
-	if c.stopping && c.refused && len(c.workers) == 0 {
+	if c.refused && len(c.workers) == 0 {
 		c.exited = true
 		c.emit(c.exit)
 	}
@@ -80,22 +80,20 @@ func (c *Core) settle() {
 // judge does the next harder thing to each worker whose time is up.
 func (c *Core) judge() {
 	for _, w := range c.workers {
-		if how := c.hangs(w); how != "" {
+		how := c.hangs(w)
+		switch {
+		case how != "":
 			w.hung = true
 			c.fail(w, CauseHung, how)
 			c.putDown(w, "it "+how)
-			continue
-		}
-		if w.state == Ready || w.deadline.IsZero() || c.now.Before(w.deadline) {
-			continue
-		}
-		if w.state == Starting {
-			how := fmt.Sprintf("was not ready within %v", w.deadline.Sub(w.since))
+		case w.deadline.IsZero() || c.now.Before(w.deadline):
+		case w.state == Starting:
+			how = fmt.Sprintf("was not ready within %v", w.deadline.Sub(w.since))
 			c.fail(w, CauseBoot, how)
 			c.putDown(w, "it "+how)
-			continue
+		default:
+			c.kill(w)
 		}
-		c.kill(w)
 	}
 }
 
@@ -112,16 +110,13 @@ func (c *Core) hangs(w *worker) string {
 
 // firstStart decides whether the first start has succeeded, or cannot.
 func (c *Core) firstStart() {
-	if c.committed || !c.started {
-		return
-	}
 	late := !c.now.Before(c.startBy)
 	switch {
 	case c.everReady && (c.census().committed.ready >= c.n || late):
 		c.committed = true
 	case !c.everReady && c.bootFails >= bootTries*c.n:
 		c.giveUp(exitBoot, fmt.Sprintf("no worker has become ready: %d failures in a row, the last: %s", c.bootFails, c.lastFail))
-	case !c.everReady && c.waits && late:
+	case c.waits && late:
 		c.giveUp(exitBoot, fmt.Sprintf("no worker has become ready within %v: what they wait for has not come; the last: %s", c.cfg.ReloadTimeout, c.lastFail))
 	}
 }
@@ -164,9 +159,9 @@ func (c *Core) leave() {
 // serve as soon as they are spare, the others only while more than enough do.
 func (c *Core) trim() {
 	t := c.census()
-	stray := func(w *worker) bool { return w.gen != c.gen && (c.roll == nil || w.gen != c.roll.gen) }
 	committed := func(w *worker) bool { return w.gen == c.gen }
-	candidate := func(w *worker) bool { return !stray(w) && !committed(w) }
+	candidate := func(w *worker) bool { return c.roll != nil && w.gen == c.roll.gen }
+	stray := func(w *worker) bool { return !committed(w) && !candidate(w) }
 
 	c.dismiss(stray, t.stray.starting+t.stray.paused)
 	if c.roll == nil || c.roll.stage < rolling {
@@ -181,10 +176,10 @@ func (c *Core) trim() {
 	}
 	c.dismiss(committed, t.ready()+t.committed.starting+t.committed.paused-c.n)
 	c.dismiss(candidate, t.candidate.active()-c.wanted())
+	// More of the candidate than wanted do not serve: it is committed before.
 	spare := t.ready() - c.wanted()
 	spare -= c.retire(stray, spare)
-	spare -= c.retire(committed, spare)
-	c.retire(candidate, spare)
+	c.retire(committed, spare)
 }
 
 // crowding returns how many committed workers that do not serve keep out the

@@ -50,7 +50,7 @@ var meant = []struct{ name, file, old, new, wants string }{
 	},
 	{
 		"exits while workers are left", "settle.go",
-		"if c.stopping && c.refused && len(c.workers) == 0 {", "if c.stopping && c.refused {", "I5",
+		"if c.refused && len(c.workers) == 0 {", "if c.refused {", "I5",
 	},
 	{
 		"gives up the service after a good start", "settle.go",
