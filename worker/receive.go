@@ -21,7 +21,7 @@ const (
 	takeAtMost   = 64
 	// drainPatience is that of a worker that drains: what it takes back it will
 	// have to close.
-	drainPatience = 250 * time.Millisecond
+	drainPatience = 2 * time.Second
 	// descriptorPause is how long a worker without a descriptor lets the others.
 	descriptorPause = 10 * time.Millisecond
 )
