@@ -287,6 +287,8 @@ journal() {
 	local lines
 	lines=$(inside journalctl -u "$unit" -o cat --no-pager | wc -l)
 	report "$([ "$lines" -gt 3 ]; echo $?)" "the journal has its lines" "$lines"
+	lines=$(inside journalctl -u "$unit" -t tandem -o cat --no-pager --grep="worker ready" | wc -l)
+	report "$([ "$lines" -gt 0 ]; echo $?)" "the records have fields of their own" "$lines"
 	lines=$(inside journalctl -u "$unit" --grep='SIGSYS|seccomp|Operation not permitted' --no-pager -o cat | wc -l)
 	same "lines about calls that the sandbox refused" "$lines" 0
 }

@@ -1,0 +1,1 @@
+"""A small Django project, served by the foreign workers under test."""
