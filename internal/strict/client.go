@@ -92,7 +92,7 @@ func (c *client) think() time.Duration {
 
 // watch reads on the idle connection until the time has come.
 func (c *client) watch(sending context.Context, until time.Time) {
-	quick := context.AfterFunc(sending, func() { c.conn.wake() })
+	quick := context.AfterFunc(sending, c.conn.wake)
 	defer quick()
 	if !c.conn.quiet(until) {
 		c.drop()
@@ -142,7 +142,7 @@ func (c *client) one(ctx context.Context, id string, from time.Time) result {
 		c.conn = opened
 		c.rec.connections.Add(1)
 	}
-	quick := context.AfterFunc(ctx, func() { c.conn.wake() })
+	quick := context.AfterFunc(ctx, c.conn.wake)
 	defer quick()
 
 	answer, err := c.conn.exchange(c.request(id), deadline)
