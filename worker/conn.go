@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -45,15 +46,12 @@ type conn struct {
 	since    atomic.Int64  // when the last one was, or when it was accepted, Unix ns
 	remote   net.Addr      // of the client, where the socket's peer is somebody in between
 	adopted  bool          // a sibling has accepted it
+	spoke1   atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
 	keep     time.Duration // how long it may stay idle before its first request here; 0: as a new one
 
 	proxied bool // it begins with a PROXY header
 	once    sync.Once
 	bad     error // of reading that; set once
-
-	// vacant is net/http's buffer, seen when it is empty: by a connection's first
-	// read. A later read into less finds part of a request there. Used by reads alone.
-	vacant int
 
 	mu       sync.Mutex    // guards what follows, where there are siblings
 	deadline time.Time     // of reading, as net/http has set it
@@ -69,11 +67,11 @@ func (c *conn) Read(b []byte) (int, error) {
 	if err := c.preamble(); err != nil {
 		return 0, err
 	}
-	if c.vacant == 0 {
-		c.vacant = len(b)
-	}
 	for {
-		bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.server.idleMeansSilent
+		if c.state.Load() == leaving {
+			return 0, io.EOF // whoever reads on would take what is a sibling's
+		}
+		bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.idleMeansSilent()
 		if bounded {
 			_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.stall))
 		}
@@ -87,7 +85,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		if n > 0 || err == nil {
 			return n, err
 		}
-		if err = c.ended(err, len(b) == c.vacant); err != nil {
+		if err = c.ended(err, len(b) == vacant); err != nil {
 			return 0, err
 		}
 	}
@@ -96,7 +94,7 @@ func (c *conn) Read(b []byte) (int, error) {
 // came notes that the client has sent something.
 func (c *conn) came() {
 	switch state := c.state.Load(); {
-	case state == silent, state == idle && c.server.idleMeansSilent:
+	case state == silent, state == idle && c.idleMeansSilent():
 		c.state.CompareAndSwap(state, busy)
 		if c.keep > 0 {
 			c.begin()
@@ -146,6 +144,32 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // SetDeadline notes that somebody bounds reading.
 func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.Conn.SetWriteDeadline(t))
+}
+
+// idleMeansSilent: what comes while it is idle is a request. See server.
+func (c *conn) idleMeansSilent() bool { return c.server.idleMeansSilent || c.spoke1.Load() }
+
+// canMove reports whether it is in a state in which a sibling can go on with it.
+// A new one can be of any protocol; HTTP/2 has a state that only its server knows.
+func (c *conn) canMove() bool {
+	switch c.state.Load() {
+	case silent:
+		return true
+	case idle:
+		return c.idleMeansSilent()
+	}
+	return false
+}
+
+// speaksHTTP2 reports whether it is idle and does.
+func (c *conn) speaksHTTP2() bool {
+	if c.state.Load() != idle {
+		return false // of TLS nobody knows before the handshake, which blocks who asks
+	}
+	if t, ok := c.outer.(*tls.Conn); ok {
+		return t.ConnectionState().NegotiatedProtocol == "h2"
+	}
+	return !c.idleMeansSilent()
 }
 
 func (c *conn) idleSince() time.Time { return time.Unix(0, c.since.Load()) }
@@ -259,9 +283,10 @@ func (s *conns) liftMinHops() {
 	}
 }
 
-// count says how many connections are in the middle of something, and how many
-// are open in all; hijacked ones are neither, their handlers are waited for.
-func (s *conns) count() (inUse, open int) {
+// count says how many connections are in the middle of something, how many are
+// open in all, and how many of these a sibling could take; hijacked ones are
+// none of it, their handlers are waited for.
+func (s *conns) count() (inUse, open, movable int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.set {
@@ -271,16 +296,24 @@ func (s *conns) count() (inUse, open int) {
 			open++
 		case silent, idle:
 			open++
+			if c.canMove() {
+				movable++
+			}
 		}
 	}
-	return inUse, open
+	return inUse, open, movable
 }
 
-// closeAll closes the connections in one of the states, and says how many.
+// closeAll closes the connections in one of the states, and says how many. Idle
+// ones that speak HTTP/2 are left to http.Server: it tells their clients which
+// request was the last.
 func (s *conns) closeAll(states ...int32) int {
 	var chosen []*conn
 	s.mu.Lock()
 	for c := range s.set {
+		if c.speaksHTTP2() {
+			continue
+		}
 		for _, state := range states {
 			// From here on it is not in that state for anybody else: a byte that
 			// comes first makes it busy, and it is left alone.

@@ -32,7 +32,7 @@ func (s *server) drain(timeout, linger time.Duration) error {
 	for s.quiet(ctx, begun, linger) {
 		s.conns.closeAll(silent, idle)
 		s.siblings.end()
-		if inUse, _ := s.conns.count(); inUse == 0 && s.board.Idle() && s.siblings.settledHere() {
+		if inUse, _, _ := s.conns.count(); inUse == 0 && s.board.Idle() && s.siblings.settledHere() {
 			break
 		}
 		// A byte came in the very moment: that one is served, too.
@@ -45,7 +45,7 @@ func (s *server) drain(timeout, linger time.Duration) error {
 	if s.base.Err() != nil {
 		return nil // a quick stop has taken over
 	}
-	inUse, _ := s.conns.count()
+	inUse, _, _ := s.conns.count()
 	return &DrainError{Requests: s.close(quickGrace), Connections: inUse, After: timeout}
 }
 
@@ -55,10 +55,10 @@ func (s *server) quiet(ctx context.Context, begun time.Time, linger time.Duratio
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		inUse, open := s.conns.count()
+		inUse, open, movable := s.conns.count()
 		switch {
 		case inUse > 0 || !s.board.Idle():
-		case open > 0 && s.moving.Load(): // each one that has gone is an event
+		case movable > 0 && s.moving.Load(): // each one that has gone is an event
 		case !s.siblings.settled():
 			timer.Reset(settleAgain) // no event says that a sibling has taken the last one
 		default:

@@ -39,7 +39,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var a *answer
 	switch inner := w.(type) {
 	case http1Writer:
-		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry}}
+		h.server.spokeHTTP1(r)
+		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, movable: true}}
 		w, a = one, &one.answer
 	case http2Writer:
 		two := &http2Answer{answer{commonWriter: inner, server: h.server, entry: entry}}
@@ -115,6 +116,7 @@ type answer struct {
 	commonWriter
 	entry
 	server  *server
+	movable bool // a sibling can go on with the connection
 	decided bool
 	code    int // the status, once it is there
 }
@@ -124,7 +126,7 @@ func (a *answer) decide() {
 		return
 	}
 	a.decided = true
-	if a.server.draining.Load() && !a.server.moving.Load() {
+	if a.server.draining.Load() && !(a.movable && a.server.moving.Load()) {
 		a.Header().Set("Connection", "close")
 	}
 }

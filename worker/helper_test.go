@@ -153,6 +153,13 @@ func helpServe() int {
 	if from, err := netip.ParsePrefix(os.Getenv("PROXY")); err == nil {
 		opts = append(opts, worker.ProxyProtocol(from))
 	}
+	if os.Getenv("H2C") != "" {
+		opts = append(opts, worker.ConfigureServer(func(s *http.Server) {
+			s.Protocols = new(http.Protocols)
+			s.Protocols.SetHTTP1(true)
+			s.Protocols.SetUnencryptedHTTP2(true)
+		}))
+	}
 	err := worker.Run(context.Background(), mux, opts...)
 	if cut, is := errors.AsType[*worker.DrainError](err); is {
 		json.NewEncoder(os.Stdout).Encode(cut)

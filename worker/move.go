@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -19,6 +20,10 @@ const (
 	// client sends meanwhile waits with it.
 	moveRoom = 100 * time.Millisecond
 )
+
+// vacant is net/http's buffer when it is empty. A read into less finds part of
+// a request there, unless it is the first one of the connection.
+var vacant = bufio.NewReader(nil).Size()
 
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
@@ -96,7 +101,7 @@ var errNobody = errors.New("no sibling is there to take them")
 func (c *conn) nudge() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if state := c.state.Load(); state != silent && state != idle || c.nudged || c.closed.Load() {
+	if !c.canMove() || c.nudged || c.closed.Load() {
 		return false
 	}
 	c.nudged = true
@@ -127,7 +132,7 @@ func (c *conn) ended(err error, vacant bool) error {
 	c.mu.Lock()
 	nudged, was := c.nudged, c.state.Load()
 	free := nudged && (was == silent || was == idle)
-	if free && vacant {
+	if free && (vacant || was == silent) {
 		free = c.state.CompareAndSwap(was, moving)
 	} else if free {
 		// net/http holds a byte of the next request: it is begun, and served here.

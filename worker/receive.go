@@ -192,6 +192,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 		c.proxied = false
 	}
 	if r.Requests > 0 {
+		c.spoke1.Store(true)
 		c.keep = s.idleTimeout(r.Idle)
 	}
 	select {

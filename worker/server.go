@@ -36,7 +36,8 @@ type server struct {
 	end  context.CancelFunc
 
 	// idleMeansSilent: what an idle connection sends is a request. Over TLS and
-	// in HTTP/2 it may be housekeeping that no request follows.
+	// in HTTP/2 it may be housekeeping that no request follows. Where HTTP/2 is
+	// spoken in clear, it still holds for connections that have spoken HTTP/1.
 	idleMeansSilent bool
 
 	draining atomic.Bool
@@ -164,6 +165,16 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 	case http.StateHijacked:
 		c.state.Store(hijacked)
 		s.moved()
+	}
+}
+
+// spokeHTTP1 notes what the connection of a request speaks, for ever.
+func (s *server) spokeHTTP1(r *http.Request) {
+	if s.idleMeansSilent || r.TLS != nil {
+		return
+	}
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok && !c.spoke1.Load() {
+		c.spoke1.Store(true)
 	}
 }
 

@@ -120,7 +120,7 @@ func (s *siblings) over(factor, slack float64) bool {
 
 // canMove reports whether idle connections can be given to somebody.
 func (s *siblings) canMove() bool {
-	if s == nil || s.kind != fleet.Plain || s.stopping() {
+	if s == nil || s.kind == fleet.Encrypted || s.stopping() {
 		return false
 	}
 	peers := s.me.Peers(s.kind)
@@ -224,9 +224,13 @@ func (s *server) openBackDoors(encrypted bool) {
 	if s.siblings == nil {
 		return
 	}
-	s.siblings.kind = fleet.Plain
-	if !s.idleMeansSilent {
+	switch {
+	case encrypted:
 		s.siblings.kind = fleet.Encrypted
+	case s.idleMeansSilent:
+		s.siblings.kind = fleet.Plain
+	default:
+		s.siblings.kind = fleet.Both
 	}
 	for _, d := range s.doors {
 		d.back = newBackDoor(d.Addr())

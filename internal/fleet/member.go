@@ -11,7 +11,8 @@ type Kind uint32
 // Kinds of workers.
 const (
 	Plain     Kind = 1 // HTTP/1 in clear: its idle connections can move
-	Encrypted Kind = 2 // TLS or HTTP/2 in clear: only fresh connections can
+	Encrypted Kind = 2 // TLS: only fresh connections can
+	Both      Kind = 3 // HTTP/1 and HTTP/2 in clear: those that have spoken HTTP/1 can
 )
 
 // Member is a worker's own slot. All methods may be called concurrently.
