@@ -54,9 +54,6 @@ func (s *Supervisor) watchdogBeats() (ticks <-chan time.Time, stop func()) {
 // beat gives the service manager a sign of life, unless the fleet is hung beyond
 // what we can cure: then it is to restart us, and everything with us.
 func (s *Supervisor) beat() {
-	if !s.payUp() {
-		return
-	}
 	snap := s.core.Snapshot()
 	s.told.vigil.observe(time.Now(), snap, time.Duration(s.config.Timeout))
 	lost := s.told.vigil.lost(snap)
@@ -80,7 +77,7 @@ func (s *Supervisor) beat() {
 // report tells the service manager what has changed, in the terms of
 // sd_notify. Without a service manager it does nothing.
 func (s *Supervisor) report() {
-	if s.opt.Notify == "" {
+	if s.opt.Notify == "" || !s.payUp() {
 		return
 	}
 	snap := s.core.Snapshot()
