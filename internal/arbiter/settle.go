@@ -166,8 +166,7 @@ func (c *Core) trim() {
 	c.dismiss(stray, t.stray.starting+t.stray.paused)
 	if c.roll == nil || c.roll.stage < rolling {
 		// The candidate's first worker is not counted on before it has baked.
-		excess := max(t.committed.active()-c.target(), 0)
-		c.dismiss(committed, excess+c.crowding(t, excess))
+		c.dismiss(committed, max(t.committed.active()-c.target(), c.crowding(t)))
 		// A stopped worker keeps its place: that of a stray is not needed for it.
 		t = c.census()
 		c.retire(stray, t.committed.ready+t.committed.stopped+t.stray.ready-c.n)
@@ -182,15 +181,14 @@ func (c *Core) trim() {
 	c.retire(committed, spare)
 }
 
-// crowding returns how many committed workers that do not serve keep out the
-// first worker of the candidate when excess of them are gone: those of the
-// generation that is to be replaced must not be in the way of what may be the
-// cure.
-func (c *Core) crowding(t census, excess int) int {
+// crowding returns how many committed workers must go for the first worker of the
+// candidate to have room: those of the generation that is to be replaced must not
+// be in the way of what may be the cure, unless they serve.
+func (c *Core) crowding(t census) int {
 	if c.roll == nil || c.roll.stage != first || t.candidate.active() > 0 {
 		return 0
 	}
-	return max(t.committed.active()+t.stray.ready-excess-c.wanted()-c.settings().Surge+1, 0)
+	return t.committed.active() + t.stray.ready + 1 - c.wanted() - c.settings().Surge
 }
 
 // dismiss drains up to n workers that do not serve, the newest first. They are

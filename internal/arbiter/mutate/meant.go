@@ -114,7 +114,7 @@ var meant = []struct{ name, file, old, new, wants string }{
 	},
 	{
 		"workers of the old generation keep out the first of the new one", "settle.go",
-		"return max(t.committed.active()+t.stray.ready-excess-c.wanted()-c.settings().Surge+1, 0)", "return 0", "I12",
+		"return t.committed.active() + t.stray.ready + 1 - c.wanted() - c.settings().Surge", "return 0", "I12",
 	},
 	{
 		"whoever waited for one reload waits for the next as well", "reload.go",
