@@ -83,7 +83,7 @@ func connectFailure(err error) (Outcome, string) {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused, "connection refused"
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return Refused, "no answer to the connect"
 	case errors.Is(err, syscall.ENOENT):
 		return Refused, "no socket file"

@@ -59,6 +59,9 @@ type Report struct {
 	Events []Event
 	// LastOK is when the last good answer came.
 	LastOK time.Time
+	// FirstRefused is when a connection was refused for the first time; zero if
+	// none was.
+	FirstRefused time.Time
 	// Latency is that of the good answers, the late ones included.
 	Latency Histogram
 }
@@ -155,6 +158,9 @@ func (r *recorder) add(res result) {
 	r.rep.Counts[res.Outcome]++
 	switch res.Outcome {
 	case Refused:
+		if r.rep.FirstRefused.IsZero() {
+			r.rep.FirstRefused = res.Time
+		}
 		return
 	case OK, Late:
 		r.rep.Latency.Add(res.Took)

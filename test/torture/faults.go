@@ -57,6 +57,9 @@ var faults = []fault{
 		},
 	},
 	{
+		name: "HUP storm", what: "SIGHUP every 2 ms while `supervisor upgrade` runs", rest: 200 * time.Millisecond, do: storm,
+	},
+	{
 		name: "scale", what: "from 4 workers to 6, to 1, to 4", rest: 100 * time.Millisecond,
 		do: func(ctx context.Context, a *arena) error {
 			for _, n := range []int{6, 1, workers} {
@@ -108,6 +111,32 @@ var faults = []fault{
 		name: "slow reader of the log", what: "2 KiB for each request, 20 KiB a second taken", env: []string{chattyVariable + "=2048"}, sink: slowWriter{},
 		rest: time.Second, do: func(ctx context.Context, a *arena) error { return a.must(ctx, "reload", "--wait") },
 	},
+}
+
+// storm asks for reloads without end, and for an upgrade in the middle of them;
+// then it waits until all that is remembered has been done.
+func storm(ctx context.Context, a *arena) error {
+	ctx, stop := context.WithCancel(ctx)
+	upgraded := make(chan error, 1)
+	go func() { upgraded <- a.must(ctx, "upgrade") }()
+	defer stop()
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-upgraded:
+			if err != nil {
+				return err
+			}
+			_, err = a.Await(ctx, "the last reload", func(st harness.Status) bool { return st.State == "running" && len(st.Ready()) == workers })
+			return err
+		case <-ticker.C:
+			if err := a.Signal(syscall.SIGHUP); err != nil {
+				<-upgraded
+				return err
+			}
+		}
+	}
 }
 
 // anyReady is the ready worker that has served longest.

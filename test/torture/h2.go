@@ -50,7 +50,7 @@ func connectionOfHTTP2(ctx, sending context.Context, addr, name string, t *tally
 		switch {
 		case ctx.Err() != nil:
 		case errors.Is(err, syscall.ECONNREFUSED):
-			t.count(func(t *tally) { t.refused++ })
+			t.refuse()
 		default:
 			t.count(func(t *tally) { t.sent++ })
 			t.lose(local, fmt.Sprintf("h2 %s, preface: %v", name, err))

@@ -189,10 +189,18 @@ func (m *manager) close() error {
 		errs = append(errs, s.Close())
 	}
 	_ = m.socket.Close()
+	return errors.Join(append(errs, m.forget())...)
+}
+
+// forget closes what is stored, as service managers do when a service has
+// stopped.
+func (m *manager) forget() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var errs []error
 	for _, s := range m.stored {
 		errs = append(errs, s.file.Close())
 	}
+	m.stored = nil
 	return errors.Join(errs...)
 }

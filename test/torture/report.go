@@ -18,8 +18,12 @@ const preface = `Each row is a service of %d workers to which one thing is done 
 retries anything. A request is **lost** when its connection was accepted and no whole answer came; **late** when the answer took a second
 more than it needs; **doubled** when it began twice in a handler or more than one answer came.
 
+Each turn ends with a SIGTERM, after which all but the kept clients still send for as long as connections are accepted; what was accepted
+is in the account.
+
 A cell has: lost · late · doubled, of so many sent. A loss without an excuse fails the run, and so do a doubled request, a wrong answer and a
-refused connection. What the excuse is stands below the table; it is checked: the connection was held by a process that the fault killed.
+connection refused before the stop. What the excuse is stands below the table; it is checked: the connection was held by a process that
+the fault killed. To be late is no failure: it depends on the machine, and is stated.
 
 `
 

@@ -39,6 +39,7 @@ type tally struct {
 	doubled int
 	told    int // ended by the protocol's own word that the server goes: GOAWAY, close 1012
 	refused int
+	first   time.Time // refusal; zero: there was none
 	wrong   []string
 	losses  []loss
 }
@@ -56,6 +57,16 @@ func (t *tally) lose(client, how string) {
 	t.count(func(t *tally) { t.losses = append(t.losses, loss{client, how}) })
 }
 
+// refuse counts a connection that did not come about.
+func (t *tally) refuse() {
+	t.count(func(t *tally) {
+		t.refused++
+		if t.first.IsZero() {
+			t.first = time.Now()
+		}
+	})
+}
+
 // timed counts an answer, and whether it was late.
 func (t *tally) timed(took time.Duration) {
 	t.count(func(t *tally) {
@@ -70,6 +81,7 @@ func (t *tally) timed(took time.Duration) {
 type clients struct {
 	strict map[kind]*strict.Running
 	others map[kind]*tally
+	kept   *strict.Report // once those have ended
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 }
@@ -134,15 +146,25 @@ func (c *clients) flow(ctx context.Context) error {
 	return nil
 }
 
+// endKept ends the clients with kept connections. At a stop of the service their
+// connections are closed when they are idle: there is nobody left to go on.
+func (c *clients) endKept() {
+	rep := c.strict[kept].Stop()
+	c.kept = &rep
+}
+
 // end stops the sending, waits for what is in flight and returns the account.
 func (c *clients) end() (map[kind]*tally, error) {
 	c.stop()
 	all := c.others
 	for k, r := range c.strict {
 		rep := r.Stop()
+		if k == kept && c.kept != nil {
+			rep = *c.kept
+		}
 		t := &tally{
 			sent: rep.Sent() - rep.Counts[strict.Refused] - rep.Counts[strict.Fault],
-			late: rep.Counts[strict.Late], doubled: rep.Counts[strict.Doubled], refused: rep.Counts[strict.Refused],
+			late: rep.Counts[strict.Late], doubled: rep.Counts[strict.Doubled], refused: rep.Counts[strict.Refused], first: rep.FirstRefused,
 		}
 		for _, e := range rep.Events {
 			switch e.Outcome {

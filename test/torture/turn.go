@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tandem-go/tandem/test/harness"
@@ -28,7 +29,8 @@ type arena struct {
 // turn is what one fault did to each kind.
 type turn struct {
 	fault  fault
-	times  int // that the fault happened
+	times  int       // that the fault happened
+	end    time.Time // when the service was asked to stop
 	tally  map[kind]*tally
 	twice  int // requests that began twice in a handler
 	excuse map[kind]int
@@ -67,6 +69,10 @@ func takeTurn(ctx context.Context, f fault, bin string, length time.Duration) (_
 			return nil, fmt.Errorf("after the fault: %w", err)
 		}
 	}
+	users.endKept()
+	if err := t.stop(ctx, a); err != nil {
+		return nil, fmt.Errorf("at the stop: %w", err)
+	}
 	if t.tally, err = users.end(); err != nil {
 		return nil, err
 	}
@@ -75,6 +81,22 @@ func takeTurn(ctx context.Context, f fault, bin string, length time.Duration) (_
 	}
 	t.judge(a.ledger)
 	return t, nil
+}
+
+// stop asks the service to go, under its clients.
+func (t *turn) stop(ctx context.Context, a *arena) error {
+	t.end = time.Now()
+	if err := a.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	code, err := a.Wait(ctx)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("the supervisor's exit status is %d", code)
+	}
+	if a.manager != nil {
+		err = errors.Join(err, a.manager.forget())
+	}
+	return err
 }
 
 // open starts the service in a directory of its own.
@@ -197,7 +219,7 @@ func (t *turn) judge(l *ledger) {
 }
 
 // verdict is nil when nothing was lost without excuse, answered twice or
-// wrongly, or refused.
+// wrongly, or refused before the service was asked to stop.
 func (t *turn) verdict() error {
 	var bad []string
 	for _, k := range kinds {
@@ -208,8 +230,8 @@ func (t *turn) verdict() error {
 		if n := len(account.wrong); n > 0 {
 			bad = append(bad, fmt.Sprintf("%d %s answered wrongly, the first: %s", n, k, account.wrong[0]))
 		}
-		if account.refused > 0 {
-			bad = append(bad, fmt.Sprintf("%d %s refused", account.refused, k))
+		if account.refused > 0 && account.first.Before(t.end) {
+			bad = append(bad, fmt.Sprintf("%d %s refused, the first %v before the stop", account.refused, k, t.end.Sub(account.first)))
 		}
 		if account.sent == 0 {
 			bad = append(bad, fmt.Sprintf("no %s was sent at all", k))

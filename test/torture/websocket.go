@@ -47,7 +47,7 @@ func talkOnce(ctx, sending context.Context, addr, name string, t *tally) {
 	conn, _, err := websocket.Dial(bounded, "ws://"+addr+"/ws/?id="+name, &websocket.DialOptions{HTTPClient: dialer})
 	if err != nil {
 		if local == "" {
-			t.count(func(t *tally) { t.refused++ })
+			t.refuse()
 			pause(sending, messageEvery)
 			return
 		}
