@@ -53,8 +53,12 @@ load: build ## the load tests: no request lost in reloads, restarts, crashes
 torture: build ## faults of every kind under clients of every kind; writes docs/torture.md
 	go run ./test/torture -o docs/torture.md
 
+.PHONY: torture-minute
+torture-minute: build ## the same, two seconds a fault
+	go run ./test/torture -seconds 2
+
 .PHONY: check
-check: format vet lint docs-in-step check-units simulate load test ## what CI runs; ends with the lines of go test
+check: format vet lint docs-in-step check-units simulate load torture-minute test ## what CI runs; ends with the lines of go test
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)

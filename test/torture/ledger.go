@@ -67,9 +67,11 @@ func (l *ledger) read() {
 	}
 }
 
+func (l *ledger) dial() (net.Conn, error) { return net.Dial("unixgram", l.path) }
+
 // settle waits until everything that the workers have said so far is in the books.
 func (l *ledger) settle() error {
-	c, err := net.Dial("unixgram", l.path)
+	c, err := l.dial()
 	if err != nil {
 		return err
 	}

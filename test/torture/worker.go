@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ import (
 // What the torturer tells its workers.
 const (
 	ledgerVariable = "TORTURE_LEDGER" // the socket on which they keep the account
-	breakVariable  = "TORTURE_BREAK"  // "boot": exit at once; "bake": exit soon after ready
+	breakVariable  = "TORTURE_BREAK"  // "boot": exit at once; "bake": exit soon after ready; "careless": see careless
 	chattyVariable = "TORTURE_CHATTY" // write so many bytes for each request
 )
 
@@ -45,6 +46,10 @@ func work() int {
 			os.Exit(9)
 		})
 	}
+	bad := os.Getenv(breakVariable) == "careless"
+	if bad {
+		careless()
+	}
 	chatter := 0
 	if n, err := strconv.Atoi(os.Getenv(chattyVariable)); err == nil {
 		chatter = n
@@ -58,6 +63,9 @@ func work() int {
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id := r.URL.Query().Get("id"); id != "" {
 			fmt.Fprintf(account, "began %d %s", pid, id)
+			if bad && strings.HasSuffix(id, "7z") {
+				fmt.Fprintf(account, "began %d %s", pid, id)
+			}
 			if chatter > 0 {
 				fmt.Printf("%s %s\n", id, strings.Repeat("x", chatter))
 			}
@@ -81,6 +89,17 @@ func work() int {
 		return 1
 	}
 	return 0
+}
+
+// careless ends the process at once when it is asked to drain, as many a server
+// does. For the test that such a one is found out; it begins requests twice, too.
+func careless() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	go func() {
+		<-asked
+		os.Exit(0)
+	}()
 }
 
 // echo answers in the form that strict.EchoJSON proves.
