@@ -157,8 +157,9 @@ func (c *Caller) answer(code int, body any) error {
 	return nil
 }
 
-// hold marks a request as one that Pause need not wait for; the function it
-// gives takes that back.
+// hold marks a request as one that Pause need not wait for: its answer comes from
+// the next program, or it has no end of its own. The function it gives takes that
+// back.
 func hold(r *http.Request) func() {
 	c, _ := r.Context().Value(callerKey{}).(*slotConn)
 	if c == nil {

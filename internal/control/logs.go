@@ -75,6 +75,7 @@ func logs(w http.ResponseWriter, r *http.Request, b Backend, followers chan stru
 	}
 	rc := http.NewResponseController(w)
 	if q.Follow {
+		defer hold(r)() // an upgrade does not wait for it, and cuts it off
 		select {
 		case followers <- struct{}{}:
 			defer func() { <-followers }()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -42,6 +43,22 @@ var workers = map[string]func(){
 		var set unix.Sigset_t
 		_ = unix.PthreadSigmask(unix.SIG_BLOCK, nil, &set)
 		fmt.Println(set.Val[0])
+	},
+	"ignored": func() {
+		status, _ := os.ReadFile("/proc/self/status")
+		for line := range strings.Lines(string(status)) {
+			if rest, ok := strings.CutPrefix(line, "SigIgn:"); ok {
+				fmt.Println(strings.TrimSpace(rest))
+			}
+		}
+	},
+	"ignoring": func() { // starts a worker while it ignores signals
+		signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTTIN, unix.SIGUSR1)
+		p, err := Start(Spec{Exe: self(), Args: os.Args, Env: []string{"TEST_ROLE=ignored"}, Stdout: 1, Stderr: 2, Channel: -1, Umask: -1})
+		if err != nil {
+			panic(err)
+		}
+		os.Exit(p.Wait().Status.ExitStatus())
 	},
 	"blocked": func() { // starts a worker on a thread that has signals blocked
 		runtime.LockOSThread()
@@ -175,6 +192,77 @@ func TestPathsAndArgumentsNeedNotBeUTF8(t *testing.T) {
 func TestBlockedSignalsAreNotHandedOn(t *testing.T) {
 	if out, exit := run(t, "blocked", nil); out != "0\n" || !exit.Clean() {
 		t.Errorf("%q, %v: want an empty mask", out, exit)
+	}
+}
+
+func TestAWorkerIgnoresNoSignal(t *testing.T) {
+	if out, exit := run(t, "ignoring", nil); !exit.Clean() || strings.Trim(out, "0\n") != "" {
+		t.Errorf("%q, %v: want nothing ignored", out, exit)
+	}
+}
+
+// What a process has said and how it ended goes over; nobody else reaps it.
+func TestAProcessIsAdopted(t *testing.T) {
+	take := func(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) }
+	start := func(exe *Executable, role string) *Process {
+		t.Helper()
+		r, w := pipe()
+		defer unix.Close(w)
+		t.Cleanup(func() { r.Close() })
+		p, err := Start(Spec{Exe: exe, Args: []string{"worker"}, Env: []string{"TEST_ROLE=" + role}, Stdout: w, Stderr: 2, Channel: -1, Umask: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	adopt := func(p *Process) *Process {
+		t.Helper()
+		p.Pause()
+		if e, ended := p.Watch(); ended && p.exit == nil {
+			t.Fatalf("it ended in a pause: %v", e)
+		}
+		next, err := Adopt(p.Save(func(fd int) int { return fd }), take)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	living := start(self(), "forever")
+	for range 3 {
+		living = adopt(living)
+	}
+	if err := living.Signal(unix.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	if e := living.Wait(); !e.Status.Signaled() || e.Status.Signal() != unix.SIGKILL {
+		t.Error(e)
+	}
+
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	exe, err := Open(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reaped := range []bool{false, true} {
+		p := start(exe, "")
+		if reaped {
+			p.Wait()
+		}
+		if e := adopt(p).Wait(); e.Exec == nil || !errors.Is(e.Exec, unix.ENOEXEC) {
+			t.Errorf("reaped before %v: %v", reaped, e)
+		}
+	}
+	over := start(self(), "exit 3")
+	over.Wait()
+	over = adopt(over)
+	if e := over.Wait(); e.Status.ExitStatus() != 3 || e.CPU <= 0 {
+		t.Error(e)
+	}
+	if err := over.Signal(unix.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,6 +108,7 @@ func become(o order) (doing string, err error) {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), nil); err != nil {
 		return "unblock the signals", err
 	}
+	defaultSignals()
 	args := make([]string, len(o.Args))
 	for i, arg := range o.Args {
 		args[i] = string(arg)
@@ -146,4 +148,18 @@ func ownPID(env []string, pid int) []string {
 		env = append(env, "WATCHDOG_PID="+strconv.Itoa(pid))
 	}
 	return env
+}
+
+// defaultSignals undoes what is ignored, which an exec would keep: by whoever
+// started the supervisor, or because it was just being upgraded. (What Go handles
+// becomes the default by the exec itself.)
+func defaultSignals() {
+	const ignored = 1            // SIG_IGN
+	var was, standard [4]uintptr // struct sigaction of the kernel: handler, flags, restorer, mask
+	for sig := uintptr(1); sig <= 64; sig++ {
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&was)), 8, 0, 0)
+		if errno == 0 && was[0] == ignored {
+			_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&standard)), 0, 8, 0, 0)
+		}
+	}
 }

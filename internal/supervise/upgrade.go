@@ -19,9 +19,10 @@ const (
 	// logFlush bounds how long an upgrade waits for the readers of the log; what
 	// they have not taken by then goes over.
 	logFlush = 250 * time.Millisecond
-	// pauseLimit bounds how long everything may take that must come to a halt
-	// before the exec.
+	// pauseLimit bounds how long the log may take to come to a halt, and haltLimit
+	// each of the others.
 	pauseLimit = 3 * time.Second
+	haltLimit  = 500 * time.Millisecond
 )
 
 // upgrading is an upgrade in place under way. The loop owns it. It goes through
@@ -161,11 +162,13 @@ func (m checked) handle(s *Supervisor) {
 	u.stage, u.since = pausing, boottime()
 	halts, logs := s.halts, s.opt.Logs
 	go func() {
+		for _, h := range halts {
+			ctx, cancel := context.WithTimeout(context.Background(), haltLimit)
+			h.pause(ctx)
+			cancel()
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), pauseLimit)
 		defer cancel()
-		for _, h := range halts {
-			h.pause(ctx)
-		}
 		s.send(paused{logs.Pause(ctx, logFlush)})
 	}()
 }
