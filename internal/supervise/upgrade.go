@@ -109,6 +109,11 @@ func (s *Supervisor) beginUpgrade(c caller) {
 	s.upgrading = &upgrading{callers: []caller{c}, cancel: cancel}
 	s.log.Info("upgrade begins: the new program is checked", "executable", s.opt.Program.Path())
 	sealed, err := s.seal()
+	if err == nil {
+		if err = sealed.Hold(); err != nil { // we go on meanwhile
+			_ = sealed.Close()
+		}
+	}
 	if err != nil {
 		s.endUpgrade(err)
 		return

@@ -109,9 +109,24 @@ func (p *Program) child(ctx context.Context, s *Sealed) (*child, error) {
 	defer said.Close()
 	defer saidW.Close()
 
-	// The same numbers as here. The program itself is among them, or it could not
-	// be executed by descriptor.
-	kept := append(slices.Clone(s.fds), s.FD, p.fd)
+	// The same numbers as in the state. The memfd and the program itself, which is
+	// to be executed by descriptor, get numbers that no other has.
+	free := max(p.fd, s.FD)
+	for fd, twin := range s.held {
+		free = max(free, fd, twin)
+	}
+	state, err := unix.FcntlInt(uintptr(s.FD), unix.F_DUPFD_CLOEXEC, free+1)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(state)
+	self, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, state+1)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(self)
+	program := &Program{path: p.path, fd: self}
+	kept := append(slices.Clone(s.fds), state, self)
 	files := make([]uintptr, max(3, slices.Max(kept)+1))
 	for i := range files {
 		files[i] = ^uintptr(0)
@@ -119,9 +134,12 @@ func (p *Program) child(ctx context.Context, s *Sealed) (*child, error) {
 	files[0], files[1], files[2] = null.Fd(), answerW.Fd(), saidW.Fd()
 	for _, fd := range kept {
 		files[fd] = uintptr(fd)
+		if twin, held := s.held[fd]; held {
+			files[fd] = uintptr(twin)
+		}
 	}
 	pidfd := -1
-	pid, err := process.Fork(p.name(), []string{checkName, strconv.Itoa(s.FD)}, &syscall.ProcAttr{
+	pid, err := process.Fork(program.name(), []string{checkName, strconv.Itoa(state)}, &syscall.ProcAttr{
 		Env: os.Environ(), Files: files,
 		// It holds our sockets: it must not outlive us.
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},

@@ -112,6 +112,7 @@ type Sealed struct {
 	FD    int // the memfd, close on exec
 	nonce string
 	fds   []int
+	held  map[int]int // a duplicate of each of fds, for the check; nil: not held
 }
 
 // Seal writes the state.
@@ -149,8 +150,28 @@ func (s *Saver) Seal() (_ *Sealed, err error) {
 	return sealed, nil
 }
 
+// Hold keeps what the descriptors stand for, though whoever has them closes them
+// and others get their numbers, until Close: for a check while everything goes on.
+func (s *Sealed) Hold() error {
+	s.held = map[int]int{}
+	for _, fd := range s.fds {
+		twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			return fmt.Errorf("hold descriptor %d of the state: %w", fd, err)
+		}
+		s.held[fd] = twin
+	}
+	return nil
+}
+
 // Close gives the memory back.
-func (s *Sealed) Close() error { return unix.Close(s.FD) }
+func (s *Sealed) Close() error {
+	for _, twin := range s.held {
+		_ = unix.Close(twin)
+	}
+	s.held = nil
+	return unix.Close(s.FD)
+}
 
 // read reads a state without moving any offset: the check shares it with us.
 func read(fd int) (*state, error) {
