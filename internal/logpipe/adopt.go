@@ -340,14 +340,18 @@ func (p *Pipe) save(keep func(int) int) (PipeState, error) {
 		return PipeState{FD: -1}, nil
 	default:
 	}
-	fd, err := number(p.fd)
+	fd := -1
+	rc, err := p.fd.SyscallConn()
+	if err == nil { // within it the descriptor cannot be closed
+		err = rc.Control(func(n uintptr) { fd = keep(int(n)) })
+	}
 	if errors.Is(err, os.ErrClosed) { // at this very moment
 		return PipeState{FD: -1}, nil
 	}
 	if err != nil {
 		return PipeState{}, err
 	}
-	st := PipeState{FD: keep(fd)}
+	st := PipeState{FD: fd}
 	p.mu.Lock()
 	st.Finishing = p.finishing
 	p.mu.Unlock()

@@ -108,12 +108,7 @@ func (s *Supervisor) beginUpgrade(c caller) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.upgrading = &upgrading{callers: []caller{c}, cancel: cancel}
 	s.log.Info("upgrade begins: the new program is checked", "executable", s.opt.Program.Path())
-	sealed, err := s.seal()
-	if err == nil {
-		if err = sealed.Hold(); err != nil { // we go on meanwhile
-			_ = sealed.Close()
-		}
-	}
+	sealed, err := s.seal(true)
 	if err != nil {
 		s.endUpgrade(err)
 		return
@@ -131,15 +126,20 @@ func (s *Supervisor) beginUpgrade(c caller) {
 	}()
 }
 
-// seal writes the state as it is at this moment.
-func (s *Supervisor) seal() (*upgrade.Sealed, error) {
+// seal writes the state as it is at this moment; with hold for a check, while
+// everything goes on.
+func (s *Supervisor) seal(hold bool) (*upgrade.Sealed, error) {
 	saver := upgrade.NewSaver(s.opt.Program, s.opt.Version)
+	if hold {
+		saver.Hold()
+	}
 	parts := append([]carried{
 		{PartName, s.save},
 		{LogPart, func(keep upgrade.Keep) (any, error) { return s.opt.Logs.Save(keep) }},
 	}, s.carried...)
 	for _, p := range parts {
 		if err := saver.Put(p.name, p.save); err != nil {
+			saver.Drop()
 			return nil, err
 		}
 	}
@@ -245,7 +245,7 @@ func (m quiet) handle(s *Supervisor) {
 	err := upgrade.Fault("freeze")
 	var sealed *upgrade.Sealed
 	if err == nil {
-		sealed, err = s.seal()
+		sealed, err = s.seal(false)
 	}
 	if err == nil {
 		err = s.opt.Program.Replace(u.next, sealed)

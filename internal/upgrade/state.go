@@ -60,8 +60,14 @@ func identify(fd int) (object, error) {
 type Saver struct {
 	state state
 	seen  map[int]bool
+	held  map[int]int // nil: not to be held
 	err   error
 }
+
+// Hold is called before Put, for a check while everything goes on: what the
+// descriptors stand for is kept until the Sealed is closed, though whoever has
+// them closes them and others get their numbers.
+func (s *Saver) Hold() { s.held = map[int]int{} }
 
 // NewSaver begins a state of the program p, of that version.
 func NewSaver(p *Program, version string) *Saver {
@@ -83,7 +89,17 @@ func (s *Saver) Keep(fd int) int {
 		return fd
 	}
 	s.seen[fd] = true
-	o, err := identify(fd)
+	look := fd
+	if s.held != nil {
+		twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			s.err = errors.Join(s.err, fmt.Errorf("hold descriptor %d: %w", fd, err))
+			return fd
+		}
+		s.held[fd], look = twin, twin
+	}
+	o, err := identify(look)
+	o.FD = fd
 	if err != nil {
 		s.err = errors.Join(s.err, err)
 	}
@@ -106,6 +122,13 @@ func (s *Saver) Put(name string, save func(Keep) (any, error)) error {
 	return nil
 }
 
+// Drop gives up what is held, when no Sealed comes of it.
+func (s *Saver) Drop() {
+	for _, twin := range s.held {
+		_ = unix.Close(twin)
+	}
+}
+
 // Sealed is a state that nobody can change any more. Close gives its memory
 // back.
 type Sealed struct {
@@ -117,6 +140,11 @@ type Sealed struct {
 
 // Seal writes the state.
 func (s *Saver) Seal() (_ *Sealed, err error) {
+	defer func() {
+		if err != nil {
+			s.Drop()
+		}
+	}()
 	if s.err != nil {
 		return nil, fmt.Errorf("save the state: %w", s.err)
 	}
@@ -143,25 +171,11 @@ func (s *Saver) Seal() (_ *Sealed, err error) {
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
 		return nil, fmt.Errorf("save the state: seal it: %w", err)
 	}
-	sealed := &Sealed{FD: fd, nonce: s.state.Nonce}
+	sealed := &Sealed{FD: fd, nonce: s.state.Nonce, held: s.held}
 	for _, o := range s.state.FDs {
 		sealed.fds = append(sealed.fds, o.FD)
 	}
 	return sealed, nil
-}
-
-// Hold keeps what the descriptors stand for, though whoever has them closes them
-// and others get their numbers, until Close: for a check while everything goes on.
-func (s *Sealed) Hold() error {
-	s.held = map[int]int{}
-	for _, fd := range s.fds {
-		twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-		if err != nil {
-			return fmt.Errorf("hold descriptor %d of the state: %w", fd, err)
-		}
-		s.held[fd] = twin
-	}
-	return nil
 }
 
 // Close gives the memory back.
