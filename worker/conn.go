@@ -49,7 +49,12 @@ type conn struct {
 	spoke1   atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
 	keep     time.Duration // how long it may stay idle before its first request here; 0: as a new one
 
-	proxied bool // it begins with a PROXY header
+	// awaited is what net/http waits for: it sets a deadline when it begins to wait
+	// for the first bytes of a next request, and another one when it has them.
+	awaited atomic.Int32
+
+	proxied bool        // it begins with a PROXY header
+	served  atomic.Bool // the hooks for a new connection have run, in the accept loop
 	once    sync.Once
 	bad     error // of reading that; set once
 
@@ -121,6 +126,7 @@ func (c *conn) begin() {
 // SetReadDeadline notes that somebody bounds reading.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.timed.Store(!t.IsZero())
+	c.awaits()
 	if c.server.siblings == nil {
 		return c.Conn.SetReadDeadline(t)
 	}
@@ -139,6 +145,23 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 		return nil
 	}
 	return c.Conn.SetReadDeadline(t)
+}
+
+// What net/http waits for on an idle connection, see conn.awaited.
+const (
+	nothing int32 = iota
+	deadlineOfWait
+	deadlineOfHeader
+)
+
+// awaits notes that a request has begun of which not a byte had to be read: it
+// came with the one before, and net/http's buffer had it. The buffer may be empty
+// again when the rest is waited for.
+func (c *conn) awaits() {
+	if !c.awaited.CompareAndSwap(deadlineOfWait, deadlineOfHeader) &&
+		c.awaited.CompareAndSwap(deadlineOfHeader, nothing) && c.idleMeansSilent() {
+		c.state.CompareAndSwap(idle, busy)
+	}
 }
 
 // SetDeadline notes that somebody bounds reading.
@@ -177,8 +200,12 @@ func (c *conn) idleSince() time.Time { return time.Unix(0, c.since.Load()) }
 // idleFor is how long nothing has been asked on it.
 func (c *conn) idleFor() time.Duration { return max(0, time.Since(c.idleSince())) }
 
-// RemoteAddr is the client's address.
+// RemoteAddr is the client's address. The hooks for a new connection, which run
+// in the accept loop, are not let wait for what its peer may tell: to them it is the peer's.
 func (c *conn) RemoteAddr() net.Addr {
+	if c.proxied && !c.served.Load() {
+		return c.Conn.RemoteAddr()
+	}
 	_ = c.preamble() // it is the next read's error
 	if c.remote != nil {
 		return c.remote

@@ -127,11 +127,13 @@ func (p *place) again() {
 // stand goes to the end of the queue. What has come meanwhile is seen: the
 // kernel looks when it adds.
 func (p *place) stand(fd int) error {
-	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil); err != nil {
+	// Where there is none, adding failed the last time, or another goroutine is
+	// between the two: who is not registered is never woken, so add in any case.
+	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil); err != nil && err != unix.ENOENT {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
 	event := p.event
-	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil && err != unix.EEXIST {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
 	return nil

@@ -151,7 +151,12 @@ func helpServe() int {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) { s.ReadHeaderTimeout = d }))
 	}
 	if from, err := netip.ParsePrefix(os.Getenv("PROXY")); err == nil {
-		opts = append(opts, worker.ProxyProtocol(from))
+		opts = append(opts, worker.ProxyProtocol(from), worker.ConfigureServer(func(s *http.Server) {
+			s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+				_ = c.RemoteAddr() // as who logs connections does
+				return ctx
+			}
+		}))
 	}
 	if os.Getenv("H2C") != "" {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) {

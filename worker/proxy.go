@@ -17,7 +17,8 @@ import (
 // address in from, and from every peer on a unix socket: their connections begin
 // with the client's address, which is a request's RemoteAddr then. One that
 // begins otherwise is closed. Peers with any other address are clients
-// themselves, and whatever they send is a request.
+// themselves, and whatever they send is a request. Hooks that run before a
+// connection is served (ConnContext, and ConnState with StateNew) are told the peer's own address.
 func ProxyProtocol(from ...netip.Prefix) Option {
 	return func(o *options) { o.proxies, o.proxied = slices.Clone(from), true }
 }
@@ -51,8 +52,8 @@ func (c *conn) preamble() error {
 		return nil
 	}
 	c.once.Do(func() {
-		c.settle() // a nudge: it is begun, and moves when the header is read
 		c.state.CompareAndSwap(silent, busy)
+		c.settle() // a nudge: it is begun, and moves when the header is read
 		_ = c.Conn.SetReadDeadline(time.Now().Add(proxyTimeout))
 		addr, err := readProxy(c.Conn)
 		if err != nil {

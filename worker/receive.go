@@ -170,6 +170,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 		rawClose(fd)
 		return errors.New("it is not of the kind that this worker serves, and was closed")
 	}
+	liftMinHops(fd) // it may have been accepted after the stop had begun
 	accepted, err := s.connection(fd)
 	if err != nil {
 		return err
@@ -192,6 +193,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 		c.proxied = false
 	}
 	if r.Requests > 0 {
+		c.proxied = false // what comes next is a request, whatever this worker expects of new ones
 		c.spoke1.Store(true)
 		c.keep = s.idleTimeout(r.Idle)
 	}

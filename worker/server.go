@@ -86,6 +86,7 @@ func (s *server) surround() {
 		if hook != nil {
 			hook(c, state)
 		}
+		s.hooked(c, state)
 	}
 	if theirs := s.http.BaseContext; theirs == nil {
 		s.http.BaseContext = func(net.Listener) context.Context { return s.base }
@@ -151,6 +152,9 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 		}
 	case http.StateActive:
 		c.state.Store(busy)
+		if s.draining.Load() {
+			c.settle() // nobody may read on it for long
+		}
 	case http.StateIdle:
 		c.requests.Add(1)
 		c.since.Store(time.Now().UnixNano())
@@ -165,6 +169,22 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 	case http.StateHijacked:
 		c.state.Store(hijacked)
 		s.moved()
+	}
+}
+
+// hooked is connState after the user's hook.
+func (s *server) hooked(hooked net.Conn, state http.ConnState) {
+	c := connOf(hooked)
+	if c == nil {
+		return
+	}
+	switch state {
+	case http.StateNew:
+		c.served.Store(true)
+	case http.StateIdle:
+		c.awaited.Store(deadlineOfWait)
+	default:
+		c.awaited.Store(nothing)
 	}
 }
 

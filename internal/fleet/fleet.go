@@ -200,9 +200,13 @@ func (f *Fleet) Claim(id uint64) bool {
 
 // Release takes the slot of a worker that is dead. The supervisor alone calls it.
 func (f *Fleet) Release(id uint64) {
-	if s := f.find(id); s != nil {
-		s.clear()
-		s.id.Store(0)
+	// All of them, whatever a worker has written about how many are used: a slot that
+	// is not found here is lost for ever.
+	for i := range f.memory.slots {
+		if s := &f.memory.slots[i]; s.id.Load() == id {
+			s.clear()
+			s.id.Store(0)
+		}
 	}
 	runtime.KeepAlive(f)
 }
@@ -283,8 +287,10 @@ func (f *Fleet) Workers() []Worker {
 	return all
 }
 
+// serving is false also for one that says it will beat: no clock is ahead of ours.
 func (s *slot) serving(now int64) bool {
-	return s.kind.Load() != 0 && now-s.beat.Load() < int64(stale)
+	beat := s.beat.Load()
+	return s.kind.Load() != 0 && beat > now-int64(stale) && beat < now+int64(stale)
 }
 
 // now is the same clock in every process of the machine.

@@ -112,6 +112,18 @@ func TestLiesAreBounded(t *testing.T) {
 			t.Errorf("%d is shown as %d", lie, w.Connections)
 		}
 	}
+	for _, lie := range []int64{math.MinInt64, math.MaxInt64} {
+		liar.slot.beat.Store(lie)
+		if p := me.Peers(Plain); p.Serving != 0 {
+			t.Errorf("it serves, and beat at %d", lie)
+		}
+	}
+	worker.memory.header.high.Store(0)
+	supervisor.Release(2)
+	supervisor.Claim(3)
+	if n := len(supervisor.Workers()); n != 2 {
+		t.Errorf("a slot is lost: %d workers", n)
+	}
 	worker.memory.header.high.Store(math.MaxUint32)
 	if n := len(supervisor.Workers()); n != 2 {
 		t.Errorf("%d workers", n)

@@ -2,6 +2,7 @@ package handover
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"reflect"
 	"strings"
@@ -178,6 +179,22 @@ func TestAddresses(t *testing.T) {
 		got, err := ParseAddr(FormatAddr(a))
 		if err != nil || got.String() != a.String() {
 			t.Errorf("%v became %v, %v", a, got, err)
+		}
+	}
+}
+
+// TestALeapOfTheClock: whatever the clock said, the connection goes over.
+func TestALeapOfTheClock(t *testing.T) {
+	for _, idle := range []time.Duration{-time.Hour, 1000 * time.Hour} {
+		body, err := Record{Idle: idle}.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := decode(body); err != nil || r.Idle < 0 || r.Idle > maxIdle {
+			t.Errorf("idle for %v: %v, %v", idle, r.Idle, err)
+		}
+		if r, err := decode(fmt.Appendf(nil, `{"v":1,"idle":%d}`, idle)); err != nil || r.Idle < 0 || r.Idle > maxIdle {
+			t.Errorf("idle for %v, from another sender: %v, %v", idle, r.Idle, err)
 		}
 	}
 }

@@ -30,11 +30,13 @@ type Record struct {
 
 const maxRecord = 1 << 10
 
-// maxIdle bounds what a sender claims: no connection is kept for longer.
+// maxIdle is the longest time that is told, and believed. A clock that leaps must
+// not cost a connection.
 const maxIdle = 24 * time.Hour
 
 func (r Record) encode() ([]byte, error) {
 	r.Version = Version
+	r.Idle = min(max(0, r.Idle), maxIdle)
 	body, err := json.Marshal(r)
 	if err == nil && len(body) > maxRecord {
 		err = fmt.Errorf("a record of %d bytes; it has at most %d", len(body), maxRecord)
@@ -50,9 +52,7 @@ func decode(body []byte) (Record, error) {
 	if r.Version != Version {
 		return Record{}, fmt.Errorf("it has version %d, this program reads version %d", r.Version, Version)
 	}
-	if r.Idle < 0 || r.Idle > maxIdle {
-		return Record{}, fmt.Errorf("idle for %v", r.Idle)
-	}
+	r.Idle = min(max(0, r.Idle), maxIdle)
 	if r.Remote != "" {
 		if _, err := ParseAddr(r.Remote); err != nil {
 			return Record{}, err
