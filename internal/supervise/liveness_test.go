@@ -48,6 +48,7 @@ func TestBeatsOnTheBoardAloneKeepAWorkerAlive(t *testing.T) {
 		return len(st.Workers) == 1 && st.Workers[0].Liveness == "ok"
 	}).Workers[0]
 	r.until(t, "its end", func(st control.Status) bool { return len(st.Workers) == 1 && st.Workers[0].ID != first.ID })
+	r.logged(t, "SIGABRT")
 	log := r.output.String()
 	last, dump := strings.Index(log, "no more beats"), strings.Index(log, "SIGABRT")
 	if last < 0 || dump < last || !strings.Contains(log, "was silent for") {
@@ -73,7 +74,11 @@ func TestAStopIsToldOnce(t *testing.T) {
 			return st.Workers[0].State == "ready" && st.Workers[0].Liveness == "none" && st.Workers[0].PID == pid
 		})
 	}
-	log := r.output.String()
+	if err := r.Stop(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	<-r.result
+	log := r.everything()
 	if stops, goes := strings.Count(log, "worker is stopped"), strings.Count(log, "worker goes on"); stops != 2 || goes != 2 {
 		t.Errorf("two stops were told %d times, their ends %d times", stops, goes)
 	}

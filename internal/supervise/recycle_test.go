@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -122,9 +121,7 @@ func TestRecycledByLifetime(t *testing.T) {
 	r.until(t, "two workers", ready(2, 1))
 	r.recycled(t, 2, 1)
 	r.recycled(t, 2, 2)
-	if out := r.output.String(); !strings.Contains(out, "old, its limit is 1s") {
-		t.Errorf("the reason is not said")
-	}
+	r.logged(t, "old, its limit is 1s")
 }
 
 func TestRecycledByRequests(t *testing.T) {
@@ -143,7 +140,5 @@ func TestRecycledByMemory(t *testing.T) {
 	r.until(t, "a worker", ready(1, 1))
 	r.mode(t, "good") // no matter: respawns are of the same generation
 	r.recycled(t, 1, 1)
-	if out := r.output.String(); !strings.Contains(out, "of memory, its limit is 64MiB") {
-		t.Errorf("the reason is not said")
-	}
+	r.logged(t, "of memory, its limit is 64MiB")
 }

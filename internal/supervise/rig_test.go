@@ -187,6 +187,13 @@ func (r *rig) mode(t *testing.T, mode string) {
 	}
 }
 
+// everything is what was logged, to the last line. The supervisor has ended, and
+// nothing is logged after it; before, the writer may be behind.
+func (r *rig) everything() string {
+	_ = r.opt.Logs.Close(context.Background())
+	return r.output.String()
+}
+
 // until waits for a status by asking again whenever something was logged. What
 // changes is logged before the loop answers the next question.
 func (r *rig) until(t *testing.T, what string, ok func(control.Status) bool) control.Status {

@@ -126,7 +126,7 @@ func TestAStopAskedForInTwoWaysIsOneStop(t *testing.T) {
 			if got := <-r.result; got.Code != 0 {
 				t.Errorf("%+v", got)
 			}
-			if quick := strings.Contains(r.output.String(), "asked to end at once"); quick != c.quick {
+			if quick := strings.Contains(r.everything(), "asked to end at once"); quick != c.quick {
 				t.Errorf("quick: %v, want %v", quick, c.quick)
 			}
 		})
@@ -241,7 +241,7 @@ func TestRequestsDuringAStopAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 	<-r.result
-	if n := strings.Count(r.output.String(), "worker ready"); n != 1 {
+	if n := strings.Count(r.everything(), "worker ready"); n != 1 {
 		t.Errorf("ready was logged %d times", n)
 	}
 }
@@ -259,7 +259,7 @@ func TestWorkersAreStartedBetweenMessages(t *testing.T) {
 	if got := r.Run(t.Context()); got.Code != 0 {
 		t.Errorf("%+v", got)
 	}
-	if n := strings.Count(r.output.String(), "worker started"); n > 100 {
+	if n := strings.Count(r.everything(), "worker started"); n > 100 {
 		t.Errorf("%d workers were started before the signal was heard", n)
 	}
 }

@@ -30,7 +30,7 @@ func TestAStopWakesAStoppedWorker(t *testing.T) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		t.Fatal("the service did not stop")
 	}
-	if out := r.output.String(); strings.Contains(out, "killed") || !strings.Contains(out, "exit status 0") {
+	if out := r.everything(); strings.Contains(out, "killed") || !strings.Contains(out, "exit status 0") {
 		t.Error("the worker did not end by itself")
 	}
 }
