@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -116,7 +118,7 @@ func empty(t *testing.T, fd int) {
 // whole, once, in order, and what the worker said last is still known.
 func TestLinesGoOnInTheNextProgram(t *testing.T) {
 	var sink bytes.Buffer
-	o := Options{Stdout: &sink, Stderr: &sink, Format: JSON}
+	o := Options{Stdout: &sink, Stderr: &sink, Format: JSON, Overflow: Block}
 	f, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -211,11 +213,19 @@ func TestAStuckReaderHoldsNothingUp(t *testing.T) {
 		unix.Close(out)
 		unix.Close(errw)
 	}()
-	for f.Stats().Lines < 400 { // more than the pipe holds
-		if t.Context().Err() != nil {
-			t.Fatal("nothing was read")
+	for full := false; !full; { // by slots, not by bytes
+		var err error
+		if e := control(w, func(fd int) {
+			var n int
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
+			full = n == 0
+		}); e != nil || err != nil && !errors.Is(err, unix.EINTR) {
+			t.Fatal(e, err)
 		}
-		time.Sleep(time.Millisecond)
+		if t.Context().Err() != nil {
+			t.Fatal("nothing was written")
+		}
+		runtime.Gosched()
 	}
 	for range 3 {
 		begin := time.Now()
@@ -283,4 +293,12 @@ func TestAWriteThatCannotBeCalledOffRefusesThePause(t *testing.T) {
 	if err := f.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+func control(f *os.File, do func(fd int)) error {
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return rc.Control(func(fd uintptr) { do(int(fd)) })
 }
