@@ -44,7 +44,7 @@ func newKin(t *testing.T) *kin {
 func (k *kin) next(t *testing.T) string {
 	t.Helper()
 	k.last++
-	if !k.fleet.Claim(k.last) {
+	if !k.fleet.Claim(k.last, nil) {
 		t.Fatal("no slot")
 	}
 	return strconv.FormatUint(k.last, 10)
@@ -187,7 +187,7 @@ func TestNobodyToTakeThem(t *testing.T) {
 	for name, alone := range map[string]func(*kin, *proc){
 		"the last worker":           func(k *kin, sibling *proc) { k.fleet.Release(2) },
 		"the whole service stops":   func(k *kin, _ *proc) { k.fleet.Stop() },
-		"a sibling that is foreign": func(k *kin, _ *proc) { k.fleet.Release(2); k.fleet.Claim(2) },
+		"a sibling that is foreign": func(k *kin, _ *proc) { k.fleet.Release(2); k.fleet.Claim(2, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newKin(t)

@@ -9,7 +9,7 @@
 // Smallest use:
 //
 //	fleet, err := fleet.Create()            // supervisor: hands fleet.FD() to every worker
-//	fleet.Claim(id); defer fleet.Release(id)
+//	fleet.Claim(id, alive); defer fleet.Release(id)
 //
 //	fleet, err := fleet.Open(fd)            // worker
 //	me := fleet.Member(id)

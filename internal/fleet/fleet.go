@@ -182,10 +182,14 @@ func (f *Fleet) Close() error {
 }
 
 // Claim gives the worker a slot, and reports whether there was one left. The
-// supervisor alone calls it, before the worker starts.
-func (f *Fleet) Claim(id uint64) bool {
+// supervisor alone calls it, before the worker starts. alive says which workers
+// there are (nil: all that have a slot): a slot of nobody is free, whatever a broken worker has written into
+// it, and what such a one has made of the header is put right.
+func (f *Fleet) Claim(id uint64, alive func(id uint64) bool) bool {
+	f.mend()
 	for i := range f.memory.slots {
-		if s := &f.memory.slots[i]; s.id.Load() == 0 {
+		s := &f.memory.slots[i]
+		if owner := s.id.Load(); owner == 0 || alive != nil && !alive(owner) {
 			s.clear()
 			s.id.Store(id)
 			if high := uint32(i + 1); f.memory.header.high.Load() < high {
@@ -196,6 +200,17 @@ func (f *Fleet) Claim(id uint64) bool {
 		}
 	}
 	return false
+}
+
+// mend writes what never changes in the header.
+func (f *Fleet) mend() {
+	h := &f.memory.header
+	if h.magic != magic || h.version != Version || int(h.size) != size {
+		h.version, h.size, h.magic = Version, uint32(size), magic
+	}
+	if h.high.Load() > Slots {
+		h.high.Store(Slots)
+	}
 }
 
 // Release takes the slot of a worker that is dead. The supervisor alone calls it.

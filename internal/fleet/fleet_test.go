@@ -34,7 +34,7 @@ func TestWorkersSeeEachOther(t *testing.T) {
 		t.Fatal("a slot that nobody has claimed")
 	}
 	for id := uint64(1); id <= 3; id++ {
-		if !supervisor.Claim(id) {
+		if !supervisor.Claim(id, nil) {
 			t.Fatal("no slot")
 		}
 	}
@@ -64,7 +64,7 @@ func TestWorkersSeeEachOther(t *testing.T) {
 	if n := len(supervisor.Workers()); n != 2 {
 		t.Errorf("%d workers have slots after one of 3 is gone", n)
 	}
-	if !supervisor.Claim(4) || worker.Member(4).Connections() != 0 {
+	if !supervisor.Claim(4, nil) || worker.Member(4).Connections() != 0 {
 		t.Error("a slot that is used again is not as new")
 	}
 	if worker.Stopping() {
@@ -78,8 +78,8 @@ func TestWorkersSeeEachOther(t *testing.T) {
 
 func TestASilentSiblingDoesNotServe(t *testing.T) {
 	supervisor, worker := both(t)
-	supervisor.Claim(1)
-	supervisor.Claim(2)
+	supervisor.Claim(1, nil)
+	supervisor.Claim(2, nil)
 	me, silent := worker.Member(1), worker.Member(2)
 	silent.Serve(Plain)
 	if me.Peers(Plain).Serving != 1 {
@@ -99,8 +99,8 @@ func TestASilentSiblingDoesNotServe(t *testing.T) {
 // stays one.
 func TestLiesAreBounded(t *testing.T) {
 	supervisor, worker := both(t)
-	supervisor.Claim(1)
-	supervisor.Claim(2)
+	supervisor.Claim(1, nil)
+	supervisor.Claim(2, nil)
 	me, liar := worker.Member(1), worker.Member(2)
 	liar.Serve(Plain)
 	for _, lie := range []int64{math.MinInt64, -1, math.MaxInt64} {
@@ -120,7 +120,7 @@ func TestLiesAreBounded(t *testing.T) {
 	}
 	worker.memory.header.high.Store(0)
 	supervisor.Release(2)
-	supervisor.Claim(3)
+	supervisor.Claim(3, nil)
 	if n := len(supervisor.Workers()); n != 2 {
 		t.Errorf("a slot is lost: %d workers", n)
 	}
@@ -133,16 +133,49 @@ func TestLiesAreBounded(t *testing.T) {
 func TestFull(t *testing.T) {
 	supervisor, _ := both(t)
 	for id := uint64(1); id <= Slots; id++ {
-		if !supervisor.Claim(id) {
+		if !supervisor.Claim(id, nil) {
 			t.Fatal("no slot for", id)
 		}
 	}
-	if supervisor.Claim(Slots + 1) {
+	if supervisor.Claim(Slots + 1, nil) {
 		t.Error("one more than there is room for")
 	}
 	supervisor.Release(7)
-	if !supervisor.Claim(Slots + 1) {
+	if !supervisor.Claim(Slots + 1, nil) {
 		t.Error("a slot that was given back is not used")
+	}
+}
+
+// A worker that writes all over the fleet takes nothing from those that come
+// after it.
+func TestWhatIsNobodysIsClaimed(t *testing.T) {
+	supervisor, worker := both(t)
+	supervisor.Claim(1, nil)
+	m := worker.memory
+	m.header.magic, m.header.version, m.header.size = 1, 77, 3
+	m.header.high.Store(math.MaxUint32)
+	for i := range m.slots {
+		m.slots[i].id.Store(math.MaxUint64 - uint64(i))
+		m.slots[i].open.Store(99)
+	}
+	nobody := func(uint64) bool { return false }
+	if !supervisor.Claim(2, nobody) {
+		t.Fatal("no slot, though no owner of one is alive")
+	}
+	twin, err := unix.FcntlInt(uintptr(supervisor.FD()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := Open(twin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = next.Close() })
+	if me := next.Member(2); me == nil || me.Connections() != 0 {
+		t.Errorf("the next worker's slot: %+v", me)
+	}
+	if !supervisor.Claim(3, func(id uint64) bool { return id == 2 }) || next.Member(2) == nil || next.Member(3) == nil {
+		t.Error("a slot was taken from a worker that is alive")
 	}
 }
 

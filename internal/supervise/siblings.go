@@ -82,8 +82,9 @@ func mustSiblings(log *slog.Logger) *Siblings {
 }
 
 // join gives a worker its place among the others, before it starts.
-func (b *Siblings) join(id arbiter.WorkerID, log *slog.Logger) {
-	if b != nil && !b.fleet.Claim(uint64(id)) {
+// alive says which workers there are.
+func (b *Siblings) join(id arbiter.WorkerID, alive func(uint64) bool, log *slog.Logger) {
+	if b != nil && !b.fleet.Claim(uint64(id), alive) {
 		log.Warn("worker stands alone: there is no slot left for it", "worker", id, "slots", fleet.Slots)
 	}
 }

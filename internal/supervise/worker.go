@@ -88,7 +88,7 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 		fds[i], names[i] = l.FD(), l.Name()
 	}
 	share := s.opt.Limits.Share(s.core.Snapshot().Wanted)
-	s.opt.Siblings.join(id, s.log)
+	s.opt.Siblings.join(id, func(id uint64) bool { return s.workers[arbiter.WorkerID(id)] != nil }, s.log)
 	undo = append(undo, func() error { s.opt.Siblings.quit(id); return nil })
 	spec := process.Spec{
 		Exe: g.exe, Args: g.argv, Dir: g.dir, Umask: umask(g.config.Umask),
