@@ -73,12 +73,18 @@ type Sample struct {
 // Death is what a worker had in flight when it died.
 type Death = Sample
 
+// Due says whether Alive has a use for what a worker has in flight now.
+func (p *Poison) Due(now time.Time, worker uint64) bool {
+	held := p.Held[worker]
+	return len(held) == 0 || now.Sub(held[len(held)-1].Time) >= samplePause
+}
+
 // Alive takes in what a living worker has in flight; often is harmless.
 func (p *Poison) Alive(now time.Time, worker uint64, kinds []Kind) {
-	held := p.Held[worker]
-	if n := len(held); n > 0 && now.Sub(held[n-1].Time) < samplePause {
+	if !p.Due(now, worker) {
 		return
 	}
+	held := p.Held[worker]
 	held = append(held, Sample{now, distinct(kinds)})
 	for len(held) > maxSamples || now.Sub(held[0].Time) >= sampleProven {
 		p.count(held[0])
@@ -131,9 +137,7 @@ func (p *Poison) count(s Sample) {
 	}
 	p.Samples++
 	for _, k := range s.Kinds {
-		if _, known := p.Seen[k]; known || len(p.Seen) < maxSeen {
-			p.Seen[k]++
-		}
+		p.see(k)
 	}
 	if p.Samples < decayAt {
 		return
@@ -146,6 +150,27 @@ func (p *Poison) count(s Sample) {
 			p.Seen[k] = n
 		}
 	}
+}
+
+// see counts a kind. Where there is no room it takes the place of one that was
+// seen least, and its count: a kind may then seem more frequent than it is, which
+// spares it a suspicion, and never less.
+func (p *Poison) see(k Kind) {
+	if _, known := p.Seen[k]; !known && len(p.Seen) >= maxSeen {
+		var least Kind
+		fewest := math.MaxInt
+		for other, n := range p.Seen {
+			if n < fewest {
+				least, fewest = other, n
+			}
+			if n <= 1 {
+				break
+			}
+		}
+		delete(p.Seen, least)
+		p.Seen[k] = fewest
+	}
+	p.Seen[k] = min(p.Seen[k]+1, p.Samples)
 }
 
 // Suspects gives the suspicions that there are, the strongest first.

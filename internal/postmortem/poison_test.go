@@ -71,6 +71,27 @@ func TestABusyRouteIsNotSuspected(t *testing.T) {
 	}
 }
 
+// Paths without a route, each of them another, leave no room for a route that
+// becomes busy later. It is not suspected for being new.
+func TestABusyRouteAmongManyPathsIsNotSuspected(t *testing.T) {
+	var p Poison
+	now := time.Unix(0, 0)
+	for n := range 2 * maxSeen {
+		kinds := []Kind{{"GET", fmt.Sprint("/", n)}, {"GET", fmt.Sprint("//", n)}}
+		if n > maxSeen/2 {
+			kinds = append(kinds, busy)
+		}
+		p.Alive(now, 1, kinds)
+		now = now.Add(samplePause)
+	}
+	for n := range 4 {
+		p.Died(now, uint64(20+n), []Kind{busy}, true)
+	}
+	if got := p.Suspects(now); len(got) != 0 {
+		t.Errorf("in half of what was seen of the living: %v", got)
+	}
+}
+
 // Workers that hang of a request have it in flight for as long as they are
 // looked at: that is not what makes it frequent.
 func TestAHangThatLastsIsSuspected(t *testing.T) {

@@ -78,7 +78,7 @@ func (s *Supervisor) rest(w *worker, exit process.Exit) (r remains) {
 		kind := kindOf(q)
 		r.requests = append(r.requests, postmortem.Request{Method: kind.Method, Route: kind.Route, ID: q.ID, AgeSeconds: seconds(q.Age)})
 	}
-	if n := w.board.Read().InFlight; len(r.requests) > 0 {
+	if n := w.board.Brief().InFlight; len(r.requests) > 0 {
 		r.unlisted = max(0, int(min(n, 1<<30))-len(r.requests))
 	}
 	return r
@@ -150,7 +150,7 @@ func (s *Supervisor) examine(w *worker, m exited) *postmortem.Record {
 		r.Memory.LimitBytes = ptr(s.opt.Limits.Memory)
 	}
 	if known.Speaks {
-		c := w.board.Read()
+		c := w.board.Brief()
 		r.Counters = &postmortem.Counters{Requests: c.Requests, InFlight: c.InFlight, Connections: c.Connections}
 	}
 	if w.generation > snap.Generation {
@@ -194,8 +194,8 @@ func (s *Supervisor) keep(w *worker, r *postmortem.Record) {
 func (s *Supervisor) lookAtTheLiving(dead *worker) {
 	now := time.Now()
 	for _, w := range s.workers {
-		if w == dead || !w.ready || w.aborted != "" || w.killed != "" {
-			continue
+		if w == dead || !w.ready || w.aborted != "" || w.killed != "" || !s.poison.Due(now, uint64(w.id)) {
+			continue // the last of these, or sixty-four deaths at once would read every board sixty-four times
 		}
 		var kinds []postmortem.Kind
 		for _, q := range w.board.InFlight() {
