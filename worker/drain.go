@@ -101,7 +101,7 @@ func (s *server) leave(ctx context.Context) {
 // close ends everything at once and returns how many requests that cut. It
 // leaves handlers the time of grace to notice.
 func (s *server) close(grace time.Duration) int {
-	cut := int(s.board.Read().InFlight)
+	cut := int(s.board.Brief().InFlight)
 	s.draining.Store(true)
 	s.end()
 	_ = s.http.Close() // says only that a listener was closed before

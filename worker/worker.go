@@ -139,7 +139,7 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 	case err = <-failed:
 		reason, err = "a listener failed", fmt.Errorf("worker: accept: %w", err)
 	}
-	r.logger.Info("draining", "because", reason, "in_flight", r.server.board.Read().InFlight)
+	r.logger.Info("draining", "because", reason, "in_flight", r.server.board.Brief().InFlight)
 	r.notify(fmt.Sprintf("STOPPING=1\nSTATUS=draining: %s", reason))
 	drained := make(chan error, 1)
 	r.helpers.Go(func() { drained <- r.server.drain(r.drainTimeout, r.linger) })
@@ -153,7 +153,7 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 		if cut != nil {
 			r.logger.Error("drained", "error", cut)
 		} else {
-			r.logger.Info("drained", "requests", r.server.board.Read().Requests)
+			r.logger.Info("drained", "requests", r.server.board.Brief().Requests)
 		}
 		return errors.Join(err, cut)
 	}

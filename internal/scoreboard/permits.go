@@ -68,9 +68,9 @@ func (b *Board) Permits() []Permits {
 		}
 		p := Permits{
 			Name:     l.nameText(),
-			Limit:    limit,
-			InUse:    max(0, l.inUse.Load()),
-			Queue:    max(0, l.queue.Load()),
+			Limit:    exactly(limit),
+			InUse:    exactly(l.inUse.Load()),
+			Queue:    exactly(l.queue.Load()),
 			Waits:    newHistogram(WaitBounds[:]),
 			Rejected: l.rejected.Load(),
 			Starving: max(0, time.Duration(l.starving.Load())),

@@ -211,26 +211,6 @@ func (b *Board) InFlight() []Request {
 	return out
 }
 
-// Oldest is the age of the oldest request in flight, and false when none is
-// listed. It is cheaper than InFlight.
-func (b *Board) Oldest() (time.Duration, bool) {
-	defer runtime.KeepAlive(b)
-	oldest, any := time.Duration(0), false
-	if !b.detailed() {
-		return 0, false
-	}
-	for w := range b.page.busy {
-		for taken := b.page.busy[w].bits.Load(); taken != 0; taken &= taken - 1 {
-			s := &b.page.slots[w*64+bits.TrailingZeros64(taken)]
-			serial, start := s.serial.Load(), int64(s.start.load())
-			if serial != 0 && s.serial.Load() == serial {
-				oldest, any = max(oldest, age(start)), true
-			}
-		}
-	}
-	return oldest, any
-}
-
 // read reads a slot, if it holds one request from beginning to end. A slot that
 // changes hands so quickly that it cannot be read holds none worth telling of.
 func (s *slot) read(now int64) (Request, bool) {

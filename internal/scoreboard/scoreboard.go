@@ -195,20 +195,33 @@ func (b *Board) LastBeat() int64 {
 	return beat
 }
 
-// Read returns the counters. It costs no system call and some microseconds.
-func (b *Board) Read() Counters {
+// Brief returns what a board of any version says. It reads five words; who
+// needs no more should not have [Board.Read] touch the pages of all codes.
+func (b *Board) Brief() Counters {
 	defer runtime.KeepAlive(b)
 	// The beginning of a pair first: what ends before the other is read makes the
 	// difference too small, and never larger than it was.
 	begun, opened := b.head.begun.Load(), b.head.opened.Load()
 	ended, closed := b.head.ended.Load(), b.head.closed.Load()
-	counters := Counters{
-		Requests:    begun,
-		InFlight:    max(0, int64(begun-ended)),
-		Connections: max(0, int64(opened-closed)),
+	return Counters{
+		Requests:    min(begun, exact),
+		InFlight:    exactly(int64(begun - ended)),
+		Connections: exactly(int64(opened - closed)),
 		Beat:        b.head.beat.Load(),
-		Duration:    newHistogram(DurationBounds[:]),
 	}
+}
+
+// exact is the largest number that every reader of JSON takes for what it is. No
+// worker has counted so far; one that says so is broken.
+const exact = 1 << 53
+
+func exactly(n int64) int64 { return min(max(0, n), exact) }
+
+// Read returns the counters. It costs no system call and some microseconds.
+func (b *Board) Read() Counters {
+	defer runtime.KeepAlive(b)
+	counters := b.Brief()
+	counters.Duration = newHistogram(DurationBounds[:])
 	if b.detailed() {
 		counters.Detailed = true
 		counters.Unlisted = b.page.unlisted.Load()

@@ -131,7 +131,7 @@ func (m recyclingDue) handle(s *Supervisor) {
 		}
 		var requests uint64
 		if r.Requests > 0 {
-			requests = w.board.Read().Requests
+			requests = w.board.Brief().Requests
 			if !known.Speaks && !s.uncounted && now.Sub(known.ReadyAt) > countsWithin {
 				s.uncounted = true
 				s.log.Warn("--max-requests has no effect on this worker: it is not a Tandem worker and counts no requests", "worker", w.id)
