@@ -137,11 +137,11 @@ func TestFull(t *testing.T) {
 			t.Fatal("no slot for", id)
 		}
 	}
-	if supervisor.Claim(Slots + 1, nil) {
+	if supervisor.Claim(Slots+1, nil) {
 		t.Error("one more than there is room for")
 	}
 	supervisor.Release(7)
-	if !supervisor.Claim(Slots + 1, nil) {
+	if !supervisor.Claim(Slots+1, nil) {
 		t.Error("a slot that was given back is not used")
 	}
 }
