@@ -30,7 +30,7 @@ func (c *Core) leaving() bool { return !c.serving() }
 // suspend takes note that a worker is stopped. It keeps its place: no other is
 // started for it, because a debugger that holds a worker must not restart it.
 func (c *Core) suspend(w *worker) {
-	w.stopped, w.stalled = true, false
+	w.stopped = true
 	if w.killedAt.IsZero() && !c.leaving() {
 		c.rewind(w)
 	}
@@ -59,11 +59,8 @@ func (c *Core) extend(w *worker, by time.Duration) {
 	if !asked || w.deadline.IsZero() {
 		return
 	}
-	at := w.latest
-	if by < at.Sub(c.now) { // and not by addition: it may be any number
-		at = c.now.Add(by)
-	}
-	if at.After(w.deadline) {
+	by = min(by, w.latest.Sub(c.now)) // before the sum: it may be any number
+	if at := c.now.Add(by); at.After(w.deadline) {
 		w.deadline = at
 	}
 }

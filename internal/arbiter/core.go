@@ -111,7 +111,7 @@ func (c *Core) wanted() int {
 func (c *Core) apply(ev Event) {
 	switch e := ev.(type) {
 	case Start:
-		if !c.started && !c.stopping {
+		if !c.started {
 			c.started, c.startBy = true, c.now.Add(c.cfg.ReloadTimeout)
 		}
 	case SpawnFailed:
@@ -128,7 +128,7 @@ func (c *Core) apply(ev Event) {
 	case WorkerReady:
 		if w := c.find(e.ID); w != nil && w.state == Starting {
 			w.state, w.readyAt, w.lastBeat = Ready, c.now, c.now
-			w.deadline, w.latest = time.Time{}, time.Time{}
+			w.deadline = time.Time{}
 			c.everReady = true
 			c.candidateReady(w)
 		}
@@ -202,10 +202,9 @@ func (c *Core) fail(w *worker, cause Cause, what string) {
 	what = fmt.Sprintf("worker %d %s", w.id, what)
 	if c.roll != nil && c.roll.gen == w.gen {
 		c.roll.fail(what, w.id)
-		return
 	}
 	if w.gen != c.gen {
-		return // of an undone generation: its replacement is on the way already
+		return // if of an undone generation: its replacement is on the way already
 	}
 	waits := cause == CauseWait && w.readyAt.IsZero()
 	if !c.everReady {
@@ -240,7 +239,7 @@ func (c *Core) stop(quick bool) {
 	}
 	c.stopping, c.quick = true, quick
 	c.exit = Exit{0, "stopped"}
-	if !quick && c.everReady {
+	if c.everReady {
 		c.duckUntil = c.now.Add(c.cfg.LameDuck)
 	}
 }
@@ -274,9 +273,6 @@ func (c *Core) count(f func(*worker) bool) (n int) {
 // later than it had asked for by so much that it, and not they, may have been
 // asleep: the machine was suspended, the supervisor stopped.
 func (c *Core) forgiveLateness() {
-	if c.next.IsZero() || !c.now.After(c.next) {
-		return
-	}
 	late, jumped := c.now.Sub(c.next), false
 	for _, w := range c.workers {
 		if w.watched() && late > w.timeout/4 {

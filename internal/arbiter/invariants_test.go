@@ -117,6 +117,9 @@ func (w *world) reloadDone(a ReloadDone) {
 		}
 		delete(w.open, t)
 	}
+	if a.Worker != 0 && (a.Generation == 0 || a.Reason == "" || w.stopping) {
+		w.fail("I7: ReloadDone blames worker %d though none failed", a.Worker)
+	}
 	if a.Generation == 0 {
 		if !w.stopping {
 			w.fail("I13: a waiting reload was dropped")

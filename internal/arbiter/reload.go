@@ -55,7 +55,7 @@ type generation struct {
 
 // ask remembers that a reload is wanted; settle begins it.
 func (c *Core) ask(ticket uint64) {
-	if ticket != 0 && (slices.Contains(c.tickets, ticket) || c.roll != nil && slices.Contains(c.roll.tickets, ticket)) {
+	if slices.Contains(c.tickets, ticket) || c.roll != nil && slices.Contains(c.roll.tickets, ticket) {
 		return
 	}
 	c.pending = true
@@ -107,7 +107,6 @@ func (c *Core) candidateReady(w *worker) {
 func (c *Core) advance() {
 	if c.stopping {
 		c.cancelReloads("the service is stopping")
-		return
 	}
 	r := c.roll
 	if r == nil {
@@ -194,11 +193,8 @@ func (c *Core) begin() {
 // recovering says whether an undo is still bringing the committed generation
 // back to full strength, within its bound.
 func (c *Core) recovering() bool {
-	if c.recoverUntil.IsZero() || !c.now.Before(c.recoverUntil) {
-		return false
-	}
 	t := c.census()
-	return t.committed.ready+t.committed.stopped < c.n || t.stray.ready > 0
+	return c.now.Before(c.recoverUntil) && (t.committed.ready+t.committed.stopped < c.n || t.stray.ready > 0)
 }
 
 // drainingGenerations counts them without the workers that are stopped, which

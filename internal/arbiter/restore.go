@@ -87,6 +87,8 @@ func (s Saved) check() error {
 			return fmt.Errorf("worker %d in state %d", w.ID, w.State)
 		case w.Generation < 1 || w.Generation > s.LastGen:
 			return fmt.Errorf("worker %d of generation %d of %d", w.ID, w.Generation, s.LastGen)
+		case w.Timeout < 0:
+			return fmt.Errorf("worker %d has a timeout of %v", w.ID, w.Timeout)
 		case w.State != Ready && w.Deadline == nil && !w.Stopped:
 			return fmt.Errorf("worker %d is %v without a bound", w.ID, w.State)
 		}

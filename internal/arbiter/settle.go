@@ -102,7 +102,7 @@ func (c *Core) hangs(w *worker) string {
 	switch {
 	case w.watched() && c.now.Sub(w.lastBeat) >= w.timeout:
 		return fmt.Sprintf("was silent for %v", c.now.Sub(w.lastBeat).Round(time.Millisecond))
-	case w.stalled && w.serves() && w.timeout > 0:
+	case w.stalled && w.serves() && w.timeout != 0:
 		return "held all its permits for too long"
 	}
 	return ""

@@ -202,3 +202,15 @@ func TestReplayIsExact(t *testing.T) {
 		}
 	}
 }
+
+// A core that fails for ever does not grow for ever.
+func TestSoManyFailuresAreRememberedAndNoMore(t *testing.T) {
+	c := New(Settings{Workers: 1}, 1)
+	c.now = time.Unix(100, 0)
+	for range 100_003 {
+		c.backoff.times[anyKind] = append(c.backoff.times[anyKind], c.now)
+	}
+	if !c.tooMany(anyKind) || len(c.backoff.times[anyKind]) != 100_000 {
+		t.Errorf("%d failures are remembered", len(c.backoff.times[anyKind]))
+	}
+}

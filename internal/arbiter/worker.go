@@ -72,7 +72,7 @@ func (w *worker) active() bool { return w.state == Starting || w.state == Ready 
 func (w *worker) serves() bool { return w.state == Ready && !w.stopped }
 
 // watched says whether the worker's silence is judged.
-func (w *worker) watched() bool { return w.serves() && w.beaten && w.timeout > 0 }
+func (w *worker) watched() bool { return w.serves() && w.beaten && w.timeout != 0 }
 
 // find returns the worker called id, nil if there is none.
 func (c *Core) find(id WorkerID) *worker {

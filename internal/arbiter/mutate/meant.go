@@ -45,8 +45,8 @@ var meant = []struct{ name, file, old, new, wants string }{
 		"w.deadline, w.latest = c.now.Add(w.bound), c.now.Add(extendFactor*w.bound)", "w.deadline, w.latest = c.now.Add(w.bound), c.now.Add(24*time.Hour)", "I4",
 	},
 	{
-		"permits held too long are nobody's business", "clock.go",
-		"w.stopped, w.stalled = true, false", "w.stopped, w.stalled = true, true", "I2",
+		"permits held too long are nobody's business", "settle.go",
+		"case w.stalled && w.serves() && w.timeout != 0:", "case w.stalled && w.serves() && w.timeout != 0 && false:", "I4",
 	},
 	{
 		"exits while workers are left", "settle.go",
