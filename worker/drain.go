@@ -92,9 +92,27 @@ func (s *server) leave(ctx context.Context) {
 		return
 	}
 	s.siblings.me.Leave()
+	s.moving.Store(s.siblings.canMove())
+	if s.moving.Load() || s.siblings.fleet.Kept() {
+		s.helpers.Go(func() { s.move(ctx) })
+	}
+	if s.siblings.fleet.Kept() {
+		s.helpers.Go(func() { s.inherit(ctx) })
+	}
+}
+
+// inherit begins to move what is idle when the supervisor turns out to be dead.
+// The signal that comes with its death may come before that is seen.
+func (s *server) inherit(ctx context.Context) {
+	select {
+	case <-s.siblings.gone:
+	case <-ctx.Done():
+		return
+	}
 	if s.siblings.canMove() {
 		s.moving.Store(true)
-		s.helpers.Go(func() { s.move(ctx) })
+		s.mover.add(s.conns.all()...)
+		s.moved()
 	}
 }
 

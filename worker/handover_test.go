@@ -213,6 +213,35 @@ func TestNobodyToTakeThem(t *testing.T) {
 	}
 }
 
+// TestOrphansLeaveConnectionsForTheNextOnes: the supervisor dies, and somebody
+// keeps the queue. The kernel's signal for its death comes before its channel ends.
+func TestOrphansLeaveConnectionsForTheNextOnes(t *testing.T) {
+	k := newKin(t)
+	k.fleet.Keep()
+	fd, addr := listen(t)
+	all := []*proc{startAmong(t, k, fd, "LINGER=5s"), startAmong(t, k, fd, "LINGER=5s")}
+	clients := kept(t, addr, 10)
+	for _, p := range all {
+		p.signal(t, syscall.SIGTERM)
+		p.until(t, stopping)
+	}
+	for _, p := range all {
+		_ = p.channel.Close()
+	}
+	for _, p := range all {
+		p.code(t, 0)
+	}
+	next := newKin(t)
+	next.in, k.in = k.in, next.in
+	next.out, k.out = k.out, next.out
+	fresh := startAmong(t, next, fd)
+	for _, c := range clients {
+		if answer, closing := c.must(t, "/past", ""); closing || !strings.HasPrefix(answer, fresh.pid()+" 1 ") {
+			t.Errorf("answered %q (closing: %v), want by %s after one request", answer, closing, fresh.pid())
+		}
+	}
+}
+
 // TestTakenBack: a sibling that says it serves, and stands still.
 func TestTakenBack(t *testing.T) {
 	k := newKin(t)

@@ -101,13 +101,16 @@ func (s *server) turn(grant bool) int {
 	for {
 		patience := s.patience()
 		switch {
+		case s.siblings.orphaned(): // it is for the next supervisor's workers
+			s.pause(drainPatience)
+			return notMine
 		case patience == 0:
 			return mine
 		case grant:
 			return granted
 		}
 		before := s.siblings.me.Peers(s.siblings.kind).Received
-		if !s.pause(patience) || s.siblings.queue.Empty() {
+		if !s.pause(patience) || s.siblings.queue.Empty() || s.siblings.orphaned() {
 			return notMine
 		}
 		if s.siblings.me.Peers(s.siblings.kind).Received == before {
@@ -175,7 +178,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 	if err != nil {
 		return err
 	}
-	if s.draining.Load() {
+	if s.draining.Load() && !s.siblings.orphaned() {
 		s.stay(errNobody) // or it would go round
 	}
 	d := s.doors[0]

@@ -148,6 +148,9 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 		s.conns.add(c)
 		if c.adopted {
 			s.siblings.arriving.Add(-1)
+			if s.moving.Load() {
+				s.mover.add(c)
+			}
 			s.moved()
 		}
 	case http.StateActive:

@@ -123,17 +123,31 @@ func (s *siblings) canMove() bool {
 	if s == nil || s.kind == fleet.Encrypted || s.stopping() {
 		return false
 	}
+	if s.orphaned() {
+		return true
+	}
 	peers := s.me.Peers(s.kind)
 	return peers.Serving > 0 && !peers.Mixed
 }
 
 // stopping reports that the whole service goes: nobody will be left.
 func (s *siblings) stopping() bool {
+	return s.fleet.Stopping() || s.unsupervised() && !s.fleet.Kept()
+}
+
+// orphaned reports that the supervisor is dead, and that the queue will be the
+// next one's. What is left in it waits there for that one's workers.
+func (s *siblings) orphaned() bool {
+	return s != nil && s.unsupervised() && s.fleet.Kept() && !s.fleet.Stopping()
+}
+
+// unsupervised reports that the supervisor is dead.
+func (s *siblings) unsupervised() bool {
 	select {
 	case <-s.gone:
 		return true
 	default:
-		return s.fleet.Stopping()
+		return false
 	}
 }
 
@@ -147,7 +161,7 @@ func (s *siblings) settled() bool {
 	if s.arriving.Load() > 0 {
 		return false
 	}
-	return !s.sent.Load() && !s.stopping() || s.queue.Empty()
+	return !s.sent.Load() && !s.stopping() || s.orphaned() || s.queue.Empty()
 }
 
 // settledHere reports that nothing received has yet to become a connection.

@@ -101,7 +101,9 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 		return fail(exitFailure, err)
 	}
 	var listeners []*socket.Listener
+	var siblings *supervise.Siblings
 	if taken == nil { // else they are in the state
+		siblings = keptQueue(os.Environ(), os.Getenv("NOTIFY_SOCKET"), log)
 		if listeners, err = listen(loaded, os.Environ(), os.Getenv("NOTIFY_SOCKET"), log); err != nil {
 			return fail(exitFailure, err)
 		}
@@ -115,6 +117,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 		Config:    loaded,
 		Limits:    limits,
 		Listeners: listeners,
+		Siblings:  siblings,
 		Logs:      logs,
 		Log:       log,
 		SetLevel:  func(l slog.Level) { level.Set(l) },

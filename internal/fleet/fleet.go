@@ -42,7 +42,8 @@ type header struct {
 	size     uint32
 	stopping atomic.Uint32 // the whole service stops
 	high     atomic.Uint32 // slots from here on have never been used
-	_        [headerSize - 24]byte
+	kept     atomic.Uint32 // the queue outlives the supervisor
+	_        [headerSize - 28]byte
 }
 
 // slot has cache lines of its own: workers that accept do not slow each other.
@@ -238,6 +239,20 @@ func (f *Fleet) Stopping() bool {
 	stopping := f.memory.header.stopping.Load() != 0
 	runtime.KeepAlive(f)
 	return stopping
+}
+
+// Keep says that somebody keeps the queue over the supervisor's death, for the
+// workers of the next one: those of this one can leave connections in it.
+func (f *Fleet) Keep() {
+	f.memory.header.kept.Store(1)
+	runtime.KeepAlive(f)
+}
+
+// Kept reports whether Keep has been called, by whatever process.
+func (f *Fleet) Kept() bool {
+	kept := f.memory.header.kept.Load() != 0
+	runtime.KeepAlive(f)
+	return kept
 }
 
 func (s *slot) clear() {

@@ -28,7 +28,7 @@ func Activated(environ []string) ([]*Listener, error) {
 	}
 	var ls []*Listener
 	for i, name := range names {
-		if strings.HasPrefix(name, storePrefix) {
+		if kept(name) {
 			continue
 		}
 		fd := firstFD + i
@@ -55,7 +55,7 @@ func CountActivated(environ []string) int {
 	names, _ := passed(environ)
 	n := 0
 	for _, name := range names {
-		if !strings.HasPrefix(name, storePrefix) {
+		if !kept(name) {
 			n++
 		}
 	}

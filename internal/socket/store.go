@@ -19,6 +19,30 @@ import (
 // store, and tells them from those of socket units.
 const storePrefix = "tandem-bind-"
 
+// QueuePrefix begins the names of what the store keeps and is no listening socket.
+const QueuePrefix = "tandem-queue-"
+
+// kept tells what an earlier start has put into the store from what a socket
+// unit passes.
+func kept(name string) bool {
+	return strings.HasPrefix(name, storePrefix) || strings.HasPrefix(name, QueuePrefix)
+}
+
+// Kept gives the descriptor of that name, which begins with QueuePrefix, out of
+// the store, -1 when it is not there. It is close-on-exec and the caller's. Of
+// several that have the name it gives the last.
+func Kept(environ []string, name string) int {
+	names, _ := passed(environ)
+	fd := -1
+	for i, have := range names {
+		if have == name {
+			fd = firstFD + i
+			unix.CloseOnExec(fd)
+		}
+	}
+	return fd
+}
+
 // maxName is how long a name in the store may be.
 const maxName = 255
 

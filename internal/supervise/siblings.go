@@ -43,6 +43,25 @@ func NewSiblings() (*Siblings, error) {
 	return &Siblings{fleet: f, in: in, out: out}, nil
 }
 
+// KeptSiblings makes an empty fleet around a queue of which somebody else has a
+// copy, too: it outlives this process, with what is in it. It owns the
+// descriptors when it succeeds.
+func KeptSiblings(in, out int) (*Siblings, error) {
+	if err := handover.Check(in, out); err != nil {
+		return nil, err
+	}
+	f, err := fleet.Create()
+	if err != nil {
+		return nil, err
+	}
+	f.Keep()
+	return &Siblings{fleet: f, in: in, out: out}, nil
+}
+
+// Keep says that somebody has a copy of the queue; see KeptSiblings. It is called
+// before Run only.
+func (b *Siblings) Keep() { b.fleet.Keep() }
+
 // AdoptSiblings takes over those of the program before; it owns the descriptors
 // when it succeeds.
 func AdoptSiblings(was SiblingsState) (*Siblings, error) {

@@ -32,7 +32,7 @@ type Options struct {
 	Watchdog  time.Duration    // within which the service manager wants a sign of life; 0: never
 	Version   string
 	Totals    *metrics.Totals // of the program before, in an upgrade; nil: they begin at zero. Ours from then on
-	Siblings  *Siblings       // of the program before, in an upgrade; nil: made anew. Passes into its ownership
+	Siblings  *Siblings       // around a queue that is kept; nil: made anew. Passes into its ownership
 
 	// Postmortem keeps what is known of workers that ended abnormally; nil:
 	// nobody does.

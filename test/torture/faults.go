@@ -100,8 +100,7 @@ var faults = []fault{
 	},
 	{
 		name: "kill -9 of the supervisor", what: "under a service manager that keeps its sockets and starts it again", managed: true, rest: 500 * time.Millisecond,
-		do:   func(ctx context.Context, a *arena) error { return a.manager.killAndRestart(ctx) },
-		cost: "idle connections of orphaned workers, which have nobody to hand them to, when their clients write into the close",
+		do: func(ctx context.Context, a *arena) error { return a.manager.killAndRestart(ctx) },
 	},
 	{
 		name: "disk full for the log", what: "`--log-file` on a device that is full, a line for each request", args: []string{"--log-file", "/dev/full"}, env: []string{chattyVariable + "=100"},

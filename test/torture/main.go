@@ -40,6 +40,7 @@ func run(args []string) int {
 	pattern := flags.String("run", "", "only the faults that match this `regexp`")
 	seconds := flags.Float64("seconds", 15, "length of each fault's turn in `seconds`; one lasts until its fault has happened, too")
 	bin := flags.String("bin", "bin", "`directory` of the supervisor")
+	verbose := flags.Bool("v", false, "tell every loss, also those with an excuse")
 	out := flags.String("o", "", "write the report to this `file` too")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -52,7 +53,7 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	rep := report{command: strings.Join(append([]string{"go run ./test/torture"}, args...), " "), started: time.Now()}
-	err = torture(ctx, &rep, wanted, *bin, time.Duration(*seconds*float64(time.Second)))
+	err = torture(ctx, &rep, wanted, *bin, time.Duration(*seconds*float64(time.Second)), *verbose)
 	text := rep.markdown()
 	fmt.Print(text)
 	if err == nil && *out != "" {
@@ -67,7 +68,7 @@ func run(args []string) int {
 
 // torture takes one fault after the other. A fault that fails does not keep the
 // others from their turn.
-func torture(ctx context.Context, rep *report, wanted *regexp.Regexp, bin string, length time.Duration) error {
+func torture(ctx context.Context, rep *report, wanted *regexp.Regexp, bin string, length time.Duration, verbose bool) error {
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return err
@@ -90,6 +91,13 @@ func torture(ctx context.Context, rep *report, wanted *regexp.Regexp, bin string
 			failed = append(failed, fmt.Errorf("%s: %w", f.name, err))
 		} else {
 			fmt.Fprintln(os.Stderr, turn.summary())
+		}
+		if turn != nil && verbose {
+			for _, k := range kinds {
+				for _, lost := range turn.tally[k].losses {
+					fmt.Fprintln(os.Stderr, " ", k, "lost:", lost.how)
+				}
+			}
 		}
 		if turn != nil {
 			rep.turns = append(rep.turns, turn)

@@ -102,12 +102,9 @@ func (m *manager) await(ctx context.Context, n int) error {
 // manager does then.
 func (m *manager) killAndRestart(ctx context.Context) error {
 	s := m.arena.Supervisor
-	st, err := s.Ready(ctx, workers)
-	if err != nil {
+	if _, err := s.Ready(ctx, workers); err != nil {
 		return err
 	}
-	// Their lifeline is cut: they finish what they have, and exit.
-	m.arena.ledger.killed(harness.PIDs(st.Workers)...)
 	if err := s.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
@@ -117,7 +114,7 @@ func (m *manager) killAndRestart(ctx context.Context) error {
 	if err := m.start(s.Addr); err != nil {
 		return err
 	}
-	_, err = m.arena.Ready(ctx, workers)
+	_, err := m.arena.Ready(ctx, workers)
 	return err
 }
 
