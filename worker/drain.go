@@ -15,6 +15,7 @@ func (s *server) drain(timeout, linger time.Duration) error {
 
 	// Every answer says "Connection: close" from now on, unless a sibling will go
 	// on with its connection; streams end themselves.
+	s.mover.until = begun.Add(timeout / 2)
 	s.leave(ctx)
 	s.draining.Store(true)
 	close(s.drainCh)
@@ -29,13 +30,15 @@ func (s *server) drain(timeout, linger time.Duration) error {
 	s.conns.liftMinHops()
 	s.mover.add(s.conns.all()...)
 
-	for s.quiet(ctx, begun, linger) {
-		s.conns.closeAll(silent, idle)
-		s.siblings.end()
-		if inUse, _, _ := s.conns.count(); inUse == 0 && s.board.Idle() && s.siblings.settledHere() {
-			break
+	done := func() bool {
+		if s.unrest(begun, linger) != 0 {
+			return false // a connection was taken back meanwhile
 		}
-		// A byte came in the very moment: that one is served, too.
+		s.conns.closeAll(silent, idle)
+		inUse, _, _ := s.conns.count() // of a byte that came in the very moment
+		return inUse == 0 && s.board.Idle()
+	}
+	for s.quiet(ctx, begun, linger) && !s.siblings.end(done) {
 	}
 	if ctx.Err() == nil && s.http.Shutdown(ctx) == nil {
 		s.end()
@@ -49,29 +52,16 @@ func (s *server) drain(timeout, linger time.Duration) error {
 	return &DrainError{Requests: s.close(quickGrace), Connections: inUse, After: timeout}
 }
 
-// quiet waits until nothing is read, handled or answered, and until what is
-// idle has been so for the time of linger. It is false when ctx ended first.
+// quiet waits until there is no unrest. It is false when ctx ended first.
 func (s *server) quiet(ctx context.Context, begun time.Time, linger time.Duration) bool {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		inUse, open, movable := s.conns.count()
-		switch {
-		case inUse > 0 || !s.board.Idle():
-		case movable > 0 && s.moving.Load(): // each one that has gone is an event
-		case !s.siblings.settled():
-			timer.Reset(settleAgain) // no event says that a sibling has taken the last one
-		default:
-			since := begun
-			if last := time.Unix(0, s.lastIdle.Load()); last.After(begun) {
-				since = last
-			}
-			left := linger - time.Since(since)
-			if open == 0 || left <= 0 {
-				return ctx.Err() == nil
-			}
-			timer.Reset(left)
+		left := s.unrest(begun, linger)
+		if left == 0 {
+			return ctx.Err() == nil
 		}
+		timer.Reset(left)
 		select {
 		case <-s.events:
 		case <-timer.C:
@@ -80,6 +70,29 @@ func (s *server) quiet(ctx context.Context, begun time.Time, linger time.Duratio
 		}
 	}
 }
+
+// unrest is 0 when nothing is read, handled or answered, what can be handed over
+// is, and what is idle has been so for the time of linger; else when to look again.
+func (s *server) unrest(begun time.Time, linger time.Duration) time.Duration {
+	settled := s.siblings.settled() // first: what it has seen arrive is counted
+	inUse, open, movable := s.conns.count()
+	switch {
+	case inUse > 0 || !s.board.Idle(), movable > 0 && s.moving.Load():
+		return noHurry // each that ends or has gone is an event
+	case !settled:
+		return settleAgain // no event says that a sibling has taken the last one
+	case open == 0:
+		return 0
+	}
+	since := begun
+	if last := time.Unix(0, s.lastIdle.Load()); last.After(begun) {
+		since = last
+	}
+	return max(0, linger-time.Since(since))
+}
+
+// noHurry is for what is an event when it happens.
+const noHurry = time.Hour
 
 // settleAgain is how often a worker that has handed connections over looks
 // whether they have been received.

@@ -242,11 +242,11 @@ func TestOrphansLeaveConnectionsForTheNextOnes(t *testing.T) {
 	}
 }
 
-// TestTakenBack: a sibling that says it serves, and stands still.
+// TestTakenBack: a sibling that says it serves, and stands still to the end.
 func TestTakenBack(t *testing.T) {
 	k := newKin(t)
 	fd, addr := listen(t)
-	p := startAmong(t, k, fd, "LINGER=10s")
+	p := startAmong(t, k, fd, "LINGER=10s", "DRAIN=6s")
 	clients := kept(t, addr, 5)
 	sibling := startAmong(t, k, fd)
 	sibling.stop(t)
@@ -265,6 +265,38 @@ func TestTakenBack(t *testing.T) {
 	}
 	p.code(t, 0)
 	sibling.signal(t, syscall.SIGCONT)
+}
+
+// TestASiblingThatIsShortOfTime has not beaten for so long that nobody counts on it
+// any more, as on a machine that is overloaded. It is waited for: clients are served
+// meanwhile, and none is told to go.
+func TestASiblingThatIsShortOfTime(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd, "LINGER=1ms")
+	clients := kept(t, addr, 5)
+	sibling := startAmong(t, k, fd)
+	sibling.stop(t)
+	for k.of(t, sibling).Serving {
+		<-time.After(10 * time.Millisecond) // the test's own time limit ends it
+	}
+	p.signal(t, syscall.SIGTERM)
+	p.until(t, stopping)
+	for k.of(t, p).Moved < uint64(len(clients)) {
+		<-time.After(time.Millisecond)
+	}
+	for _, c := range clients {
+		if answer, closing := c.must(t, "/", "meanwhile"); closing || pid(answer) != p.pid() {
+			t.Fatalf("answered %q, closing: %v", answer, closing)
+		}
+	}
+	sibling.signal(t, syscall.SIGCONT)
+	p.code(t, 0)
+	for _, c := range clients {
+		if answer, closing := c.must(t, "/", "again"); closing || pid(answer) != sibling.pid() {
+			t.Errorf("answered %q, closing: %v", answer, closing)
+		}
+	}
 }
 
 // TestADeadReceiverLeavesTheQueue: what it has not taken is there for others.

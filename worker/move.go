@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-go/tandem/internal/handover"
@@ -19,6 +20,9 @@ const (
 	// moveRoom is how long one of them waits for room in the queue; what its
 	// client sends meanwhile waits with it.
 	moveRoom = 100 * time.Millisecond
+	// moveAgain is how long what nobody has taken is served here before it is
+	// tried again.
+	moveAgain = time.Second
 )
 
 // vacant is net/http's buffer when it is empty. A read into less finds part of
@@ -34,6 +38,9 @@ type mover struct {
 	waiting []*conn
 	more    chan struct{} // one waiting: there is one more
 	slots   chan struct{} // one for each connection that has been nudged
+
+	until time.Time    // from then on, what nobody takes stays here. Set before the drain begins
+	rest  atomic.Int64 // until then nothing is nudged, Unix ns
 }
 
 func newMover() mover {
@@ -64,6 +71,15 @@ func (m *mover) next() *conn {
 // move nudges every connection that is or becomes idle, until ctx ends.
 func (s *server) move(ctx context.Context) {
 	for {
+		if rest := time.Until(time.Unix(0, s.mover.rest.Load())); rest > 0 {
+			select {
+			case <-time.After(rest):
+				s.mover.add(s.conns.all()...)
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
 		c := s.mover.next()
 		if c == nil {
 			select {
@@ -82,6 +98,19 @@ func (s *server) move(ctx context.Context) {
 			<-s.mover.slots
 		}
 	}
+}
+
+// takenBack is for a connection that no sibling has taken. They may be short of
+// time, like the whole machine: it is served here and tried again, for half of the
+// time that the drain has, because an idle connection that has to be closed may cost
+// its client a request.
+func (s *server) takenBack() {
+	if time.Now().After(s.mover.until) {
+		s.stay(errNobody)
+		return
+	}
+	s.mover.rest.Store(time.Now().Add(moveAgain).UnixNano())
+	s.mover.add() // wakes it: it sees to all of them afterwards
 }
 
 // stay ends the moving: what is here is drained here.
@@ -167,6 +196,9 @@ func (s *server) give(c *conn) bool {
 			s.siblings.me.Moved()
 			return true
 		case !errors.Is(err, handover.ErrFull):
+			s.stay(err)
+			return false
+		case tries > 0 && time.Now().After(s.mover.until):
 			s.stay(err)
 			return false
 		case tries > 0:

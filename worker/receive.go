@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -19,9 +20,12 @@ const (
 	// the next time two, and so on.
 	takePatience = 25 * time.Millisecond
 	takeAtMost   = 64
-	// drainPatience is that of a worker that drains: what it takes back it will
-	// have to close.
+	// drainPatience is that of a worker that drains, and takes all then.
 	drainPatience = 2 * time.Second
+	// Others go first for so long without a pause: who says that it takes one
+	// after the other may lie.
+	lettingAtMost = time.Second
+	drainLetting  = 3 * drainPatience
 	// descriptorPause is how long a worker without a descriptor lets the others.
 	descriptorPause = 10 * time.Millisecond
 )
@@ -59,8 +63,24 @@ func (d *backDoor) Close() error {
 func (s *server) receive() {
 	sib, told := s.siblings, false
 	forced, left := 1, 0 // how many the next time, and how many of the last
+	var letting time.Time
 	for sib.queue.Waiting() == nil {
-		switch s.turn(left > 0) {
+		whose := s.turn(left > 0)
+		if whose == notMine {
+			switch {
+			case sib.queue.Empty(), sib.orphaned():
+				letting = time.Time{}
+			case letting.IsZero():
+				letting = time.Now()
+			case time.Since(letting) > lettingAtMost && (!s.draining.Load() || time.Since(letting) > drainLetting):
+				whose = nobodys
+				sib.alone.Store(time.Now().Add(passAgain).UnixNano())
+			}
+		}
+		if whose != notMine {
+			letting = time.Time{}
+		}
+		switch whose {
 		case notMine:
 			continue
 		case mine:
@@ -68,11 +88,16 @@ func (s *server) receive() {
 		case nobodys:
 			left = forced
 			forced = min(2*forced, takeAtMost)
+			if s.draining.Load() {
+				left = math.MaxInt // all: those of the queue have waited for long
+			}
 		}
 		left--
 		err := s.take()
 		switch {
-		case err == nil, errors.Is(err, handover.ErrEmpty):
+		case err == nil:
+		case errors.Is(err, handover.ErrEmpty):
+			left = 0
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
 			return
 		case errors.Is(err, handover.ErrNoDescriptor):
@@ -179,7 +204,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 		return err
 	}
 	if s.draining.Load() && !s.siblings.orphaned() {
-		s.stay(errNobody) // or it would go round
+		s.takenBack() // or it would go round and round
 	}
 	d := s.doors[0]
 	for _, other := range s.doors {

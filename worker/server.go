@@ -147,6 +147,7 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 		s.siblings.opened()
 		s.conns.add(c)
 		if c.adopted {
+			s.lastIdle.Store(time.Now().UnixNano()) // its time begins, where nobody else is to serve it
 			s.siblings.arriving.Add(-1)
 			if s.moving.Load() {
 				s.mover.add(c)

@@ -118,7 +118,9 @@ func (s *siblings) over(factor, slack float64) bool {
 	return peers.Serving > 0 && float64(own) > peers.Mean(own)*factor+slack
 }
 
-// canMove reports whether idle connections can be given to somebody.
+// canMove reports whether idle connections can be given to somebody. A sibling
+// that has been silent for a while may only wait for its turn on a busy machine:
+// what it does not take is taken back.
 func (s *siblings) canMove() bool {
 	if s == nil || s.kind == fleet.Encrypted || s.stopping() {
 		return false
@@ -127,7 +129,7 @@ func (s *siblings) canMove() bool {
 		return true
 	}
 	peers := s.me.Peers(s.kind)
-	return peers.Serving > 0 && !peers.Mixed
+	return peers.Present > 0 && !peers.Mixed
 }
 
 // stopping reports that the whole service goes: nobody will be left.
@@ -153,27 +155,29 @@ func (s *siblings) unsupervised() bool {
 
 // settled reports that no connection in the queue is this worker's business: a
 // worker that has sent some stays until they have been received, by itself if
-// need be, and in the end of the service everyone sees to all.
+// need be, and in the end of the service everyone sees to all. What it has taken
+// out of it is among the server's connections then.
 func (s *siblings) settled() bool {
 	if s == nil {
 		return true
 	}
-	if s.arriving.Load() > 0 {
+	// In this order: what is taken is counted as arriving before it leaves the queue.
+	if (s.sent.Load() || s.stopping()) && !s.orphaned() && !s.queue.Empty() {
 		return false
 	}
-	return !s.sent.Load() && !s.stopping() || s.orphaned() || s.queue.Empty()
+	return s.arriving.Load() == 0
 }
 
-// settledHere reports that nothing received has yet to become a connection.
-func (s *siblings) settledHere() bool { return s == nil || s.arriving.Load() == 0 }
-
-// end lets nothing be received any more.
-func (s *siblings) end() {
-	if s != nil {
-		s.receive.Lock()
-		defer s.receive.Unlock()
-		s.closed = true
+// end lets nothing be received any more, if done says so at a moment at which
+// nothing is.
+func (s *siblings) end(done func() bool) bool {
+	if s == nil {
+		return done()
 	}
+	s.receive.Lock()
+	defer s.receive.Unlock()
+	s.closed = done()
+	return s.closed
 }
 
 const (

@@ -61,7 +61,9 @@ type slot struct {
 	_        [slotSize - 72]byte
 }
 
-// stale is how long a worker that does not beat counts as serving.
+// stale is how long a worker that does not beat counts as one that shares the load. It
+// is there all the same, until its supervisor says otherwise: on a machine that is
+// short of time nobody beats.
 const stale = 3 * time.Second
 
 // BeatInterval is how often a worker beats.

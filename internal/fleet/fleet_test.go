@@ -49,7 +49,7 @@ func TestWorkersSeeEachOther(t *testing.T) {
 	}
 	b.Closed()
 	b.Received()
-	if p := a.Peers(Plain); p != (Peers{Serving: 1, Connections: 5, Received: 1}) || p.Mean(1) != 3 {
+	if p := a.Peers(Plain); p != (Peers{Present: 1, Serving: 1, Connections: 5, Received: 1}) || p.Mean(1) != 3 {
 		t.Errorf("of one sibling with 5: %+v, mean %v", p, p.Mean(1))
 	}
 	other.Serve(Encrypted)
@@ -86,6 +86,9 @@ func TestASilentSiblingDoesNotServe(t *testing.T) {
 		t.Fatal("it does not serve")
 	}
 	silent.slot.beat.Store(now() - int64(stale))
+	if p := me.Peers(Plain); p.Present != 1 || p.Mixed {
+		t.Errorf("it is gone, and has only not beaten: %+v", p)
+	}
 	if me.Peers(Plain).Serving != 0 || supervisor.Workers()[1].Serving {
 		t.Error("it serves although it has not beaten for so long")
 	}

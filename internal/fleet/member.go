@@ -74,9 +74,10 @@ func (m *Member) Connections() int64 {
 
 // Peers is what a worker saw of the others at one moment.
 type Peers struct {
-	Serving     int64  // siblings that serve, without this worker
-	Connections int64  // theirs
-	Mixed       bool   // some of them serve another kind
+	Present     int64  // siblings that said they serve, and have not left: silent ones among them
+	Serving     int64  // of these: that beat. They are who the spread counts on
+	Connections int64  // of those that beat
+	Mixed       bool   // some that are present serve another kind
 	Received    uint64 // connections that they have ever taken: it grows while they do
 }
 
@@ -95,11 +96,15 @@ func (m *Member) Peers(kind Kind) Peers {
 			continue
 		}
 		p.Received += s.received.Load()
-		if !s.serving(now) {
+		switch theirs := Kind(s.kind.Load()); {
+		case theirs == 0:
+			continue
+		case theirs != kind:
+			p.Mixed = true
 			continue
 		}
-		if Kind(s.kind.Load()) != kind {
-			p.Mixed = true
+		p.Present++
+		if !s.serving(now) {
 			continue
 		}
 		p.Serving++
