@@ -97,7 +97,7 @@ func TakeOver(parts map[string]Check, signals *caught.Signals) (*Taken, error) {
 	}
 	if err == nil {
 		t.old, t.Failure, t.Signals = h.old, h.failure, h.signals
-		err = t.check(parts)
+		err = t.known(parts)
 	}
 	if err == nil {
 		err = faultError("decode")

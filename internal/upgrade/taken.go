@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -119,7 +120,8 @@ func (t *Taken) Program() (*Program, error) {
 }
 
 // Check proves that a part of a state can be used by this program. It must leave
-// everything as it is: no descriptor is read, written or accepted on.
+// everything as it is: no descriptor is read, written or accepted on. It runs in
+// a process of its own, and may leave open what it made.
 type Check func(t *Taken, name string) error
 
 // Decodes is the Check of a part that is a T and has no descriptors.
@@ -129,16 +131,29 @@ func Decodes[T any](t *Taken, name string) error {
 	return err
 }
 
-// check proves that each part of the state can be used.
-func (t *Taken) check(parts map[string]Check) error {
+// known says which parts of the state this program does not know. Whoever takes
+// over asks no more than that: what it makes of the parts is the check. To make
+// everything twice would leave a second descriptor of each, and a socket, a log
+// file or an executable of which there is one more is never given up.
+func (t *Taken) known(parts map[string]Check) error {
 	var errs []error
-	for name := range t.state.Parts {
-		check, known := parts[name]
-		if !known {
+	for _, name := range slices.Sorted(maps.Keys(t.state.Parts)) {
+		if parts[name] == nil {
 			errs = append(errs, fmt.Errorf("the state has a part %q that this program does not know: it is older than the running one (%s)", name, t.state.Version))
-			continue
 		}
-		errs = append(errs, check(t, name))
+	}
+	return errors.Join(errs...)
+}
+
+// check proves that each part of the state can be used. For the child that ends
+// after it: descriptors are left open.
+func (t *Taken) check(parts map[string]Check) error {
+	if err := t.known(parts); err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(t.state.Parts)) {
+		errs = append(errs, parts[name](t, name))
 	}
 	return errors.Join(errs...)
 }

@@ -99,7 +99,11 @@ func TestUpgradesInARow(t *testing.T) {
 	s, path := replaceable(ctx, t, 2, filepath.Join(bin, "supervisor"), foreign(harness.Config{
 		Args: []string{"--pid-file", filepath.Join(t.TempDir(), "x.pid"), "--admin", "unix:" + filepath.Join(t.TempDir(), "admin")},
 	}, "serve"))
-	var fds int
+	ready(ctx, t, s, 2)
+	fds, err := harness.FDs(s.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for round := range 3 {
 		before := ready(ctx, t, s, 2)
 		if round == 1 {
@@ -128,10 +132,10 @@ func TestUpgradesInARow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if round == 0 {
-			fds = n
-		} else if n > fds+2 {
-			t.Errorf("%d descriptors after %d upgrades, %d after one:\n%s", n, round+1, fds, harness.FDList(s.PID))
+		// A second descriptor of what was taken over would hold it when it is given up:
+		// a socket that refuses at a stop, a log file that was renamed.
+		if n > fds+2 { // who has just asked may still be there
+			t.Errorf("%d descriptors after %d upgrades, %d before:\n%s", n, round+1, fds, harness.FDList(s.PID))
 		}
 	}
 	signal(t, s, syscall.SIGHUP)
