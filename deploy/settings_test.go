@@ -28,9 +28,6 @@ func settings() map[string]reflect.StructField {
 // unitDecides begins the part of tandem.env where what matters is said of all.
 const unitDecides = "# --- the unit decides these"
 
-// notYet begins the last part of tandem.env: what this version refuses.
-const notYet = "# --- not in this version"
-
 // An administrator takes tandem.env for the list of what can be set: a setting
 // that is missing there cannot be found, and a wrong default misleads.
 func TestEnvFileListsEverySetting(t *testing.T) {
@@ -58,10 +55,6 @@ func TestEnvFileListsEverySetting(t *testing.T) {
 			t.Errorf("tandem.env says %s=%s, but the default is %s", name, value, initial)
 		}
 		before, _, _ := bytes.Cut(text, []byte(name+"="))
-		_, later := field.Tag.Lookup("later")
-		if said := bytes.Contains(before, []byte(notYet)); said != later {
-			t.Errorf("tandem.env says of %s that it is not in this version: %t, want %t", name, said, later)
-		}
 		// The file says which settings want a restart; the others follow at a reload.
 		comment := regexp.MustCompile(`(?m)((?:^# .*\n)+)^#` + name + `=`).FindString(string(text))
 		marked, live := strings.Contains(comment, "(restart)"), field.Tag.Get("live") == "true"

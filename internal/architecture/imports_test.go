@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"view":   {"bridge", "internal/requestid"},
 	"worker": {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
-	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade"},
+	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade", "internal/watch"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
 	"internal/docgen":    {"internal/cli", "internal/config"},
 	"internal/config":    {"internal/socket"},
@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"internal/socket":       nil,
 	"internal/upgrade":      {"internal/caught", "internal/process"},
 	"internal/caught":       nil,
+	"internal/watch":        nil,
 
 	"internal/arbiter/mutate": nil,
 

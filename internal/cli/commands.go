@@ -256,7 +256,7 @@ func plural(n int, thing string) string {
 func (c command) help() string {
 	line := strings.TrimSpace("supervisor " + c.name + " " + c.args)
 	if c.later {
-		return fmt.Sprintf("%s: %s %s\n", line, c.short, config.NotYet)
+		return fmt.Sprintf("%s: %s %s\n", line, c.short, notYet)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n\n%s", line, config.Wrap(c.long, 80, ""))

@@ -61,14 +61,9 @@ func offeredNames() []string {
 	return names
 }
 
-// settings are those that this version lets one change.
-func settings() []config.Setting {
-	return slices.DeleteFunc(config.All(), func(s config.Setting) bool { return s.Later != "" })
-}
-
 func settingFlags() []string {
 	flags := []string{"--help", "--version"}
-	for _, s := range settings() {
+	for _, s := range config.All() {
 		flags = append(flags, "--"+s.Name)
 	}
 	return flags
@@ -77,7 +72,7 @@ func settingFlags() []string {
 func bash() string {
 	var values, subcommands strings.Builder
 	var paths []string
-	for _, s := range settings() {
+	for _, s := range config.All() {
 		if takesPath(s) {
 			paths = append(paths, "--"+s.Name)
 		} else if list := choices(s); list != nil {
@@ -139,7 +134,7 @@ _supervisor() {
 		fmt.Fprintf(&b, "        '%s:%s'\n", c.name, zshText.Replace(c.short))
 	}
 	b.WriteString("    )\n    flags=(\n        '--help[print help]'\n        '--version[print the version]'\n")
-	for _, s := range settings() {
+	for _, s := range config.All() {
 		spec := fmt.Sprintf("--%s[%s]", s.Name, zshText.Replace(s.Short))
 		switch {
 		case takesPath(s):
@@ -199,7 +194,7 @@ func fish() string {
 			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -a %s\n", c.name, w)
 		}
 	}
-	for _, s := range settings() {
+	for _, s := range config.All() {
 		extra := ""
 		switch {
 		case takesPath(s):

@@ -7,6 +7,9 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 )
 
+// notYet marks what a later version brings.
+const notYet = "(not in this version yet)"
+
 // Help is what supervisor --help prints: one screen.
 func Help() string {
 	var b strings.Builder
@@ -25,7 +28,7 @@ Commands:
 		}
 		fmt.Fprintf(&b, "  %-24s %s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
 	}
-	fmt.Fprintf(&b, "  %s %s\n", strings.Join(later, ", "), config.NotYet)
+	fmt.Fprintf(&b, "  %s %s\n", strings.Join(later, ", "), notYet)
 	b.WriteString("\nFlags [default]; --some-flag is also SUPERVISOR_SOME_FLAG:\n")
 	b.WriteString(config.Help())
 	b.WriteString("\nTIME: 30s, 1m30s or seconds. See docs/configuration.md and docs/signals.md\n")

@@ -17,25 +17,6 @@ func (l *Loaded) bad(name, format string, args ...any) error {
 	return badValue(name, s.Text(&l.Settings), l.Origins[name], fmt.Errorf(format, args...))
 }
 
-// checkAvailable refuses what this version can only be told to leave alone.
-func (l *Loaded) checkAvailable() error {
-	initial := defaults()
-	for _, s := range all {
-		if s.Later != "" && s.Text(&l.Settings) != s.Text(&initial) {
-			return l.unavailable(s.Name, s.Later)
-		}
-	}
-	return nil
-}
-
-func (l *Loaded) unavailable(name, what string) error {
-	from := l.Origins[name]
-	return &UsageError{
-		Setting: name, Origin: from,
-		text: fmt.Sprintf("--%s: %s is not available in this version; leave it unset (it is set by %s)", name, what, from),
-	}
-}
-
 func (l *Loaded) checkRanges() error {
 	for _, s := range []struct {
 		name  string

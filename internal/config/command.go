@@ -67,16 +67,59 @@ func ResolveCommand(command []string, chdir string) (path string, argv []string,
 	return path, command, nil
 }
 
-func findApp() (string, error) {
-	beside := []string{asInvoked}
-	if exe, err := os.Executable(); err == nil {
-		beside = append(beside, exe)
-	}
-	for _, self := range beside {
-		if self == "" {
-			continue
+// CommandPlaces lists where [ResolveCommand] looks for the worker's executable, in
+// its order and down to the first that can be executed: a change at one of them
+// may change what it finds. The paths are absolute, and nothing need be there.
+func CommandPlaces(command []string, chdir string) []string {
+	var places []string
+	switch {
+	case len(command) == 0:
+		places = append(besideUs(), pathPlaces("app")...)
+	case !strings.Contains(command[0], "/"):
+		places = pathPlaces(command[0])
+	case filepath.IsAbs(command[0]):
+		return []string{command[0]}
+	default:
+		path, err := filepath.Abs(filepath.Join(chdir, command[0]))
+		if err != nil {
+			return nil
 		}
-		path := filepath.Join(filepath.Dir(self), "app")
+		return []string{path}
+	}
+	for i, path := range places {
+		if executable(path) == nil {
+			return places[:i+1]
+		}
+	}
+	return places
+}
+
+// besideUs lists where app is looked for first.
+func besideUs() []string {
+	var places []string
+	if asInvoked != "" {
+		places = append(places, filepath.Join(filepath.Dir(asInvoked), "app"))
+	}
+	if exe, err := os.Executable(); err == nil {
+		places = append(places, filepath.Join(filepath.Dir(exe), "app"))
+	}
+	return places
+}
+
+// pathPlaces lists where a shell would look for a name, but for the working
+// directory.
+func pathPlaces(name string) []string {
+	var places []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if filepath.IsAbs(dir) {
+			places = append(places, filepath.Join(dir, name))
+		}
+	}
+	return places
+}
+
+func findApp() (string, error) {
+	for _, path := range besideUs() {
 		switch err := executable(path); {
 		case err == nil:
 			return path, nil
@@ -90,11 +133,7 @@ func findApp() (string, error) {
 // onPath looks a name up as a shell would, but never in the working directory.
 func onPath(name, remedy string) (string, error) {
 	var found error
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if !filepath.IsAbs(dir) {
-			continue
-		}
-		path := filepath.Join(dir, name)
+	for _, path := range pathPlaces(name) {
 		if _, err := os.Stat(path); err != nil {
 			continue // also when the directory is closed to us: whether it is there is not known
 		}

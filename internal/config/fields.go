@@ -17,7 +17,6 @@ type Setting struct {
 	Short   string // one line
 	Doc     string // more of it, or ""
 	Live    bool   // a reload may change it
-	Later   string // what is missing while this version accepts the default only
 	Repeat  bool   // the flag may be given several times
 
 	index int
@@ -51,7 +50,6 @@ func describe() []Setting {
 			Short:   f.Tag.Get("short"),
 			Doc:     f.Tag.Get("doc"),
 			Live:    f.Tag.Get("live") == "true",
-			Later:   f.Tag.Get("later"),
 			index:   i,
 		}
 		_, s.Repeat = s.in(new(Settings)).(adder)

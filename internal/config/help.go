@@ -6,34 +6,18 @@ import (
 	"strings"
 )
 
-// NotYet marks what a later version brings.
-const NotYet = "(not in this version yet)"
-
-const helpWidth = 80
-
 // Help lists the flags, one on a line of at most 80 columns.
 func Help() string {
 	var b strings.Builder
-	var later []string
 	for _, s := range all {
-		if s.Later != "" {
-			later = append(later, unbroken(s.usage()))
-			continue
-		}
 		text := s.Short
 		if s.Default != "" {
 			text += " [" + s.Default + "]"
 		}
 		fmt.Fprintf(&b, "  %-24s %s\n", s.usage(), text)
 	}
-	text := Wrap("  "+strings.Join(later, ", ")+" "+unbroken(NotYet), helpWidth, "    ")
-	b.WriteString(strings.ReplaceAll(text, "\x00", " "))
 	return b.String()
 }
-
-// unbroken keeps Wrap from breaking text: the caller turns zero bytes back into
-// spaces.
-func unbroken(text string) string { return strings.ReplaceAll(text, " ", "\x00") }
 
 // usage is the flag with its argument.
 func (s Setting) usage() string {
@@ -92,9 +76,6 @@ func Markdown() string {
 			text += " " + s.Doc
 		}
 		b.WriteString(Wrap(quoted.ReplaceAllString(text, "`$1`"), 110, ""))
-		if s.Later != "" {
-			fmt.Fprintf(&b, "\n**%s** Anything but the default is refused.\n", NotYet)
-		}
 	}
 	b.WriteString(markdownTail)
 	return b.String()

@@ -112,7 +112,6 @@ func load(args, environ []string, dir string, file *EnvFile) (*Loaded, error) {
 	for _, step := range []func() error{
 		func() error { return borrow(l, layers) },
 		func() error { l.complete(); return nil },
-		l.checkAvailable,
 		l.checkRanges,
 		l.checkPaths,
 		l.checkAccount,

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -34,7 +33,7 @@ func text(t *testing.T, l *Loaded, name string) string {
 }
 
 // Every setting has a good value here that is not its default, in the form in
-// which it is printed back, or is one of those that a later version brings.
+// which it is printed back.
 var goodValues = map[string]string{
 	"workers": "7", "bind": "tcp://127.0.0.1:9000", "env-file": "", "boot-timeout": "5s", "timeout": "6s",
 	"graceful-timeout": "7s", "lame-duck": "8s", "bake": "2s", "surge": "3", "reload-timeout": "9m",
@@ -42,26 +41,15 @@ var goodValues = map[string]string{
 	"admin":        "127.0.0.1:9",
 	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB",
 	"log-format": "text", "log-level": "warn", "log-file": "/tmp/x.log", "log-overflow": "block",
-	"user": strconv.Itoa(os.Getuid()), "group": strconv.Itoa(os.Getgid()), "no-new-privs": "on", "rlimit": "nofile=64,core=0",
-}
-
-var laterValues = map[string]string{
-	"watch": "on",
+	"user": strconv.Itoa(os.Getuid()), "group": strconv.Itoa(os.Getgid()), "no-new-privs": "on", "rlimit": "nofile=64,core=0", "watch": "on",
 }
 
 func TestEverySettingFromEveryPlace(t *testing.T) {
 	for _, s := range All() {
 		value, good := goodValues[s.Name]
-		later, isLater := laterValues[s.Name]
-		if !good && !isLater {
+		if !good {
 			t.Errorf("--%s: there is no value for it in this test", s.Name)
 			continue
-		}
-		if isLater != (s.Later != "") {
-			t.Errorf("--%s: later is %q", s.Name, s.Later)
-		}
-		if isLater {
-			value = later
 		}
 		if s.Name == "env-file" {
 			value = write(t, "")
@@ -90,12 +78,6 @@ func TestEverySettingFromEveryPlace(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "line 2: SUPERVISOR_ENV_FILE cannot be set in an env file") {
 					t.Errorf("%s from %s: %v", s.Name, p.origin, err)
 				}
-			case isLater:
-				want := fmt.Sprintf("--%s: %s is not available in this version; leave it unset (it is set by %s)", s.Name, s.Later, p.origin)
-				var usage *UsageError
-				if !errors.As(err, &usage) || err.Error() != want || usage.Setting != s.Name {
-					t.Errorf("%s from %s: %v, want %s", s.Name, p.origin, err, want)
-				}
 			case err != nil:
 				t.Errorf("%s from %s: %v", s.Name, p.origin, err)
 			default:
@@ -107,7 +89,7 @@ func TestEverySettingFromEveryPlace(t *testing.T) {
 				}
 			}
 		}
-		if s.Default != "" { // what cannot be changed yet can still be spelt out
+		if s.Default != "" {
 			if _, err := Load([]string{"--" + s.Name + "=" + s.Default}, nil); err != nil {
 				t.Errorf("the default of --%s is refused: %v", s.Name, err)
 			}

@@ -12,7 +12,6 @@ package config
 //	auto         what the default is, in words, where it has to be worked out
 //	arg          what stands for the value in help
 //	live         "true" when a reload may change it
-//	later        what is missing while this version accepts the default only
 //	short        one line of help
 //	doc          the rest of the entry in the reference page; 'x' is code
 type Settings struct {
@@ -49,7 +48,7 @@ type Settings struct {
 	LogLevel    Level       `split_words:"true" initial:"info" arg:"LEVEL" live:"true" short:"lowest level: debug, info, warn or error" doc:"Of the records of the supervisor; lines of workers are not filtered."`
 	LogFile     LogFile     `split_words:"true" initial:"stderr" arg:"PATH" short:"write all logs there; USR1 opens it anew" doc:"It takes the records of the supervisor and both streams of the workers. 'stderr' or '-' is no file: each stream of a worker comes out on the same stream of the supervisor."`
 	LogOverflow LogOverflow `split_words:"true" initial:"drop" arg:"HOW" short:"at a slow sink, drop lines or block workers" doc:"'drop' counts and says how many lines were dropped, 'block' holds the workers back."`
-	Watch       Switch      `split_words:"true" initial:"off" later:"watching the executable" short:"reload when the worker executable changes" doc:"For development."`
+	Watch       Switch      `split_words:"true" initial:"off" short:"reload when the worker executable changes" doc:"For development. What is watched is the file that a reload would start, the symbolic links and directories that lead to it, and the env file. A reload begins when nothing has happened to them for 200 ms and the file can be executed. After one that failed the next change begins another. Files that a script or an interpreter reads besides are not watched."`
 }
 
 // Off is the value of --control and --admin that turns them off.

@@ -120,6 +120,7 @@ func (s *Supervisor) refuse() {
 // reloadDone makes the outcome of a reload known to all who asked.
 func (s *Supervisor) reloadDone(a arbiter.ReloadDone) {
 	s.countReload(a)
+	s.lookout.failed = a.Reason != ""
 	result := control.ReloadResult{Generation: int(a.Generation), Result: control.ResultOK}
 	if a.Reason == "" {
 		s.lastWords = nil

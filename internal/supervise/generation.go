@@ -85,6 +85,7 @@ type prepared struct {
 	number arbiter.Generation
 	gen    *generation
 	err    error
+	print  string // of the files before they were read, with --watch
 }
 
 // prepare resolves a generation off the loop: a directory may be on a file
@@ -92,7 +93,7 @@ type prepared struct {
 func (s *Supervisor) prepare(n arbiter.Generation) {
 	current := s.config
 	go func() {
-		m := prepared{number: n}
+		m := prepared{number: n, print: printOf(current)}
 		fresh, err := current.Reload()
 		if err == nil {
 			m.gen, err = resolve(n, fresh)
@@ -105,6 +106,7 @@ func (s *Supervisor) prepare(n arbiter.Generation) {
 }
 
 func (m prepared) handle(s *Supervisor) {
+	s.lookout.print = m.print
 	if m.err != nil {
 		s.step(arbiter.PrepareFailed{Generation: m.number, Reason: m.err.Error()})
 		return

@@ -45,6 +45,7 @@ type saved struct {
 	HungInRow   int                  `json:"hung_in_row"`
 	Hung        []arbiter.WorkerID   `json:"hung,omitempty"`
 	LastUpgrade *control.LastUpgrade `json:"last_upgrade,omitempty"`
+	Watched     []byte               `json:"watched,omitempty"` // see lookout.print
 
 	// Of the upgrade that carries this.
 	Callers   []int `json:"callers,omitempty"` // who wait for its outcome
@@ -110,7 +111,7 @@ func (s *Supervisor) save(keep upgrade.Keep) (any, error) {
 	st := saved{
 		Core: s.core.State(now), Age: now.Sub(s.started), Refused: s.refused, Termed: s.termed,
 		Spawns: s.spawns, Ticket: s.ticket, LastWords: s.lastWords, Poison: s.poison,
-		HungInRow: s.told.vigil.inRow, LastUpgrade: s.lastUpgrade,
+		HungInRow: s.told.vigil.inRow, LastUpgrade: s.lastUpgrade, Watched: []byte(s.lookout.print),
 	}
 	for id := range s.told.vigil.hung {
 		st.Hung = append(st.Hung, id)

@@ -87,6 +87,7 @@ type Supervisor struct {
 	taken       *takenOver // nil: an ordinary start
 	unprepared  []arbiter.Generation
 	poison      postmortem.Poison
+	lookout     lookout
 	uncounted   bool // it was said that --max-requests has no effect
 }
 
@@ -114,11 +115,12 @@ func New(o Options) (*Supervisor, error) {
 	if o.Taken != nil {
 		return restore(o)
 	}
+	s := blank(o)
+	s.lookout.print = printOf(o.Config)
 	first, err := resolve(1, o.Config)
 	if err != nil {
 		return nil, err
 	}
-	s := blank(o)
 	if s.opt.Siblings == nil {
 		s.opt.Siblings = mustSiblings(o.Log)
 	}
@@ -172,6 +174,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 	go s.tellNews()
 	go s.lookAround()
 	go s.watchRecycling()
+	s.watchFiles()
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -50,10 +50,8 @@ func TestBadStarts(t *testing.T) {
 		{"bad signal", flags("--stop-signal", "SIGNOPE"), 2, []string{"--stop-signal", "SIGNOPE"}},
 		{"contradiction", flags("--bake", "40s", "--reload-timeout", "10s"), 2, []string{"bake", "reload-timeout"}},
 		{"bad address", harness.Config{Bare: true, Args: []string{"--control", "off", "--bind", "nonsense"}}, 2, []string{"--bind", "nonsense"}},
-		{"not there yet: watching", flags("--watch"), 2, []string{"--watch", "not available in this version"}},
 		{"admin is also bound", harness.Config{Bare: true, Args: []string{"--control", "off", "--bind", ":9000", "--admin", ":9000"}}, 2, []string{"--admin", "--bind"}},
 		{"admin port in use", flags("--admin", taken.Addr().String()), 1, []string{"admin listener", taken.Addr().String(), "in use"}},
-		{"not there yet: watch", env("SUPERVISOR_WATCH=on"), 2, []string{"SUPERVISOR_WATCH", "not available in this version"}},
 		{"env file missing", flags("--env-file", filepath.Join(dir, "none.env")), 2, []string{"none.env"}},
 		{"env file malformed", flags("--env-file", file("bad.env", "A=1\nwithout equals\n", 0o600)), 2, []string{"bad.env", "2"}},
 
