@@ -37,6 +37,11 @@ var (
 	descDuration    = desc("request_duration_seconds", "Time from a request's header to the end of its handler.")
 	descInFlight    = desc("requests_in_flight", "Requests begun and not ended.")
 	descConnections = desc("connections", "Connections that workers have open.")
+	descAcceptCalls = desc("accept_calls_total", "Accept calls of workers, those in vain among them.")
+	descAccepted    = desc("connections_accepted_total", "Connections that workers have accepted.")
+	descPassed      = desc("connections_passed_total", "Connections given to a sibling before anything was read of them.")
+	descMoved       = desc("connections_moved_total", "Idle connections that draining workers gave to siblings.")
+	descReceived    = desc("connections_received_total", "Connections that workers took from siblings.")
 
 	descPermits  = desc("sync_permits", "Permits for sync code that there are.", "limiter")
 	descInUse    = desc("sync_permits_in_use", "Permits for sync code that are taken.", "limiter")
@@ -117,6 +122,11 @@ func (c collector) collectRequests(s sender) {
 	s.histogram(descDuration, t.Duration)
 	s.gauge(descInFlight, float64(c.Present.inFlight))
 	s.gauge(descConnections, float64(c.Present.connections))
+	s.counter(descAcceptCalls, t.Handovers.AcceptCalls)
+	s.counter(descAccepted, t.Handovers.Accepted)
+	s.counter(descPassed, t.Handovers.Passed)
+	s.counter(descMoved, t.Handovers.Moved)
+	s.counter(descReceived, t.Handovers.Received)
 	for _, l := range t.Limiters {
 		var now permits // a limiter of which there is no worker now has no permits
 		if p := c.Present.limiters[l.Name]; p != nil {

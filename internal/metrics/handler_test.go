@@ -31,6 +31,7 @@ func busy() Snapshot {
 	gone, w := newHonest(1), newHonest(2)
 	gone.serve("POST", 201, .002)
 	gone.counters.InFlight = 1
+	totals.Handed(1, time.Second, Handovers{AcceptCalls: 12, Accepted: 10, Passed: 2, Moved: 7, Received: 1})
 	totals.Ended(1, "panic", time.Second, gone.read())
 	for range 4 {
 		w.serve("GET", 200, .03)
@@ -40,6 +41,7 @@ func busy() Snapshot {
 	w.counters.InFlight, w.counters.Connections = 2, 9
 	w.counters.Permits[0].InUse, w.counters.Permits[0].Queue = 39, 7
 	totals.Read(2, 90*time.Second, w.read())
+	totals.Handed(2, 90*time.Second, Handovers{AcceptCalls: 6, Accepted: 5, Received: 8})
 	totals.Reloaded(true, time.Unix(1700000000, 500e6))
 	s := Snapshot{
 		Version: "v1.2.3", State: "running", States: []string{"starting", "running", "stopping"}, Generation: 2, Wanted: 2,

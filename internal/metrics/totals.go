@@ -50,6 +50,7 @@ type State struct {
 	Unlisted  uint64           `json:"unlisted"`
 	Duration  Histogram        `json:"duration"`
 	Limiters  []LimiterTotal   `json:"limiters"`
+	Handovers Handovers        `json:"handovers"`
 	Faults    uint64           `json:"faults"` // workers whose board once said what cannot be
 	Workers   []WorkerState    `json:"workers"`
 }
@@ -70,6 +71,8 @@ type WorkerState struct {
 	Duration Histogram      `json:"duration"`
 	Limiters []LimiterTotal `json:"limiters"`
 	Faulty   bool           `json:"faulty"`
+
+	Handovers Handovers `json:"handovers"`
 }
 
 // Totals adds up what happens. Its methods belong to one goroutine.
@@ -81,6 +84,7 @@ type Totals struct {
 	codes                               codes
 	duration                            Histogram
 	limiters                            map[string]*limiter
+	handovers                           Handovers
 	workers                             map[uint64]*reading
 }
 
@@ -96,6 +100,8 @@ type reading struct {
 	duration Histogram
 	limiters map[string]*limiter
 	faulty   bool
+
+	handovers Handovers
 }
 
 // NewTotals begins at zero.
@@ -109,8 +115,8 @@ func Restore(s State) *Totals {
 		exits: map[Cause]uint64{}, reloads: s.Reloads, counted: s.Counted,
 		codes:    restoreCodes(s.Requests),
 		duration: s.Duration.rebucket(scoreboard.DurationBounds[:]),
-		limiters: restoreLimiters(s.Limiters),
-		workers:  map[uint64]*reading{},
+		limiters: restoreLimiters(s.Limiters), handovers: s.Handovers,
+		workers: map[uint64]*reading{},
 	}
 	for _, c := range Causes {
 		t.exits[c] = 0
@@ -120,7 +126,7 @@ func Restore(s State) *Totals {
 		t.workers[w.ID] = &reading{
 			codes: restoreCodes(w.Codes), unlisted: w.Unlisted, faulty: w.Faulty,
 			duration: w.Duration.rebucket(scoreboard.DurationBounds[:]),
-			limiters: restoreLimiters(w.Limiters),
+			limiters: restoreLimiters(w.Limiters), handovers: w.Handovers,
 		}
 	}
 	return t
@@ -139,10 +145,11 @@ func (t *Totals) State() State {
 	s := State{
 		Starts: t.starts, Exits: maps.Clone(t.exits), Reloads: t.reloads, Counted: t.counted, Requests: t.codes.save(),
 		Abandoned: t.abandoned, Unlisted: t.unlisted, Duration: t.duration.clone(), Limiters: saveLimiters(t.limiters), Faults: t.faults,
+		Handovers: t.handovers,
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.workers)) {
 		w := t.workers[id]
-		s.Workers = append(s.Workers, WorkerState{id, w.codes.save(), w.unlisted, w.duration.clone(), saveLimiters(w.limiters), w.faulty})
+		s.Workers = append(s.Workers, WorkerState{id, w.codes.save(), w.unlisted, w.duration.clone(), saveLimiters(w.limiters), w.faulty, w.handovers})
 	}
 	return s
 }
@@ -176,25 +183,16 @@ func (t *Totals) Speaks() { t.counted = true }
 // It gives false when its board says, for the first time, what cannot be: that
 // is left out of the totals.
 func (t *Totals) Read(id uint64, age time.Duration, c scoreboard.Counters) (sound bool) {
-	w := t.workers[id]
-	if w == nil {
-		w = &reading{codes: newCodes(), limiters: map[string]*limiter{}}
-		t.workers[id] = w
-	}
+	w := t.reading(id)
 	seconds := max(0, age.Seconds())
-	limit := uint64(min((seconds+1)*maxRate, full))
+	limit := limit(seconds)
 	t.counted = t.counted || len(c.ByCode) > 0 // it died before its word on the channel was read
 	sound = t.codes.grow(&w.codes, c.ByCode, limit)
 	sound = advance(&t.unlisted, &w.unlisted, c.Unlisted, limit) && sound
 	var ok bool
 	w.duration, ok = t.duration.grow(w.duration, c.Duration, limit, seconds)
 	sound = t.readLimiters(w, c.Permits, limit, seconds) && ok && sound
-	if sound || w.faulty {
-		return true
-	}
-	w.faulty = true
-	t.faults = add(t.faults, 1)
-	return false
+	return t.judge(w, sound)
 }
 
 func (t *Totals) readLimiters(w *reading, now []scoreboard.Permits, limit uint64, age float64) (sound bool) {

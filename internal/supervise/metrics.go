@@ -53,6 +53,7 @@ func (m metricsWanted) handle(s *Supervisor) {
 	for _, state := range workerStates {
 		snap.Workers[state.String()] = 0
 	}
+	s.countHandovers(now)
 	for _, w := range core.Workers {
 		state := w.State.String()
 		if w.Stopped {
@@ -84,7 +85,24 @@ func (s *Supervisor) countEnd(w *worker, r *postmortem.Record) {
 	if r != nil {
 		cause = metrics.Cause(r.Cause.Class)
 	}
+	s.countHandovers(time.Now())
 	s.sound(w, s.totals.Ended(uint64(w.id), cause, time.Since(w.started), w.board.Read()))
+}
+
+// countHandovers reads what workers have counted in the memory that they share.
+func (s *Supervisor) countHandovers(now time.Time) {
+	if s.opt.Siblings == nil {
+		return
+	}
+	for _, f := range s.opt.Siblings.Workers() {
+		w := s.workers[arbiter.WorkerID(f.ID)]
+		if w == nil {
+			continue // a slot with another number in it than the supervisor's is a lie
+		}
+		s.sound(w, s.totals.Handed(f.ID, now.Sub(w.started), metrics.Handovers{
+			AcceptCalls: f.AcceptCalls, Accepted: f.Accepted, Passed: f.Passed, Moved: f.Moved, Received: f.Received,
+		}))
+	}
 }
 
 // sound says that a worker's board is not.
