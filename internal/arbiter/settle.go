@@ -223,8 +223,8 @@ func (c *Core) fill() {
 	t := c.census()
 	room := c.wanted() + c.settings().Surge - t.active()
 	r := c.roll
-	if r != nil && r.stage == first && t.candidate.active() == 0 && room > 0 {
-		c.spawn(r.gen)
+	if r != nil && r.stage == first && t.candidate.active() == 0 {
+		c.spawn(r.gen) // trim has made room
 		room--
 	}
 	want, have := c.target(), t.committed.active()

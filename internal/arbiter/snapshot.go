@@ -123,18 +123,16 @@ func (c *Core) deadline() (at time.Time) {
 			// noticed as lateness.
 			soonest(c.now.Add(w.timeout / 4))
 		}
-		if proven := w.readyAt.Add(provenAfter); c.backoff.waves > 0 && c.proving(w) && c.now.Before(proven) {
+		if proven := w.readyAt.Add(provenAfter); c.backoff.waves > 0 && c.now.Before(proven) {
 			soonest(proven)
 		}
 	}
 	if c.now.Before(c.backoff.until) {
 		soonest(c.backoff.until)
 	}
-	if c.backoff.degraded {
-		for _, times := range c.backoff.times {
-			if len(times) > 0 {
-				soonest(times[0].Add(window))
-			}
+	for k, times := range c.backoff.times {
+		if over := len(times) - c.budget(kind(k)); over > 0 {
+			soonest(times[over-1].Add(window)) // within the budget again
 		}
 	}
 	if r := c.roll; r != nil {
@@ -143,13 +141,13 @@ func (c *Core) deadline() (at time.Time) {
 			soonest(r.bakeUntil)
 		}
 	}
-	if c.pending && c.recovering() {
+	if c.recovering() {
 		soonest(c.recoverUntil)
 	}
 	if (c.everReady || c.waits) && !c.committed && !c.stopping {
 		soonest(c.startBy)
 	}
-	if c.stopping && c.serving() {
+	if c.serving() {
 		soonest(c.duckUntil)
 	}
 	return at

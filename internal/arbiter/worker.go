@@ -147,7 +147,7 @@ func (c *Core) kill(w *worker) {
 			w.stuck = true
 			c.emit(Stuck{w.id, c.now.Sub(w.killedAt)})
 		}
-	case w.state == Draining && w.reason == "":
+	case w.reason == "": // it only drained
 		w.reason = "it was still draining after " + c.now.Sub(w.since).Round(time.Millisecond).String()
 	}
 	if w.killedAt.IsZero() {

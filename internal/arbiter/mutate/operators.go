@@ -29,7 +29,7 @@ type mutant struct {
 
 // files are those that decide something. The others are types and names.
 var files = []string{
-	"backoff.go", "clock.go", "core.go", "recycle.go", "reload.go", "restore.go", "saved.go", "settle.go", "snapshot.go", "worker.go",
+	"backoff.go", "clock.go", "core.go", "event.go", "recycle.go", "reload.go", "restore.go", "saved.go", "settle.go", "snapshot.go", "worker.go",
 }
 
 // mutants returns all mutants of the package in dir, the meant ones first, and
