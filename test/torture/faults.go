@@ -95,7 +95,7 @@ var faults = []fault{
 		cost: "nothing: what the stopped worker held is late",
 	},
 	{
-		name: "hung handler", what: "a handler that takes the worker's whole scheduler; `--timeout 1s`", args: []string{"--timeout", "1s"}, rest: 500 * time.Millisecond,
+		name: "hung handler", what: "a handler that takes the worker's whole scheduler; `--timeout 2s`", args: []string{"--timeout", "2s"}, rest: 500 * time.Millisecond,
 		do: wedgeWorker, cost: "what the hung worker held",
 	},
 	{

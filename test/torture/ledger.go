@@ -5,9 +5,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // ledger is the workers' side of the account: which requests began in a handler,
@@ -21,6 +23,7 @@ type ledger struct {
 	began   map[string]int
 	holders map[string]int // pid by the client's address
 	dead    map[int]bool   // killed by a fault
+	deaths  []time.Time    // when those were
 }
 
 const settleWord = "settle"
@@ -62,6 +65,7 @@ func (l *ledger) read() {
 			l.holders[f[2]] = pid
 		case "dies":
 			l.dead[pid] = true
+			l.deaths = append(l.deaths, time.Now())
 		}
 		l.mu.Unlock()
 	}
@@ -89,16 +93,25 @@ func (l *ledger) killed(pids ...int) {
 	defer l.mu.Unlock()
 	for _, pid := range pids {
 		l.dead[pid] = true
+		l.deaths = append(l.deaths, time.Now())
 	}
 }
 
 // excused says whether the connection with that client address was held by a
-// process that a fault ended.
-func (l *ledger) excused(client string) bool {
+// process that a fault ended. One that nobody ever said to hold was accepted by a
+// process in the instant of its death, if it was lost when one died.
+func (l *ledger) excused(lost loss) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.dead[l.holders[client]]
+	if pid := l.holders[lost.client]; pid != 0 || lost.client == "" {
+		return l.dead[pid]
+	}
+	return slices.ContainsFunc(l.deaths, func(at time.Time) bool { return at.Sub(lost.at).Abs() < instant })
 }
+
+// instant is how far apart the death of a process and the loss of what it held
+// are noticed.
+const instant = time.Second
 
 // holder is the process that holds the client's connection, 0 if none has said so.
 func (l *ledger) holder(client string) int {

@@ -88,6 +88,9 @@ func torture(ctx context.Context, rep *report, wanted *regexp.Regexp, bin string
 		}
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "FAILED\n%v\n", err)
+			if turn != nil {
+				fmt.Fprintf(os.Stderr, "the supervisor's stderr ends:\n%s\n", turn.said)
+			}
 			failed = append(failed, fmt.Errorf("%s: %w", f.name, err))
 		} else {
 			fmt.Fprintln(os.Stderr, turn.summary())

@@ -23,7 +23,7 @@ is in the account.
 
 A cell has: lost · late · doubled, of so many sent. A loss without an excuse fails the run, and so do a doubled request, a wrong answer and a
 connection refused before the stop. What the excuse is stands below the table; it is checked: the connection was held by a process that
-the fault killed. To be late is no failure: it depends on the machine, and is stated.
+the fault killed, or, if no process ever said that it held it, was lost in the second in which one was killed. To be late is no failure: it depends on the machine, and is stated.
 
 `
 

@@ -45,7 +45,10 @@ type tally struct {
 }
 
 // loss is a request without its answer.
-type loss struct{ client, how string }
+type loss struct {
+	client, how string
+	at          time.Time
+}
 
 func (t *tally) count(f func(*tally)) {
 	t.mu.Lock()
@@ -54,7 +57,7 @@ func (t *tally) count(f func(*tally)) {
 }
 
 func (t *tally) lose(client, how string) {
-	t.count(func(t *tally) { t.losses = append(t.losses, loss{client, how}) })
+	t.count(func(t *tally) { t.losses = append(t.losses, loss{client, how, time.Now()}) })
 }
 
 // refuse counts a connection that did not come about.
@@ -169,7 +172,7 @@ func (c *clients) end() (map[kind]*tally, error) {
 		for _, e := range rep.Events {
 			switch e.Outcome {
 			case strict.Lost:
-				t.losses = append(t.losses, loss{e.Local, e.String()})
+				t.losses = append(t.losses, loss{e.Local, e.String(), e.Time})
 			case strict.Wrong, strict.Doubled:
 				t.wrong = append(t.wrong, e.String())
 			case strict.Fault:

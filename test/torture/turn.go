@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +36,7 @@ type turn struct {
 	twice  int // requests that began twice in a handler
 	excuse map[kind]int
 	bare   map[kind][]loss // without excuse
+	said   string          // the last lines of the supervisor
 }
 
 // takeTurn runs a service, sends clients to it, and lets the fault happen again
@@ -80,6 +82,8 @@ func takeTurn(ctx context.Context, f fault, bin string, length time.Duration) (_
 		return nil, err
 	}
 	t.judge(a.ledger)
+	own := slices.DeleteFunc(a.Stderr.Lines(), func(line string) bool { return strings.Contains(line, `"stream":`) })
+	t.said = strings.Join(own[max(0, len(own)-60):], "\n")
 	return t, nil
 }
 
@@ -209,9 +213,10 @@ func (t *turn) judge(l *ledger) {
 	t.excuse, t.bare, t.twice = map[kind]int{}, map[kind][]loss{}, l.twice()
 	for k, account := range t.tally {
 		for _, lost := range account.losses {
-			if l.excused(lost.client) {
+			if l.excused(lost) {
 				t.excuse[k]++
 			} else {
+				lost.how += fmt.Sprintf(" (held by process %d)", l.holder(lost.client))
 				t.bare[k] = append(t.bare[k], lost)
 			}
 		}

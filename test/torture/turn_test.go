@@ -55,6 +55,16 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"lost by a process of which nobody knows", func(t *turn) { t.tally[http2].lose("client:1", "closed") },
+			booked(one, nil), "1 of 10 h2 lost",
+		},
+		{
+			"the same when a process has just died", func(t *turn) { t.tally[http2].lose("client:1", "closed") },
+			booked(one, nil, 7), "",
+		},
+		{
+			"and long after that", func(t *turn) {
+				t.tally[http2].losses = []loss{{client: "client:1", how: "closed", at: time.Now().Add(time.Minute)}}
+			},
 			booked(one, nil, 7), "1 of 10 h2 lost",
 		},
 		{
@@ -94,9 +104,9 @@ func TestLedger(t *testing.T) {
 	if err := l.settle(); err != nil {
 		t.Fatal(err)
 	}
-	if l.twice() != 1 || l.holder("client:1") != 8 || !l.excused("client:1") || l.excused("client:3") {
+	if l.twice() != 1 || l.holder("client:1") != 8 || !l.excused(loss{client: "client:1"}) || l.excused(loss{client: "client:3"}) {
 		t.Errorf("twice: %d, client:1 is held by %d, excused: %v, and client:3: %v",
-			l.twice(), l.holder("client:1"), l.excused("client:1"), l.excused("client:3"))
+			l.twice(), l.holder("client:1"), l.excused(loss{client: "client:1"}), l.excused(loss{client: "client:3"}))
 	}
 }
 
