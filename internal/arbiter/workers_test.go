@@ -128,7 +128,14 @@ func (w *world) extra() {
 		w.fail("I9: one worker too many is started: %d to be recycled, a reload waits: %v", recycled, w.pending)
 	case here((*proc).serves) < w.n:
 		w.fail("I9: a recycle begins with %d ready of %d", here((*proc).serves), w.n)
+	case w.lingering() >= w.n:
+		w.fail("I9: a recycle begins while %d recycled ones drain", w.lingering())
 	}
+}
+
+// lingering is how many drain that were to be recycled.
+func (w *world) lingering() int {
+	return w.count(func(p *proc) bool { return p.state == Draining && p.recycled && !p.stopped })
 }
 
 // recycling checks that who is to be recycled will be.
@@ -146,7 +153,7 @@ func (w *world) recycling(ready, active int) {
 	if w.cand != 0 || w.pending || !started || strays > 0 || ready < w.n || recycled == 0 {
 		return
 	}
-	if active == w.n && !w.now.Before(w.holdUntil) {
+	if active == w.n && w.lingering() < w.n && !w.now.Before(w.holdUntil) {
 		w.fail("I9: %d to be recycled and no replacement is started", recycled)
 	}
 }

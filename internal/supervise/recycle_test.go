@@ -109,7 +109,7 @@ func (r *rig) recycled(t *testing.T, n int, id uint64) {
 				ready++
 			}
 		}
-		if ready < n || len(st.Workers) > n+2 {
+		if ready < n || len(st.Workers) > 2*n+1 { // N that serve, the replacement, and N that drain
 			t.Fatalf("%d ready of %d: %+v", ready, n, st.Workers)
 		}
 		return !there
