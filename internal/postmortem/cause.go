@@ -48,7 +48,7 @@ type Facts struct {
 	Killed  string // why it was killed; "": not by us
 
 	StopSignal syscall.Signal
-	OOM        string // evidence that the kernel killed it for want of memory
+	OOM        OOMKill
 	Panic      string // the first line of its goroutine dump
 }
 
@@ -89,8 +89,11 @@ func Decode(f Facts) (c Cause, abnormal bool) {
 	case put:
 		c.Class, c.Text = ClassDrain, "did not end when it was asked to: "+f.reason()
 		c.Meaning = "a request, a stream or a goroutine goes on for longer than --graceful-timeout; what was in flight was cut"
-	case f.Signal == unix.SIGKILL && f.OOM != "":
-		c.Class, c.Text, c.Evidence = ClassOOM, "killed by the kernel: out of memory", f.OOM
+	case f.Signal == unix.SIGKILL && f.OOM.Evidence != "":
+		c.Class, c.Text, c.Evidence = ClassOOM, "killed by the kernel: out of memory", f.OOM.Evidence
+		if f.OOM.Late {
+			c.Text = "killed, probably by the kernel: out of memory"
+		}
 		c.Meaning = "the memory limit of the cgroup was reached; raise the limit, run fewer workers, or recycle them with --max-memory"
 	case f.wanted():
 		return c, false

@@ -11,9 +11,24 @@ import (
 	"time"
 )
 
-// unclaimed is how long an out-of-memory kill waits for the worker that it
-// ended to be found dead. It may have hit somebody else in the cgroup.
-const unclaimed = 15 * time.Second
+const (
+	// unclaimed is how long an out-of-memory kill waits for the worker that it
+	// ended to be found dead. It may have hit somebody else in the cgroup.
+	unclaimed = 15 * time.Second
+	// prompt is how soon a process is gone that the kernel has killed, unless it
+	// had very much memory to give back. What dies later has probably, and no more,
+	// died of it.
+	prompt = 2 * time.Second
+)
+
+// OOMKill is what speaks for a death by want of memory. The zero value is that
+// nothing does.
+type OOMKill struct {
+	Evidence string `json:"evidence,omitempty"`
+	// Late says that the kill had been counted for a while when the worker died:
+	// it may have hit somebody else, and the worker been killed by hand.
+	Late bool `json:"late,omitempty"`
+}
 
 // OOM tells an out-of-memory kill from a SIGKILL that somebody sent, by the
 // counters of the cgroups, or of the whole machine where those cannot be read.
@@ -61,25 +76,32 @@ func (o *OOM) Look() {
 }
 
 // Killed is called when a process has ended by SIGKILL that nobody of ours sent.
-// It gives the evidence that the kernel did so for want of memory; "" if there
-// is none.
-func (o *OOM) Killed(file string) string {
+// It gives the evidence that the kernel did so for want of memory. The kernel
+// says which process it chose in its log only, which a container cannot read.
+func (o *OOM) Killed(file string) (k OOMKill) {
 	if file == "" {
-		return ""
+		return k
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.look(file)
 	c := o.files[file]
 	if c == nil || len(c.fresh) == 0 {
-		return ""
+		return k
 	}
-	c.fresh = c.fresh[1:]
+	// The youngest is the likeliest to have been this one's.
+	last := len(c.fresh) - 1
+	since := o.now().Sub(c.fresh[last])
+	c.fresh = c.fresh[:last]
 	where := "the cgroup's counter oom_kill in /" + file
 	if strings.HasSuffix(file, "vmstat") {
 		where = "the machine's counter oom_kill in /" + file + " (the cgroup's cannot be read)"
 	}
-	return fmt.Sprintf("%s rose to %d", where, c.value)
+	k.Evidence = fmt.Sprintf("%s rose to %d", where, c.value)
+	if k.Late = since > prompt; k.Late {
+		k.Evidence += fmt.Sprintf(" %s before it died; that kill may have been somebody else's", since.Round(time.Second))
+	}
+	return k
 }
 
 func (o *OOM) look(file string) {

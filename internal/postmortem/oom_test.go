@@ -56,14 +56,14 @@ func TestOOMIsReadWhereItIs(t *testing.T) {
 			if got := o.Watch(7); got != tc.file {
 				t.Fatalf("watches %q", got)
 			}
-			if got := o.Killed(tc.file); got != "" {
+			if got := o.Killed(tc.file).Evidence; got != "" {
 				t.Errorf("a kill before it was watched: %s", got)
 			}
 			if tc.file == "" {
 				return
 			}
 			m.set(tc.file, "oom_kill 3\n")
-			if got := o.Killed(tc.file); !strings.Contains(got, "/"+tc.file+" ") && !strings.Contains(got, "/"+tc.file) || !strings.Contains(got, "rose to 3") {
+			if got := o.Killed(tc.file).Evidence; !strings.Contains(got, "/"+tc.file+" ") && !strings.Contains(got, "/"+tc.file) || !strings.Contains(got, "rose to 3") {
 				t.Errorf("evidence: %q", got)
 			}
 		})
@@ -77,12 +77,31 @@ func TestEachOOMKillExplainsOneDeath(t *testing.T) {
 	o.Watch(7)
 	m.set(file, "oom_kill 2\n")
 	for n := range 2 {
-		if o.Killed(file) == "" {
+		if o.Killed(file).Evidence == "" {
 			t.Errorf("two kills explain only %d deaths", n)
 		}
 	}
-	if got := o.Killed(file); got != "" {
-		t.Errorf("a third: %s", got)
+	if got := o.Killed(file); got.Evidence != "" {
+		t.Errorf("a third: %+v", got)
+	}
+}
+
+// A kill that was counted for some seconds when a worker died may have hit
+// somebody else; one that was counted just now explains the death better.
+func TestALateDeathIsProbablyAnOOMKill(t *testing.T) {
+	const file = "sys/fs/cgroup/memory.events"
+	m := newMachine(map[string]string{"proc/7/cgroup": "0::/\n", file: "oom_kill 0\n"})
+	o := m.oom()
+	o.Watch(7)
+	m.set(file, "oom_kill 1\n")
+	o.Look()
+	m.now = m.now.Add(5 * time.Second)
+	m.set(file, "oom_kill 2\n")
+	if got := o.Killed(file); got.Evidence == "" || got.Late {
+		t.Errorf("at once: %+v", got)
+	}
+	if got := o.Killed(file); !got.Late || !strings.Contains(got.Evidence, "5s before it died") {
+		t.Errorf("5 s later: %+v", got)
 	}
 }
 
@@ -94,13 +113,13 @@ func TestAnOOMKillOfSomebodyElseIsForgotten(t *testing.T) {
 	m.set(file, "oom_kill 1\n")
 	o.Look()
 	m.now = m.now.Add(unclaimed + time.Second)
-	if got := o.Killed(file); got != "" {
-		t.Errorf("kill -9 long after it is put down to it: %s", got)
+	if got := o.Killed(file); got.Evidence != "" {
+		t.Errorf("kill -9 long after it is put down to it: %+v", got)
 	}
 	m.set(file, "oom_kill 0\n") // the counter of another cgroup of that name
 	o.Look()
 	m.set(file, "oom_kill 1\n")
-	if o.Killed(file) == "" {
+	if o.Killed(file).Evidence == "" {
 		t.Error("a kill after the counter began anew is not seen")
 	}
 }

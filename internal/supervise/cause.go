@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"github.com/tandem-go/tandem/internal/arbiter"
+	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/process"
 )
 
@@ -11,9 +12,9 @@ const exitTempFail = 75
 
 // causeOf is the class of a worker's end as its process shows it, and the
 // evidence that the kernel killed it for want of memory.
-func causeOf(e process.Exit, oom string) arbiter.Cause {
+func causeOf(e process.Exit, oom postmortem.OOMKill) arbiter.Cause {
 	switch {
-	case oom != "":
+	case oom.Evidence != "":
 		return arbiter.CauseOOM
 	case e.Exec != nil || e.Err != nil:
 		return arbiter.CauseExit

@@ -15,9 +15,14 @@ import (
 	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
-// lookEvery is how often living workers and the counters of out-of-memory kills
-// are looked at, to have something to compare the dead with.
-const lookEvery = 5 * time.Second
+const (
+	// lookEvery is how often living workers are looked at, to have something to
+	// compare the dead with.
+	lookEvery = 5 * time.Second
+	// killsEvery is how often the counters of out-of-memory kills are: the time of
+	// a kill is known as exactly as that.
+	killsEvery = time.Second
+)
 
 // mortal is what is gathered of a worker for the record of its end.
 type mortal struct {
@@ -62,7 +67,7 @@ func (s *Supervisor) noteEnding(a arbiter.Action) {
 
 // remains is what a dead worker has left, gathered off the loop.
 type remains struct {
-	oom      string // evidence that the kernel killed it for want of memory
+	oom      postmortem.OOMKill
 	requests []postmortem.Request
 	unlisted int
 	lines    []postmortem.Line
@@ -240,12 +245,14 @@ func (s *Supervisor) Postmortem(_ context.Context, which string) (postmortem.Rec
 
 // lookAround has the loop look at the living, now and then.
 func (s *Supervisor) lookAround() {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+	living, kills := time.NewTicker(lookEvery), time.NewTicker(killsEvery)
+	defer living.Stop()
+	defer kills.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-kills.C:
 			s.oom.Look()
+		case <-living.C:
 			s.send(looked{})
 		case <-s.done:
 			return

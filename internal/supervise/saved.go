@@ -87,7 +87,7 @@ type savedWorker struct {
 
 // savedRemains is what was seen of a worker when it ended.
 type savedRemains struct {
-	OOM      string               `json:"oom,omitempty"`
+	OOM      postmortem.OOMKill   `json:"oom_kill"`
 	Requests []postmortem.Request `json:"requests,omitempty"`
 	Unlisted int                  `json:"unlisted,omitempty"`
 }
