@@ -2,11 +2,31 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/tandem-go/tandem/internal/upgrade"
 )
+
+// pidFile is writePID, also in the place of another program: the file is right
+// then, and what does not stand in the way of the service, a disk that is full by
+// now, must not end it.
+func pidFile(path string, taken *upgrade.Taken, log *slog.Logger) (remove func(), err error) {
+	if taken == nil {
+		return writePID(path)
+	}
+	if path == "" || isOurs(path) {
+		return func() { removeOurs(path) }, nil
+	}
+	if remove, err = writePID(path); err != nil {
+		log.Warn("the pid file was not there any more; it could not be written again", "error", err)
+		return func() {}, nil
+	}
+	return remove, nil
+}
 
 // writePID writes the pid file, whole or not at all, and returns what removes
 // it while it is still ours. One that names a running supervisor is not replaced.
@@ -17,12 +37,11 @@ func writePID(path string) (remove func(), err error) {
 	if pid, name := holder(path); pid != 0 {
 		return nil, fmt.Errorf("pid file %s names process %d, which is a running %s: stop it, or give another --pid-file", path, pid, name)
 	}
-	content := strconv.Itoa(os.Getpid()) + "\n"
 	temp, err := os.CreateTemp(filepath.Dir(path), ".supervisor-pid-*")
 	if err != nil {
 		return nil, fmt.Errorf("write pid file %s: %w", path, err)
 	}
-	_, err = temp.WriteString(content)
+	_, err = temp.WriteString(ourPID())
 	if err == nil {
 		err = temp.Chmod(0o644)
 	}
@@ -36,11 +55,21 @@ func writePID(path string) (remove func(), err error) {
 		_ = os.Remove(temp.Name())
 		return nil, fmt.Errorf("write pid file %s: %w", path, err)
 	}
-	return func() {
-		if b, err := os.ReadFile(path); err == nil && string(b) == content {
-			_ = os.Remove(path)
-		}
-	}, nil
+	return func() { removeOurs(path) }, nil
+}
+
+func ourPID() string { return strconv.Itoa(os.Getpid()) + "\n" }
+
+// isOurs says whether a pid file names us.
+func isOurs(path string) bool {
+	b, err := os.ReadFile(path)
+	return err == nil && string(b) == ourPID()
+}
+
+func removeOurs(path string) {
+	if isOurs(path) {
+		_ = os.Remove(path)
+	}
 }
 
 // holder is the process that a pid file names, if it runs the program that we

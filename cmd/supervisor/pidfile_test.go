@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
 func TestThePidFileOfALiveSupervisorIsNotReplaced(t *testing.T) {
@@ -78,4 +81,37 @@ func TestTwin(t *testing.T) {
 	}
 	os.Stdout.WriteString(".")
 	_, _ = os.Stdin.Read(make([]byte, 1))
+}
+
+// In the place of another program the file is right, and what keeps it from being
+// written does not keep the service from going on.
+func TestThePidFileInTheTakeOver(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	path := filepath.Join(t.TempDir(), "pid")
+	if err := os.WriteFile(path, []byte(fmt.Sprintln(os.Getpid())), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	was, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove, err := pidFile(path, new(upgrade.Taken), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is, err := os.Stat(path); err != nil || !os.SameFile(was, is) {
+		t.Errorf("it was written again: %v", err)
+	}
+	remove()
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the file stayed: %v", err)
+	}
+	if remove, err = pidFile(path, new(upgrade.Taken), log); err != nil || !isOurs(path) {
+		t.Errorf("one that was gone was not written: %v", err)
+	}
+	remove()
+	if remove, err = pidFile(filepath.Join(path, "nowhere"), new(upgrade.Taken), log); err != nil {
+		t.Errorf("it ends the service: %v", err)
+	}
+	remove()
 }

@@ -138,6 +138,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 		return fail(exitFailure, err)
 	}
 	if server != nil {
+		server.Log = log
 		made = append(made, func() { _ = server.Close() })
 	}
 	probes, err := adoptAdmin(taken, loaded, log)
@@ -147,7 +148,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 	if probes != nil {
 		made = append(made, func() { _ = probes.Close() })
 	}
-	removePID, err := writePID(loaded.PidFile.String())
+	removePID, err := pidFile(loaded.PidFile.String(), taken, log)
 	if err != nil {
 		return fail(exitFailure, err)
 	}
