@@ -149,7 +149,9 @@ func webSocket(w http.ResponseWriter, r *http.Request) {
 	defer conn.CloseNow()
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer stop()
+	closed := make(chan struct{})
 	go func() {
+		defer close(closed)
 		select {
 		case <-draining:
 			_ = conn.Close(websocket.StatusServiceRestart, "restarting")
@@ -159,6 +161,11 @@ func webSocket(w http.ResponseWriter, r *http.Request) {
 	for {
 		kind, message, err := conn.Read(ctx)
 		if err != nil || conn.Write(ctx, kind, message) != nil {
+			select {
+			case <-draining:
+				<-closed // what the client has sent meanwhile would reset the connection under the word of the close
+			default:
+			}
 			return
 		}
 	}
