@@ -2,7 +2,7 @@
 // its tests against each: a mutant that they do not kill shows that something is
 // not tested.
 //
-//	go run ./internal/arbiter/mutate            # all of them, minutes
+//	go run ./internal/arbiter/mutate            # all of them: ten minutes of two idle cores
 //	go run ./internal/arbiter/mutate -only fill # those whose name contains fill
 //
 // There are two sorts. Systematic mutants come of the syntax tree: a condition
@@ -13,8 +13,8 @@
 // mutant survives that is not in equivalent.txt (with the reason why nothing can
 // tell it from the original), and when one that is in there does not survive.
 //
-// No file of the package is touched: the compiler is given each mutant as an
-// overlay, in a temporary directory.
+// No file of the package is touched: the compiler is given mutants as overlays, in
+// a temporary directory. Most are built together and switched at run time.
 package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 	dir := flag.String("dir", "internal/arbiter", "the package")
 	only := flag.String("only", "", "run only mutants whose name matches this expression; nothing is said of the rest then")
 	jobs := flag.Int("jobs", runtime.GOMAXPROCS(0), "how many at the same time")
-	limit := flag.Duration("limit", 40*time.Minute, "bound on the whole run")
+	limit := flag.Duration("limit", time.Hour, "bound on the whole run; one that is not finished by then fails")
 	verbose := flag.Bool("v", false, "print each mutant")
 	list := flag.Bool("list", false, "only list the mutants")
 	flag.Parse()
@@ -111,8 +111,10 @@ func run(ctx context.Context, dir, only string, jobs int, verbose bool) (ok bool
 				how, err := bench.try(ctx, m)
 				mu.Lock()
 				m.fate, m.err = how, err
-				done++
-				if verbose {
+				if m.tried = err == nil; m.tried {
+					done++
+				}
+				if verbose && m.tried {
 					fmt.Printf("%-10v %s\n", how, m.name)
 				} else if done%50 == 0 {
 					fmt.Fprintf(os.Stderr, "%d of %d after %v\n", done, len(chosen), time.Since(began).Round(time.Second))
@@ -130,6 +132,7 @@ func run(ctx context.Context, dir, only string, jobs int, verbose bool) (ok bool
 	close(work)
 	group.Wait()
 	if ctx.Err() != nil {
+		unfinished(chosen)
 		return false, fmt.Errorf("not finished: %d of %d mutants after %v", done, len(chosen), time.Since(began).Round(time.Second))
 	}
 	for _, m := range chosen {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,10 +23,11 @@ type mutant struct {
 	wants  string // of a meant one: the invariant that must break
 
 	number  int    // of a switched one, from 1
-	instead string // its condition
+	instead string // what it has there
 
-	fate fate
-	err  error
+	fate  fate
+	err   error
+	tried bool
 }
 
 // files are those that decide something. The others are types and names.
@@ -50,26 +53,79 @@ func mutants(dir string) (all []*mutant, switched map[string]string, err error) 
 			source: bytes.Replace(source, []byte(m.old), []byte(m.new), 1),
 		})
 	}
+	p, err := parse(dir)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, file := range files {
-		source, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			return nil, nil, err
-		}
-		e, err := systematic(file, source, &number)
-		if err != nil {
-			return nil, nil, err
-		}
+		e := p.systematic(file, &number)
 		all = append(all, e.found...)
-		switched[file] = e.render(0, len(source), nil)
+		switched[file] = e.render(0, len(e.source), nil)
 	}
 	return all, switched, nil
 }
 
+// program is the package as the compiler sees it.
+type program struct {
+	set     *token.FileSet
+	trees   map[string]*ast.File
+	sources map[string][]byte
+	types   map[ast.Expr]types.TypeAndValue
+	self    *types.Package
+}
+
+func parse(dir string) (*program, error) {
+	p := &program{set: token.NewFileSet(), trees: map[string]*ast.File{}, sources: map[string][]byte{}, types: map[ast.Expr]types.TypeAndValue{}}
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var trees []*ast.File
+	for _, path := range paths {
+		name := filepath.Base(path)
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		if p.sources[name], err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+		if p.trees[name], err = parser.ParseFile(p.set, name, p.sources[name], parser.SkipObjectResolution); err != nil {
+			return nil, err
+		}
+		trees = append(trees, p.trees[name])
+	}
+	for _, file := range files {
+		if p.trees[file] == nil {
+			return nil, fmt.Errorf("%s is not in %s", file, dir)
+		}
+	}
+	config := types.Config{Importer: importer.ForCompiler(p.set, "source", nil)}
+	p.self, err = config.Check("arbiter", p.set, trees, &types.Info{Types: p.types})
+	return p, err
+}
+
+// typeOf names the type of an expression, empty if it has none of its own.
+func (p *program) typeOf(x ast.Expr) string {
+	t := p.types[x].Type
+	if t == nil {
+		return ""
+	}
+	if basic, ok := t.(*types.Basic); ok && (basic.Info()&types.IsUntyped != 0 || basic.Kind() == types.Invalid) {
+		return ""
+	}
+	return types.TypeString(t, func(other *types.Package) string {
+		if other == p.self {
+			return ""
+		}
+		return other.Name()
+	})
+}
+
 // editor collects the mutants of one file.
 type editor struct {
+	*program
 	file    string
 	source  []byte
-	set     *token.FileSet
 	where   string // the function
 	found   []*mutant
 	seen    map[string]int
@@ -79,14 +135,10 @@ type editor struct {
 	number  *int // of the last switched mutant
 }
 
-func systematic(file string, source []byte, number *int) (*editor, error) {
-	set := token.NewFileSet()
-	tree, err := parser.ParseFile(set, file, source, parser.SkipObjectResolution)
-	if err != nil {
-		return nil, err
-	}
-	e := &editor{file: file, source: source, set: set, seen: map[string]int{}, negated: map[*ast.BinaryExpr]bool{}, texts: map[string]bool{string(source): true}, number: number}
-	for _, decl := range tree.Decls {
+func (p *program) systematic(file string, number *int) *editor {
+	source := p.sources[file]
+	e := &editor{program: p, file: file, source: source, seen: map[string]int{}, negated: map[*ast.BinaryExpr]bool{}, texts: map[string]bool{string(source): true}, number: number}
+	for _, decl := range p.trees[file].Decls {
 		e.where = "const"
 		if f, ok := decl.(*ast.FuncDecl); ok {
 			if f.Name.Name == "String" {
@@ -99,24 +151,19 @@ func systematic(file string, source []byte, number *int) (*editor, error) {
 			return true
 		})
 	}
-	return e, nil
+	return e
 }
 
 func (e *editor) text(n ast.Node) string {
 	return string(e.source[e.set.Position(n.Pos()).Offset:e.set.Position(n.End()).Offset])
 }
 
-// sort is how a mutant is built.
-type sort uint8
+// dropped stands for the type of a statement, which is switched by not being there.
+const dropped = "dropped"
 
-const (
-	built     sort = iota // by itself
-	condition             // switched: another condition
-	dropped               // switched: a statement that is not there
-)
-
-// replace adds the mutant in which a node has another text.
-func (e *editor) replace(n ast.Node, how sort, what, with string) {
+// replace adds the mutant in which a node has another text. It is switched if it
+// is a statement or its type is known, and else built by itself, as constants are.
+func (e *editor) replace(n ast.Node, typ, what, with string) {
 	from, to := e.set.Position(n.Pos()).Offset, e.set.Position(n.End()).Offset
 	source := slices.Concat(e.source[:from], []byte(with), e.source[to:])
 	if e.texts[string(source)] {
@@ -130,13 +177,13 @@ func (e *editor) replace(n ast.Node, how sort, what, with string) {
 	}
 	m := &mutant{name: name, file: e.file}
 	e.found = append(e.found, m)
-	if how == built || e.where == "const" {
+	if typ == "" || e.where == "const" {
 		m.source = source
 		return
 	}
 	*e.number++
 	m.number, m.instead = *e.number, with
-	e.at(from, to, how == dropped, m)
+	e.at(from, to, typ, m)
 }
 
 // other is a comparison or sum with its boundary or sense moved.
@@ -151,32 +198,33 @@ func (e *editor) visit(n ast.Node) {
 		if b, ok := n.Cond.(*ast.BinaryExpr); ok && (b.Op == token.EQL || b.Op == token.NEQ) {
 			e.negated[b] = true // the same as the other comparison
 		}
-		e.replace(n.Cond, condition, "negate "+e.text(n.Cond), "!("+e.text(n.Cond)+")")
+		e.replace(n.Cond, "bool", "negate "+e.text(n.Cond), "!("+e.text(n.Cond)+")")
 	case *ast.BinaryExpr:
 		x, y := e.text(n.X), e.text(n.Y)
 		if n.Op == token.LAND || n.Op == token.LOR {
-			e.replace(n, condition, "of "+e.text(n)+" only the left", x)
-			e.replace(n, condition, "of "+e.text(n)+" only the right", y)
+			e.replace(n, "bool", "of "+e.text(n)+" only the left", x)
+			e.replace(n, "bool", "of "+e.text(n)+" only the right", y)
 			return
 		}
-		if op, ok := other[n.Op]; ok && !literal(n.X) && !e.negated[n] {
-			how := condition
-			if n.Op == token.ADD || n.Op == token.SUB {
-				how = built
-			}
-			e.replace(n, how, fmt.Sprintf("%s with %v", e.text(n), op), x+" "+op.String()+" "+y)
+		typ := e.typeOf(n)
+		if n.Op != token.ADD && n.Op != token.SUB {
+			typ = "bool"
+		}
+		if op, ok := other[n.Op]; ok && typ != "string" && !e.negated[n] {
+			e.replace(n, typ, fmt.Sprintf("%s with %v", e.text(n), op), x+" "+op.String()+" "+y)
 		}
 	case *ast.UnaryExpr:
 		if n.Op == token.NOT {
-			e.replace(n, condition, "without the ! of "+e.text(n), e.text(n.X))
+			e.replace(n, "bool", "without the ! of "+e.text(n), e.text(n.X))
 		}
 	case *ast.BasicLit:
 		if v, err := strconv.Atoi(strings.ReplaceAll(n.Value, "_", "")); n.Kind == token.INT && err == nil {
-			e.replace(n, built, "number "+n.Value+" one more", strconv.Itoa(v+1))
+			e.replace(n, e.typeOf(n), "number "+n.Value+" one more", strconv.Itoa(v+1))
 		}
 	case *ast.CallExpr:
 		if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "min" || f.Name == "max") {
-			e.replace(f, built, "opposite of "+e.text(n), map[string]string{"min": "max", "max": "min"}[f.Name])
+			opposite := map[string]string{"min": "max", "max": "min"}[f.Name]
+			e.replace(n, e.typeOf(n), "opposite of "+e.text(n), opposite+strings.TrimPrefix(e.text(n), f.Name))
 		}
 	case *ast.BlockStmt:
 		for _, s := range n.List {
@@ -189,12 +237,6 @@ func (e *editor) visit(n ast.Node) {
 	}
 }
 
-// literal says whether an operand is a piece of text, so that + joins texts.
-func literal(x ast.Expr) bool {
-	lit, ok := x.(*ast.BasicLit)
-	return ok && lit.Kind == token.STRING
-}
-
 // drop adds the mutants in which a statement is not there.
 func (e *editor) drop(s ast.Stmt) {
 	switch s := s.(type) {
@@ -205,7 +247,7 @@ func (e *editor) drop(s ast.Stmt) {
 		// Dropping one of several: what is assigned keeps its value.
 		for i := range s.Lhs {
 			if len(s.Lhs) > 1 && len(s.Lhs) == len(s.Rhs) {
-				e.replace(s.Rhs[i], built, "keep "+e.text(s.Lhs[i])+" in "+e.text(s), e.text(s.Lhs[i]))
+				e.replace(s.Rhs[i], e.typeOf(s.Lhs[i]), "keep "+e.text(s.Lhs[i])+" in "+e.text(s), e.text(s.Lhs[i]))
 			}
 		}
 	case *ast.ExprStmt, *ast.IncDecStmt, *ast.BranchStmt:

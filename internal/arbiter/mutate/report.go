@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -95,6 +96,22 @@ func report(all []*mutant, reasons map[string]string, part bool) bool {
 		}
 	}
 	return ok
+}
+
+// unfinished prints what a run that was cut short has come to: who has survived so
+// far, and how many mutants of which file nobody has looked at.
+func unfinished(all []*mutant) {
+	left := map[string]int{}
+	for _, m := range all {
+		if !m.tried {
+			left[m.file]++
+		} else if !m.fate.killed() {
+			fmt.Printf("survived: %s\n", m.name)
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(left)) {
+		fmt.Printf("not looked at: %d mutants of %s\n", left[file], file)
+	}
 }
 
 // tell ranks mutants by how well they show that an invariant bites: a meant one

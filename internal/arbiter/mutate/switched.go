@@ -10,26 +10,25 @@ import (
 )
 
 // Most mutants are built together, in one program that does what the original
-// does unless a variable of the environment names one of them: conditions and
-// statements can be switched so without knowing types. The others, numbers and
-// sums above all, take a build each.
+// does unless a variable of the environment names one of them. Constants and what
+// is meant take a build each.
 
 // switchVariable names the mutant that is to be active, by its number.
 const switchVariable = "ARBITER_MUTANT"
 
 // site is a place with its switched mutants.
 type site struct {
-	from, to  int
-	statement bool // dropped; else a condition with other texts
-	mutants   []*mutant
+	from, to int
+	typ      string // of the expression, or dropped
+	mutants  []*mutant
 }
 
 // at adds a switched mutant to its site.
-func (e *editor) at(from, to int, statement bool, m *mutant) {
-	i := slices.IndexFunc(e.sites, func(s *site) bool { return s.from == from && s.to == to && s.statement == statement })
+func (e *editor) at(from, to int, typ string, m *mutant) {
+	i := slices.IndexFunc(e.sites, func(s *site) bool { return s.from == from && s.to == to && s.typ == typ })
 	if i < 0 {
 		i = len(e.sites)
-		e.sites = append(e.sites, &site{from: from, to: to, statement: statement})
+		e.sites = append(e.sites, &site{from: from, to: to, typ: typ})
 	}
 	e.sites[i].mutants = append(e.sites[i].mutants, m)
 }
@@ -60,11 +59,11 @@ func (e *editor) render(from, to int, outer *site) string {
 
 func (e *editor) switched(s *site) string {
 	original := e.render(s.from, s.to, s)
-	if s.statement {
+	if s.typ == dropped {
 		return fmt.Sprintf("if mutantActive != %d { %s }", s.mutants[0].number, original)
 	}
 	var b strings.Builder
-	b.WriteString("func() bool { switch mutantActive {\n")
+	fmt.Fprintf(&b, "func() %s { switch mutantActive {\n", s.typ)
 	for _, m := range s.mutants {
 		fmt.Fprintf(&b, "case %d: return %s\n", m.number, m.instead)
 	}
