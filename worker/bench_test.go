@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -94,4 +96,60 @@ func cpuTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkIdleConnection is what a connection costs this process between two
+// requests. Its client is a descriptor, and costs it nothing.
+func BenchmarkIdleConnection(b *testing.B) {
+	serving, ended := make(chan string, 1), make(chan error, 1)
+	ctx, cancel := context.WithCancel(b.Context())
+	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })
+	go func() {
+		ended <- worker.Run(ctx, hello, worker.Addr("127.0.0.1:0"), worker.Linger(0), worker.Logger(slog.New(slog.DiscardHandler)),
+			worker.ConfigureServer(func(s *http.Server) { announce(s, serving) }))
+	}()
+	addr, err := netip.ParseAddrPort(<-serving)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 2000
+	request, answer := []byte("GET / HTTP/1.1\r\nHost: test\r\n\r\n"), make([]byte, 4096)
+	for b.Loop() {
+		before := inUse()
+		var fds []int
+		for range n {
+			fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+			if err == nil {
+				fds = append(fds, fd)
+				err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()})
+			}
+			if err == nil {
+				_, err = syscall.Write(fd, request)
+			}
+			if err == nil {
+				_, err = syscall.Read(fd, answer)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(inUse()-before)/n, "B/connection")
+		for _, fd := range fds {
+			_ = syscall.Close(fd)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// inUse is heap and stacks after two collections: the first moves what pools keep,
+// the second frees it.
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
 }

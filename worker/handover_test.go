@@ -25,6 +25,7 @@ type kin struct {
 	fleet   *fleet.Fleet
 	in, out int
 	last    uint64
+	also    []int // listening sockets besides the one that each worker is given
 }
 
 func newKin(t *testing.T) *kin {
@@ -370,51 +371,6 @@ func TestTheQueueIsNotTrusted(t *testing.T) {
 	if answer, _ := kept(t, addr, 1)[0].must(t, "/past", ""); !strings.HasPrefix(answer, p.pid()+" 1 127.0.0.1:") {
 		t.Errorf("after all that: %q", answer)
 	}
-}
-
-// TestConnectionsAreSpread counts what four workers hold and how often they had
-// to ask for it, also after one of them was replaced.
-func TestConnectionsAreSpread(t *testing.T) {
-	k := newKin(t)
-	fd, addr := listen(t)
-	var all []*proc
-	for range 4 {
-		all = append(all, startAmong(t, k, fd))
-	}
-	const n = 200
-	clients := kept(t, addr, n)
-	even := func(when string) (calls, accepted uint64) {
-		t.Helper()
-		var open int64
-		for _, w := range k.fleet.Workers() {
-			if !w.Serving {
-				continue
-			}
-			open += w.Connections
-			calls, accepted = calls+w.AcceptCalls, accepted+w.Accepted
-			if w.Connections > n/4*13/10 {
-				t.Errorf("%s: worker %d holds %d of %d connections", when, w.ID, w.Connections, n)
-			}
-		}
-		if open != n {
-			t.Errorf("%s: %d connections are held, of %d", when, open, n)
-		}
-		return calls, accepted
-	}
-	if calls, accepted := even("at first"); accepted != n || calls > n*12/10 {
-		t.Errorf("%d accept calls for %d connections, of which %d were accepted", calls, n, accepted)
-	}
-	for _, p := range all {
-		startAmong(t, k, fd)
-		p.signal(t, syscall.SIGTERM)
-		p.code(t, 0)
-	}
-	for _, c := range clients {
-		if _, closing := c.must(t, "/", "again"); closing {
-			t.Error("an answer said that the connection ends")
-		}
-	}
-	even("after all were replaced")
 }
 
 // TestStoppedSiblingsDoNotBlockAccepting: balance is not waited for.

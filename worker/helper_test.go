@@ -2,12 +2,18 @@ package worker_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -158,6 +164,11 @@ func helpServe() int {
 			}
 		}))
 	}
+	if os.Getenv("TLS") != "" {
+		opts = append(opts, worker.ConfigureServer(func(s *http.Server) {
+			s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate()}}
+		}))
+	}
 	if os.Getenv("H2C") != "" {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) {
 			s.Protocols = new(http.Protocols)
@@ -181,6 +192,20 @@ func helpServe() int {
 		}
 	}
 	return 0
+}
+
+// certificate is one that a client must not check.
+func certificate() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 type identity struct {
@@ -259,11 +284,19 @@ func startAmong(t *testing.T, k *kin, listener int, env ...string) *proc {
 	}
 	// The shell knows the process's number before the program runs.
 	p.cmd = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0"`, os.Args[0])
-	p.cmd.ExtraFiles = []*os.File{file(listener), file(theirs)}
+	p.cmd.ExtraFiles = []*os.File{file(listener)}
+	if k != nil {
+		for _, another := range k.also {
+			p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, file(another))
+		}
+	}
+	listeners := len(p.cmd.ExtraFiles)
+	p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, file(theirs))
 	_ = unix.Close(theirs)
 	p.cmd.Env = append(slices.Clone(os.Environ()),
-		helperVariable+"=serve", "LISTEN_FDS=1", "LISTEN_FDNAMES=http", "NOTIFY_SOCKET="+p.notify.Addr(),
-		"WATCHDOG_USEC=30000", "TANDEM_FD=4", "TANDEM_WORKER_ID="+p.id, "TANDEM_GENERATION=3")
+		helperVariable+"=serve", fmt.Sprintf("LISTEN_FDS=%d", listeners),
+		"LISTEN_FDNAMES=http"+strings.Repeat(":http", listeners-1), "NOTIFY_SOCKET="+p.notify.Addr(),
+		"WATCHDOG_USEC=30000", fmt.Sprintf("TANDEM_FD=%d", 3+listeners), "TANDEM_WORKER_ID="+p.id, "TANDEM_GENERATION=3")
 	p.cmd.Env = append(p.cmd.Env, "GORACE=atexit_sleep_ms=0") // the detector's exit takes a second otherwise
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = &p.stderr

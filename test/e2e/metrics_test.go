@@ -116,6 +116,9 @@ func TestMetricsUnderLoad(t *testing.T) {
 	if got := last.sum(`tandem_requests_total{code="200",method="GET"}`); got != want {
 		t.Errorf("of these %v with 200", got)
 	}
+	if accepted, moved := last["tandem_connections_accepted_total"], last["tandem_connections_moved_total"]; accepted < 4 || moved < 1 {
+		t.Errorf("%v connections were accepted, and over three reloads %v were moved", accepted, moved)
+	}
 	if got := last["tandem_request_duration_seconds_count"]; got != want {
 		t.Errorf("durations of %v", got)
 	}
