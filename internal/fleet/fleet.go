@@ -101,9 +101,14 @@ func create(fd int) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.begin()
+	return f, nil
+}
+
+// begin writes what every fleet begins with.
+func (f *Fleet) begin() {
 	f.memory.header.version, f.memory.header.size = Version, uint32(size)
 	f.memory.header.magic = magic
-	return f, nil
 }
 
 // Open maps the fleet that fd names, after checking that it is one, of this
@@ -161,10 +166,13 @@ func mapped(fd int) (*Fleet, error) {
 }
 
 // FD is the descriptor to hand to a worker, or to the supervisor's next
-// version. It stays the fleet's; -1 after Close.
+// version. It stays the fleet's; -1 after Close. What it leads to begins like a
+// fleet, whatever a worker has written there: one must not keep the others, or the
+// next version, from opening it.
 func (f *Fleet) FD() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begin()
 	return f.fd
 }
 

@@ -223,3 +223,19 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestAWorkerCannotCloseTheFleetToOthers: it can write what the fleet begins with.
+func TestAWorkerCannotCloseTheFleetToOthers(t *testing.T) {
+	supervisor, worker := both(t)
+	h := &worker.memory.header
+	h.magic, h.version, h.size = 0, 77, 1
+	twin, err := unix.FcntlInt(uintptr(supervisor.FD()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := Open(twin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = next.Close()
+}
