@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,7 +31,7 @@ type mortal struct {
 	oom     string            // the counter of out-of-memory kills that it counts in
 	dump    postmortem.Folder // of its goroutines
 
-	left *remains // what was looked at when it ended; nil: it lives
+	left atomic.Pointer[remains] // what was looked at when it ended; nil: it lives. Its watcher sets it, once
 
 	// Below: the loop's.
 	drain, quick    bool

@@ -159,7 +159,7 @@ func (w *worker) save(keep upgrade.Keep, now time.Time) (sw savedWorker, err err
 		Board: keep(w.board.FD()), Ready: w.ready, Unheard: w.unheard, Command: raw(w.command), Recycling: w.recycling, Stalled: w.stalled,
 		Drain: w.drain, Quick: w.quick, Aborted: w.aborted, Killed: w.killed, Failed: w.failed, LastRSS: w.lastRSS,
 	}
-	if r := w.left; r != nil {
+	if r := w.left.Load(); r != nil {
 		sw.Left = &savedRemains{r.oom, r.requests, r.unlisted}
 	}
 	if sw.Notify, err = w.notify.Save(keep); err != nil {
@@ -287,12 +287,13 @@ func (sw savedWorker) adopt(take func(int) (int, error), now time.Time) (w *work
 	w = &worker{
 		id: sw.ID, generation: sw.Generation, started: now.Add(-sw.Age), ready: sw.Ready, unheard: sw.Unheard,
 		mortal: mortal{
-			command: text(sw.Command), left: sw.Left.remains(), drain: sw.Drain, quick: sw.Quick,
+			command: text(sw.Command), drain: sw.Drain, quick: sw.Quick,
 			aborted: sw.Aborted, killed: sw.Killed, failed: sw.Failed, lastRSS: sw.LastRSS,
 		},
 		recycling: sw.Recycling,
 		vitals:    vitals{stalled: sw.Stalled},
 	}
+	w.left.Store(sw.Left.remains())
 	if w.process, err = process.Adopt(sw.Process, take); err != nil {
 		return nil, err
 	}

@@ -148,8 +148,10 @@ func (s *Supervisor) watchExit(w *worker, frozen <-chan struct{}) {
 		return
 	}
 	w.notAlive()
-	if w.left == nil { // before time passes, and once
-		w.left = ptr(s.rest(w, exit))
+	left := w.left.Load()
+	if left == nil { // before time passes, and once
+		left = ptr(s.rest(w, exit))
+		w.left.Store(left)
 	}
 	limit := time.NewTimer(lastLinesWait)
 	defer limit.Stop()
@@ -163,7 +165,7 @@ func (s *Supervisor) watchExit(w *worker, frozen <-chan struct{}) {
 			p.Finish()
 		}
 	}
-	s.send(exited{id: w.id, exit: exit, left: w.left.words(w)})
+	s.send(exited{id: w.id, exit: exit, left: left.words(w)})
 }
 
 func (m exited) handle(s *Supervisor) {
