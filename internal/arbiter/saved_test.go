@@ -23,7 +23,11 @@ func again(c *Core, was, now time.Time) (*Core, error) {
 
 // Whatever a history has come to, its core is restored field by field.
 func TestRestoreIsExact(t *testing.T) {
-	for seed := range uint64(60) {
+	seeds := uint64(60)
+	if testing.Short() {
+		seeds = 6
+	}
+	for seed := range seeds {
 		s, ops := history(seed, 150)
 		w := newWorld(s, seed)
 		for i, o := range ops {

@@ -48,8 +48,15 @@ func TestNoSettingLeavesAPhaseUnbounded(t *testing.T) {
 			t.Errorf("%+v became %+v, want %+v", s, got, want)
 		}
 	}
+	least := Settings{Workers: 1, Surge: 1, BootTimeout: 1, Timeout: 1, GracefulTimeout: time.Millisecond, LameDuck: 1, Bake: 1, ReloadTimeout: 1}
 	good := Settings{2, 3, 4 * time.Second, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second}
-	if got := good.normal(); got != good {
-		t.Errorf("%+v became %+v", good, got)
+	for _, s := range []Settings{least, good} {
+		if got := s.normal(); got != s {
+			t.Errorf("%+v became %+v", s, got)
+		}
+	}
+	good.ReloadTimeout = 0
+	if got := good.normal().ReloadTimeout; got != 42*time.Second {
+		t.Errorf("reload timeout %v for a boot timeout of 4s and a bake of 8s", got)
 	}
 }

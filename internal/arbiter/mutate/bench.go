@@ -132,8 +132,13 @@ func (b *bench) try(ctx context.Context, m *mutant) (f fate, err error) {
 	if f.other = other; other != "" {
 		return f, nil
 	}
-	if _, f.other, err = b.test(ctx, m, binary, "-test.skip=^TestSimulation$"); err != nil || f.other != "" || m == nil {
-		return f, err
+	for _, short := range []string{"-test.short", "-test.short=false"} { // the first kills nearly all
+		if _, f.other, err = b.test(ctx, m, binary, "-test.skip=^TestSimulation$", "-test.failfast", short); err != nil || f.other != "" {
+			return f, err
+		}
+	}
+	if m == nil {
+		return f, nil
 	}
 	out, f.other, err = sim(more)
 	f.bites = bites(out)
