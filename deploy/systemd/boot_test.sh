@@ -1,8 +1,9 @@
 #!/bin/bash
 # Boots a real systemd in a container and runs Tandem under it, the way README.md
 # installs it: socket activation, Type=notify, reload under load, reloads that
-# must fail, restart under load, crash, sandbox, journal, stop with a request in
-# flight. One line per check; the exit code is 0 only when all of them passed.
+# must fail, restart under load, crash, watchdog, upgrade in place, sandbox, journal,
+# stop with a request in flight. One line per check; the exit code is 0 only when all of
+# them passed.
 #
 #   boot_test.sh [test]     prepare where needed, boot, check, power off
 #   boot_test.sh prepare    make the cached Debian tree (a minute, once, 180 MB)
@@ -267,6 +268,132 @@ crash() {
 	same "no worker of the dead one is left" "$(workers | wc -l)" "$(ready_workers)"
 }
 
+# restarted COUNT: the service has been restarted more often than that, and is ready
+restarted() { [ "$(property NRestarts)" -gt "$1" ] && [ "$(property ActiveState)" = active ] && [ "$(ready_workers)" = 3 ]; }
+
+# dies NAME SIGNAL: the supervisor gets the signal, under load; the service comes back and nothing was lost
+dies() {
+	local restarts
+	restarts=$(property NRestarts)
+	load_on
+	script "kill -$2 $(property MainPID)"
+	check "$1: the service is restarted" within 40 restarted "$restarts"
+	load_off "$1: no connection was refused and no request lost"
+	check "$1: the workers of the dead one have ended" within 40 eval '[ "$(workers | wc -l)" = 3 ]'
+}
+
+crash_under_load() {
+	dies "a killed supervisor" KILL
+	# a panic, too, ends it by this signal: exit status 2 would mean a bad configuration
+	dies "an aborted supervisor" ABRT
+	report "$(inside journalctl -u "$unit" -o cat --no-pager | grep -c '^goroutine 1 ' | awk '{ exit !($1 > 0) }'; echo $?)" "an aborted supervisor: its goroutines are in the journal"
+}
+
+# drop_in NAME LINES: for the [Service] of the unit; without LINES it is taken away. The service is restarted.
+drop_in() {
+	if [ $# = 2 ]; then
+		script "mkdir -p /etc/systemd/system/$unit.d && printf '[Service]\n$2' >/etc/systemd/system/$unit.d/$1.conf"
+	else
+		script "rm /etc/systemd/system/$unit.d/$1.conf"
+	fi
+	inside systemctl daemon-reload
+	inside systemctl reset-failed "$unit" 2>/dev/null
+	inside systemctl restart "$unit" || report 1 "a restart with the drop-in $1"
+}
+
+# idle_connection: one that is idle when the supervisor is killed is served by the
+# next one's workers. systemd says how much it keeps from version 254 on; before, the
+# drop-in says it.
+idle_connection() {
+	local restarts client
+	drop_in store 'Environment=FDSTORE=16\n'
+	restarts=$(property NRestarts)
+	inside bash -c '
+		exec 3<>/dev/tcp/127.0.0.1/8000
+		ask() {
+			printf "GET /modern/ HTTP/1.1\r\nHost: localhost\r\n\r\n" >&3
+			local line length=0
+			read -t 30 -r status <&3 || return
+			while read -t 30 -r line <&3 && [ "$line" != $'"'\\r'"' ]; do
+				[[ $line =~ ^Content-Length:\ ([0-9]+) ]] && length=${BASH_REMATCH[1]}
+			done
+			read -t 30 -r -N "$length" body <&3
+			echo "$status"
+		}
+		ask && read -r && ask' < <(within 60 eval '[ -e "$run/went" ]'; echo) >"$run/idle" 2>&1 &
+	client=$!
+	rm -f "$run/went"
+	within 20 eval '[ -s "$run/idle" ]'
+	script "kill -KILL $(property MainPID)"
+	check "a killed supervisor, with an idle connection: restarted" within 40 restarted "$restarts"
+	: >"$run/went"
+	wait $client
+	same "the idle connection is served on" "$(tr -d '\r' <"$run/idle" | tr '\n' ' ')" "HTTP/1.1 200 OK HTTP/1.1 200 OK "
+	drop_in store
+}
+
+watchdog() {
+	local restarts
+	setting SUPERVISOR_BAKE 5s
+	drop_in watchdog 'WatchdogSec=2s\nTimeoutAbortSec=1s\n'
+	restarts=$(property NRestarts)
+	check "a reload that takes longer than the watchdog" inside systemctl reload "$unit"
+	same "restarts in it" "$(property NRestarts)" "$restarts"
+	setting SUPERVISOR_BAKE 1s
+	dies "a supervisor that stands still" STOP
+	report "$(inside journalctl -u "$unit" -o cat --no-pager | grep -c 'Watchdog timeout' | awk '{ exit !($1 > 0) }'; echo $?)" "it was the watchdog that noticed"
+	drop_in watchdog
+}
+
+upgrade() {
+	local pid pids restarts
+	pid=$(property MainPID) restarts=$(property NRestarts) pids=$(workers | sort | tr '\n' ' ')
+	load_on
+	check "supervisor upgrade" inside env SUPERVISOR_CONTROL=/run/tandem/supervisor.sock supervisor upgrade
+	load_off "no connection was refused and no request lost in it"
+	same "the main process is the same" "$(property MainPID)" "$pid"
+	same "the workers are the same" "$(workers | sort | tr '\n' ' ')" "$pids"
+	same "the service is active, restarts" "$(property ActiveState) $(property NRestarts)" "active $restarts"
+	check "a reload after it" inside systemctl reload "$unit"
+	same "workers after it" "$(ready_workers)" 3
+}
+
+why() {
+	local before
+	before=$(script 'supervisor why --json --control /run/tandem/supervisor.sock' | grep -o '"cause"' | wc -l)
+	script "kill -SEGV $(workers | head -n 1)"
+	within 20 eval '[ "$(ready_workers)" = 3 ]'
+	check "supervisor why knows of a worker that crashed" within 10 eval '[ "$(script "supervisor why --json --control /run/tandem/supervisor.sock" | grep -o "\"cause\"" | wc -l)" -gt '"$before"' ]'
+	check "the record is in the state directory" script 'find /var/lib/tandem/ -type f | grep .'
+	inside systemctl restart "$unit"
+	report "$([ "$(script 'supervisor why --json --control /run/tandem/supervisor.sock' | grep -o '"cause"' | wc -l)" -gt "$before" ]; echo $?)" "and is there after a restart"
+}
+
+# What docs/systemd.md says of a worker that ignores TERM.
+stubborn() {
+	local mode left
+	for mode in process mixed; do
+		drop_in stubborn "KillMode=$mode\nExecStart=\nExecStart=/usr/bin/supervisor --workers 1 --graceful-timeout 1s --ready alive:100ms -- /bin/sh -c \"trap : TERM; while :; do sleep 0.2; done\"\n"
+		left=$(workers | head -n 1)
+		script "kill -KILL $(property MainPID)"
+		within 20 eval '[ "$(property ActiveState)" = active ] && [ "$(property NRestarts)" -gt 0 ]'
+		case $mode in
+		process)
+			check "KillMode=process: a worker that ignores TERM outlives a killed supervisor" script "kill -0 $left"
+			report "$(inside journalctl -u "$unit" -o cat --no-pager | grep -c 'left-over process' | awk '{ exit !($1 > 0) }'; echo $?)" "systemd notes a left-over process"
+			check "and is listed" script "systemctl status --no-pager $unit | grep -w $left"
+			inside systemctl kill --kill-whom=all --signal=KILL "$unit"
+			check "and can be ended" within 10 eval "! script 'kill -0 $left'"
+			within 20 eval '[ "$(property ActiveState)" = active ]'
+			;;
+		mixed) check "KillMode=mixed: a worker that ignores TERM is killed with it" eval "! script 'kill -0 $left'" ;;
+		esac
+		check "KillMode=$mode: a stop" inside systemctl stop "$unit"
+		same "KillMode=$mode: processes left" "$(script "ps -u tandem -o pid=" | wc -l)" 0
+	done
+	drop_in stubborn
+}
+
 sandbox() {
 	local who
 	who=$(script "stat -c %U /proc/$(property MainPID)")
@@ -340,6 +467,12 @@ all_checks() {
 	reload_refused
 	restart
 	crash
+	crash_under_load
+	idle_connection
+	watchdog
+	upgrade
+	why
+	stubborn
 	sandbox
 	journal
 	stop
@@ -358,5 +491,5 @@ case ${1:-test} in
 test) all_checks ;;
 prepare) prepare && echo "ready: $TREE" ;;
 shell) boot && inside env TERM="${TERM:-dumb}" bash -i; power_off ;;
-*) sed -n '2,18s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,19s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -101,16 +102,27 @@ func (m *manager) stored() []string {
 // start starts the service with what is in the store.
 func (m *manager) start(t *testing.T, args ...string) *harness.Supervisor {
 	t.Helper()
+	return m.startWith(t, nil, args...)
+}
+
+// startWith starts the service with the socket of a socket unit, which is called
+// web, and what is in the store.
+func (m *manager) startWith(t *testing.T, unit *os.File, args ...string) *harness.Supervisor {
+	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	dir := t.TempDir()
 	env := []string{"NOTIFY_SOCKET=" + m.addr}
-	if len(m.files) > 0 {
-		env = append(env, "LISTEN_FDS="+strconv.Itoa(len(m.files)), "LISTEN_FDNAMES="+strings.Join(m.names, ":"))
+	files, names := slices.Clone(m.files), slices.Clone(m.names)
+	if unit != nil { // systemd, too, puts these first
+		files, names = slices.Insert(files, 0, unit), slices.Insert(names, 0, "web")
+	}
+	if len(files) > 0 {
+		env = append(env, "LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	}
 	return launch(t, harness.Config{
 		Dir: dir, Bare: true, Args: append([]string{"--workers", "2", "--control", filepath.Join(dir, "control.sock")}, args...),
-		Prefix: []string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, Env: env, Files: slices.Clone(m.files),
+		Prefix: []string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, Env: env, Files: files,
 	})
 }
 
@@ -198,6 +210,104 @@ func TestAKilledSupervisorRefusesNobody(t *testing.T) {
 	ready(ctx, t, s, 2)
 	ask(ctx, t, s, "/modern/")
 	if got := m.stored(); len(got) != 1 || !strings.Contains(got[0], "0.0.0.0") {
+		t.Errorf("in the store: %q", got)
+	}
+}
+
+// dies kills the supervisor and waits until its workers, which have the sockets,
+// too, have ended.
+func dies(ctx context.Context, t *testing.T, s *harness.Supervisor) {
+	t.Helper()
+	signal(t, s, syscall.SIGKILL)
+	if _, err := s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, s, "the workers gone", func() bool { return len(s.Strays()) == 0 })
+}
+
+// TestAnAbstractSocketIsKept: it has no file by which one could see that it is
+// still the same, and needs none.
+func TestAnAbstractSocketIsKept(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	m := manage(t)
+	name := "@tandem-e2e-" + strconv.Itoa(os.Getpid())
+	s := m.start(t, "--bind", "unix:"+name)
+	ready(ctx, t, s, 2)
+	stored := m.stored()
+	if len(stored) != 1 {
+		t.Fatalf("in the store: %q", stored)
+	}
+	dies(ctx, t, s)
+	// Nobody is there, and it waits.
+	c, err := net.Dial("unix", name)
+	if err != nil {
+		t.Fatalf("while nobody serves: %v", err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("GET /modern/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	s = m.start(t, "--bind", "unix:"+name)
+	ready(ctx, t, s, 2)
+	if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
+		t.Errorf("who waited got %q, %v", answer, err)
+	}
+	if got := m.stored(); !slices.Equal(got, stored) {
+		t.Errorf("in the store: %q, and was %q", got, stored)
+	}
+	// A stop takes it out: what it refused cannot be admitted again.
+	signal(t, s, syscall.SIGTERM)
+	exits(ctx, t, s, 0)
+	if err := harness.Poll(ctx, "an empty store", func() bool { return len(m.stored()) == 0 }); err != nil {
+		t.Errorf("%v: %q", err, m.stored())
+	}
+	if c, err := net.Dial("unix", name); err == nil {
+		c.Close()
+		t.Error("after the stop it takes connections")
+	}
+	s = m.start(t, "--bind", "unix:"+name)
+	ready(ctx, t, s, 2)
+}
+
+// TestASocketUnitAndTheStore: who gets a socket unit after a start without one has
+// the old socket in the store, which is given up, so that nobody waits in it.
+func TestASocketUnitAndTheStore(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	port, err := harness.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := "127.0.0.1:" + strconv.Itoa(port)
+	m := manage(t)
+	s := m.start(t, "--bind", old)
+	ready(ctx, t, s, 2)
+	dies(ctx, t, s)
+
+	ln, file := listening(t)
+	s = m.startWith(t, file, "--bind", old) // which a socket unit overrides
+	st := ready(ctx, t, s, 2)
+	if want := []string{"tcp://" + ln.Addr().String()}; !slices.Equal(st.Listeners, want) {
+		t.Errorf("listeners %q, want %q", st.Listeners, want)
+	}
+	s.Addr = ln.Addr().String()
+	ask(ctx, t, s, "/modern/")
+	if got := m.stored(); len(got) != 0 {
+		t.Errorf("in the store: %q", got)
+	}
+	if c, err := net.Dial("tcp", old); err == nil {
+		c.Close()
+		t.Error("the old address takes connections that nobody serves")
+	}
+
+	// And back again.
+	dies(ctx, t, s)
+	s = m.start(t, "--bind", old)
+	s.Addr = old
+	ready(ctx, t, s, 2)
+	ask(ctx, t, s, "/modern/")
+	if got := m.stored(); len(got) != 1 {
 		t.Errorf("in the store: %q", got)
 	}
 }
