@@ -74,13 +74,23 @@ func (p *Program) Check(ctx context.Context, s *Sealed) (Answer, error) {
 	defer cancel()
 	c, err := p.child(ctx, s)
 	if err != nil {
-		return Answer{}, fmt.Errorf("run %s for the check: %w", p.path, err)
+		return Answer{}, fmt.Errorf("run %s for the check: %w", p.path, crowded(err))
 	}
 	a, err := c.verdict(s.nonce)
 	if err != nil {
 		return a, fmt.Errorf("%s did not pass the check: %w", p.path, err)
 	}
 	return a, nil
+}
+
+// crowded says what to do about an error of a process that has no number left for
+// a descriptor: the system has several for that, and none names the limit.
+func crowded(err error) error {
+	var limit unix.Rlimit
+	if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.EBADF) && !errors.Is(err, unix.EINVAL) || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return err
+	}
+	return fmt.Errorf("%w; the limit of open files, %d, may leave no room for that (LimitNOFILE= or ulimit -n raises it, for a restart)", err, limit.Cur)
 }
 
 // child is how the check ended.
