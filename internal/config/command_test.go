@@ -109,3 +109,32 @@ func TestResolveApp(t *testing.T) {
 		t.Errorf("an app beside the supervisor that is not executable is passed over: %v", err)
 	}
 }
+
+// Where the command is looked for, down to where it is found: what --watch watches.
+func TestCommandPlaces(t *testing.T) {
+	first, second, third := t.TempDir(), t.TempDir(), t.TempDir()
+	t.Setenv("PATH", first+":relative::"+second+":"+third)
+	for _, dir := range []string{second, third} {
+		if err := os.WriteFile(filepath.Join(dir, "tool"), []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		command []string
+		chdir   string
+		want    []string
+	}{
+		{[]string{"tool"}, "", []string{first + "/tool", second + "/tool"}},
+		{[]string{"none"}, "", []string{first + "/none", second + "/none", third + "/none"}},
+		{[]string{"/no/such"}, "/srv", []string{"/no/such"}},
+		{[]string{"bin/x", "arg"}, "/srv", []string{"/srv/bin/x"}},
+	} {
+		if got := CommandPlaces(c.command, c.chdir); !slices.Equal(got, c.want) {
+			t.Errorf("%q in %q: %q, want %q", c.command, c.chdir, got, c.want)
+		}
+	}
+	// app: beside us first.
+	if got := CommandPlaces(nil, ""); len(got) < 4 || filepath.Base(got[0]) != "app" || got[len(got)-1] != third+"/app" {
+		t.Errorf("without a command: %q", got)
+	}
+}
