@@ -3,6 +3,7 @@ package watch
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,16 +244,19 @@ func TestNeighbours(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, c.name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		// Others make files in the directories above, too; the closing is the last of ours.
 		buf := make([]byte, 4096)
-		n, err := w.file.Read(buf)
-		if err != nil {
-			t.Fatal(err)
+		moves, closed := false, false
+		for !closed {
+			n, err := w.file.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := parse(buf[:n])
+			moves = w.matter(list) || moves
+			closed = slices.ContainsFunc(list, func(e event) bool { return e.name == c.name && e.mask&unix.IN_CLOSE_WRITE != 0 })
 		}
-		list := parse(buf[:n])
-		if len(list) == 0 || list[0].name != c.name {
-			t.Fatalf("%s: %+v", c.name, list)
-		}
-		if w.matter(list) != c.moves {
+		if moves != c.moves {
 			t.Errorf("%s matters: %v", c.name, !c.moves)
 		}
 	}
