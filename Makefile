@@ -42,7 +42,7 @@ simulate: ## 20,000 simulated histories of the supervisor's decisions
 	go test -count=1 -run '^TestSimulation$$' ./internal/arbiter -args -sim.n=20000
 
 .PHONY: mutate
-mutate: ## break the supervisor's decisions in many ways; the tests must notice (ten minutes, at most an hour)
+mutate: ## break the supervisor's decisions in many ways; the tests must notice (about ten minutes; bounded: an hour)
 	go run ./internal/arbiter/mutate $(MUTATE)
 
 .PHONY: load

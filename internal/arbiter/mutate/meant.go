@@ -113,8 +113,12 @@ var meant = []struct{ name, file, old, new, wants string }{
 		"for range min(c.wanted()-t.candidate.active(), room) {", "for range min(c.wanted()-t.candidate.active(), room, 0) {", "I12",
 	},
 	{
-		"workers of the old generation keep out the first of the new one", "settle.go",
-		"return t.committed.active() + t.stray.ready + 1 - c.wanted() - c.settings().Surge", "return 0", "I12",
+		"nobody makes room for the first worker of the new generation", "settle.go",
+		"return t.committed.active() + t.stray.ready + 1 - c.wanted() - c.settings().Surge", "return 0", "I3",
+	},
+	{
+		"the first worker of the new generation waits for those of the old one", "settle.go",
+		"r.stage == first && t.candidate.active() == 0 {", "r.stage == first && t.candidate.active() == 0 && t.committed.starting == 0 {", "I12",
 	},
 	{
 		"whoever waited for one reload waits for the next as well", "reload.go",
