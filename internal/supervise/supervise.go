@@ -184,6 +184,9 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 	defer stopBeats()
 	if s.taken != nil {
 		s.resume()
+		if beats != nil { // the time since the last one counts on in the service manager
+			s.beat()
+		}
 	} else {
 		s.step(arbiter.Start{})
 	}

@@ -481,3 +481,21 @@ func TestUpgradeAsProcess1(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The service manager does not know of an upgrade: the time in which it wants a
+// sign of life goes on, and must not begin anew for the program that took over.
+func TestAnUpgradeFeedsTheWatchdog(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	up := listenNotify(t)
+	s, _ := replaceable(ctx, t, 1, filepath.Join(bin, "supervisor"), foreign(harness.Config{Env: []string{
+		"NOTIFY_SOCKET=" + up.addr, "WATCHDOG_USEC=600000000", // by its own clock the first beat is due in minutes
+	}}, "serve"))
+	if up.index("WATCHDOG=1") >= 0 {
+		t.Fatalf("a beat before its time: %q", up.all())
+	}
+	mustUpgrade(ctx, t, s)
+	if err := harness.Poll(ctx, "a beat", func() bool { return up.index("WATCHDOG=1") >= 0 }); err != nil {
+		t.Errorf("%v: %q", err, up.all())
+	}
+}
