@@ -120,29 +120,26 @@ const (
 	granted // this worker's, of those that were nobody's
 )
 
-// turn waits until it is clear. It never waits for longer than others take
-// something.
+// turn waits until it is clear, for no longer than the patience of this worker:
+// how often it lets others go first is for the caller to bound.
 func (s *server) turn(grant bool) int {
-	for {
-		patience := s.patience()
-		switch {
-		case s.siblings.orphaned(): // it is for the next supervisor's workers
-			s.pause(drainPatience)
-			return notMine
-		case patience == 0:
-			return mine
-		case grant:
-			return granted
-		}
-		before := s.siblings.me.Peers(s.siblings.kind).Received
-		if !s.pause(patience) || s.siblings.queue.Empty() || s.siblings.orphaned() {
-			return notMine
-		}
-		if s.siblings.me.Peers(s.siblings.kind).Received == before {
-			s.siblings.alone.Store(time.Now().Add(passAgain).UnixNano())
-			return nobodys
-		}
+	patience := s.patience()
+	switch {
+	case s.siblings.orphaned(): // it is for the next supervisor's workers
+		s.pause(drainPatience)
+		return notMine
+	case patience == 0:
+		return mine
+	case grant:
+		return granted
 	}
+	before := s.siblings.me.Peers(s.siblings.kind).Received
+	if !s.pause(patience) || s.siblings.queue.Empty() || s.siblings.orphaned() ||
+		s.siblings.me.Peers(s.siblings.kind).Received != before {
+		return notMine
+	}
+	s.siblings.alone.Store(time.Now().Add(passAgain).UnixNano())
+	return nobodys
 }
 
 func (s *server) patience() time.Duration {
