@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -140,7 +141,8 @@ func TestLossesAreSeen(t *testing.T) {
 			if err := a.breakWorkers("careless"); err != nil {
 				return err
 			}
-			return a.must(ctx, "reload", "--wait")
+			// The first brings them, the second ends them.
+			return errors.Join(a.must(ctx, "reload", "--wait"), a.must(ctx, "reload", "--wait"))
 		},
 		rest: 100 * time.Millisecond,
 	}
