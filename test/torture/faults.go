@@ -202,7 +202,7 @@ func wedgeWorker(ctx context.Context, a *arena) error {
 	if err := a.ledger.settle(); err != nil {
 		return err
 	}
-	pid := a.ledger.holder(c.LocalAddr().String())
+	pid := a.ledger.holder(c.LocalAddr().String(), time.Now())
 	a.ledger.killed(pid)
 	return replaced(ctx, a, pid)
 }

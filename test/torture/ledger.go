@@ -21,9 +21,15 @@ type ledger struct {
 
 	mu      sync.Mutex
 	began   map[string]int
-	holders map[string]int // pid by the client's address
-	dead    map[int]bool   // killed by a fault
-	deaths  []time.Time    // when those were
+	holders map[string][]holding // by the client's address, which the system gives again to a later connection
+	dead    map[int]bool         // killed by a fault
+	deaths  []time.Time          // when those were
+}
+
+// holding is that a process holds a connection from a time on.
+type holding struct {
+	pid  int
+	from time.Time
 }
 
 const settleWord = "settle"
@@ -31,7 +37,7 @@ const settleWord = "settle"
 func openLedger(dir string) (*ledger, error) {
 	l := &ledger{
 		path: filepath.Join(dir, "ledger"), settled: make(chan struct{}, 1),
-		began: map[string]int{}, holders: map[string]int{}, dead: map[int]bool{},
+		began: map[string]int{}, holders: map[string][]holding{}, dead: map[int]bool{},
 	}
 	var err error
 	if l.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: l.path, Net: "unixgram"}); err != nil {
@@ -62,7 +68,7 @@ func (l *ledger) read() {
 		case "began":
 			l.began[f[2]]++
 		case "holds":
-			l.holders[f[2]] = pid
+			l.holders[f[2]] = append(l.holders[f[2]], holding{pid, time.Now()})
 		case "dies":
 			l.dead[pid] = true
 			l.deaths = append(l.deaths, time.Now())
@@ -103,7 +109,7 @@ func (l *ledger) killed(pids ...int) {
 func (l *ledger) excused(lost loss) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if pid := l.holders[lost.client]; pid != 0 || lost.client == "" {
+	if pid := l.heldBy(lost.client, lost.at); pid != 0 || lost.client == "" {
 		return l.dead[pid]
 	}
 	return slices.ContainsFunc(l.deaths, func(at time.Time) bool { return at.Sub(lost.at).Abs() < instant })
@@ -113,11 +119,21 @@ func (l *ledger) excused(lost loss) bool {
 // are noticed.
 const instant = time.Second
 
-// holder is the process that holds the client's connection, 0 if none has said so.
-func (l *ledger) holder(client string) int {
+// holder is the process that held the client's connection at the time, 0 if none
+// had said so.
+func (l *ledger) holder(client string, at time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.holders[client]
+	return l.heldBy(client, at)
+}
+
+func (l *ledger) heldBy(client string, at time.Time) (pid int) {
+	for _, h := range l.holders[client] {
+		if !h.from.After(at) {
+			pid = h.pid
+		}
+	}
+	return pid
 }
 
 // twice is how many requests began more than once.

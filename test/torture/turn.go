@@ -216,7 +216,7 @@ func (t *turn) judge(l *ledger) {
 			if l.excused(lost) {
 				t.excuse[k]++
 			} else {
-				lost.how += fmt.Sprintf(" (held by process %d)", l.holder(lost.client))
+				lost.how += fmt.Sprintf(" (held by process %d)", l.holder(lost.client, lost.at))
 				t.bare[k] = append(t.bare[k], lost)
 			}
 		}

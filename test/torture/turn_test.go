@@ -22,7 +22,10 @@ func TestMain(m *testing.M) {
 
 // booked is a ledger in which so much is written.
 func booked(began map[string]int, holders map[string]int, dead ...int) *ledger {
-	l := &ledger{began: began, holders: holders, dead: map[int]bool{}}
+	l := &ledger{began: began, holders: map[string][]holding{}, dead: map[int]bool{}}
+	for client, pid := range holders {
+		l.holders[client] = []holding{{pid: pid}} // from the beginning
+	}
 	l.killed(dead...)
 	return l
 }
@@ -105,9 +108,12 @@ func TestLedger(t *testing.T) {
 	if err := l.settle(); err != nil {
 		t.Fatal(err)
 	}
-	if l.twice() != 1 || l.holder("client:1") != 8 || !l.excused(loss{client: "client:1"}) || l.excused(loss{client: "client:3"}) {
+	now := time.Now()
+	early := now.Add(-time.Minute) // before anybody had said anything: that was another connection from there
+	if l.twice() != 1 || l.holder("client:1", now) != 8 || l.holder("client:1", early) != 0 ||
+		!l.excused(loss{client: "client:1", at: now}) || l.excused(loss{client: "client:1", at: early}) || l.excused(loss{client: "client:3", at: early}) {
 		t.Errorf("twice: %d, client:1 is held by %d, excused: %v, and client:3: %v",
-			l.twice(), l.holder("client:1"), l.excused(loss{client: "client:1"}), l.excused(loss{client: "client:3"}))
+			l.twice(), l.holder("client:1", now), l.excused(loss{client: "client:1", at: now}), l.excused(loss{client: "client:3", at: early}))
 	}
 }
 
