@@ -20,12 +20,13 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"go.uber.org/automaxprocs/maxprocs"
+
+	"github.com/tandem-go/tandem/internal/cgroup"
 )
 
 // Limits is what the supervisor and its workers may use together.
@@ -109,27 +110,8 @@ func memory(root fs.FS) int64 {
 			least = min(least, v)
 		}
 	}
-	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
-	for line := range strings.Lines(string(groups)) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) != 3 {
-			continue
-		}
-		base, file := "", ""
-		switch {
-		case parts[1] == "": // cgroup v2
-			base, file = "sys/fs/cgroup", "memory.max"
-		case strings.Contains(","+parts[1]+",", ",memory,"):
-			base, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
-		default:
-			continue
-		}
-		for dir := path.Clean("/" + parts[2]); ; dir = path.Dir(dir) {
-			lower(path.Join(base, dir, file))
-			if dir == "/" {
-				break
-			}
-		}
+	for at := range cgroup.Memory(root, "self") {
+		lower(at.File("memory.max", "memory.limit_in_bytes"))
 	}
 	if b, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
 		for line := range bytes.Lines(b) {

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tandem-go/tandem/internal/cgroup"
 )
 
 const (
@@ -127,29 +128,10 @@ func (o *OOM) look(file string) {
 // file finds the counter of a process: of its cgroup or the nearest one above
 // that has one.
 func (o *OOM) file(pid int) string {
-	groups, _ := fs.ReadFile(o.root, path.Join("proc", strconv.Itoa(pid), "cgroup"))
-	for line := range strings.Lines(string(groups)) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) != 3 {
-			continue
-		}
-		base, name := "", ""
-		switch {
-		case parts[1] == "": // cgroup v2
-			base, name = "sys/fs/cgroup", "memory.events"
-		case strings.Contains(","+parts[1]+",", ",memory,"):
-			base, name = "sys/fs/cgroup/memory", "memory.oom_control"
-		default:
-			continue
-		}
-		for dir := path.Clean("/" + parts[2]); ; dir = path.Dir(dir) {
-			file := path.Join(base, dir, name)
-			if _, ok := o.read(file); ok {
-				return file
-			}
-			if dir == "/" {
-				break
-			}
+	for at := range cgroup.Memory(o.root, strconv.Itoa(pid)) {
+		file := at.File("memory.events", "memory.oom_control")
+		if _, ok := o.read(file); ok {
+			return file
 		}
 	}
 	if _, ok := o.read("proc/vmstat"); ok {
