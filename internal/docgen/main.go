@@ -11,18 +11,32 @@ import (
 	"path/filepath"
 
 	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/parity"
 )
 
-// pages maps each generated file to what it holds.
-var pages = map[string]func() string{
-	"docs/configuration.md": config.Markdown,
+// pages maps each generated file to what makes it of what it was.
+var pages = map[string]func(was []byte) ([]byte, error){
+	"docs/configuration.md":  func([]byte) ([]byte, error) { return []byte(config.Markdown()), nil },
+	"docs/sync-and-async.md": parity.Insert, // a part of it is
 }
 
 func main() {
 	for path, content := range pages {
-		if err := os.WriteFile(filepath.FromSlash(path), []byte(content()), 0o644); err != nil {
+		if err := write(filepath.FromSlash(path), content); err != nil {
 			fmt.Fprintln(os.Stderr, "docgen:", err)
 			os.Exit(1)
 		}
 	}
+}
+
+func write(path string, content func([]byte) ([]byte, error)) error {
+	was, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	page, err := content(was)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, page, 0o644)
 }
