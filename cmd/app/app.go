@@ -81,7 +81,7 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 		},
 		{
 			route: view.Path("GET /busy/", busy, view.CPU()), link: "/busy/?ms=20",
-			about: "Uses that much CPU time, 1000 ms at most, on a CPU permit: the light routes beside it stay quick.",
+			about: "Uses that much CPU time, 1000 ms at most, on a CPU permit: the light routes beside it stay quick. work=json allocates besides.",
 		},
 		{
 			route: view.Path("/echo/", echo), link: "/echo/?a=1&a=2",

@@ -84,6 +84,8 @@ func TestEveryRoute(t *testing.T) {
 		{"GET /search/", "GET", "/search/?q=TANDEM", 200, `{"q":"TANDEM","results":["Riding in tandem"]}`},
 		{"GET /search/", "GET", "/search/?q=nothing", 200, `{"q":"nothing","results":[]}`},
 		{"GET /busy/", "GET", "/busy/?ms=3", 200, `/^{"busy_ms":([3-9]|\d\d+)(\.\d+)?}$/`},
+		{"GET /busy/", "GET", "/busy/?ms=3&work=json", 200, `/^{"busy_ms":([3-9]|\d\d+)(\.\d+)?}$/`},
+		{"GET /busy/", "GET", "/busy/?ms=3&work=sleep", 400, `/work must be hash or json/`},
 		{"GET /busy/", "GET", "/busy/", 200, `/^{"busy_ms":([2-9]\d|\d\d\d+)(\.\d+)?}$/`},
 		{"GET /busy/", "GET", "/busy/?ms=1001", 400, `/ms must be a whole number from 0 to 1000/`},
 		{"GET /busy/", "GET", "/busy/?ms=-1", 400, `/ms must be/`},

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"runtime"
 	"strconv"
 	"time"
@@ -30,22 +31,56 @@ func legacyReport(user int64) (report, error) {
 	return report{User: user, Rounds: rounds, Digest: hex.EncodeToString(sum[:])}, nil
 }
 
+// work is something to compute, again and again. A step takes some tens of microseconds.
+type work func() error
+
+// works are the kinds of it: one that only computes, and one that also keeps the garbage collector busy.
+var works = map[string]func() work{"hash": hashing, "json": encoding}
+
+func hashing() work {
+	sum := sha256.Sum256([]byte("tandem"))
+	return func() error {
+		for range 200 {
+			sum = sha256.Sum256(sum[:])
+		}
+		return nil
+	}
+}
+
+func encoding() work {
+	type row struct {
+		ID    int               `json:"id"`
+		Title string            `json:"title"`
+		Tags  map[string]string `json:"tags"`
+	}
+	rows := make([]row, 20)
+	for i := range rows {
+		rows[i] = row{i, "Riding in tandem", map[string]string{"front": "async", "rear": "sync"}}
+	}
+	return func() error {
+		text, err := json.Marshal(rows)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, new([]row))
+	}
+}
+
 // burn uses d of CPU time, not of the clock on the wall: beside others it takes longer. It returns what it used.
-func burn(d time.Duration) (time.Duration, error) {
+func burn(d time.Duration, step work) (time.Duration, error) {
 	runtime.LockOSThread() // the clock below is the thread's
 	defer runtime.UnlockOSThread()
 	start, err := threadCPUTime()
 	if err != nil {
 		return 0, err
 	}
-	sum := sha256.Sum256([]byte(strconv.Itoa(int(d))))
 	for {
 		now, err := threadCPUTime()
 		if err != nil || now-start >= d {
 			return now - start, err
 		}
-		for range 200 {
-			sum = sha256.Sum256(sum[:])
+		if err := step(); err != nil {
+			return now - start, err
 		}
 	}
 }

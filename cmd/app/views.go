@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -71,7 +72,11 @@ func busy(r *view.Request) (view.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	used, err := burn(time.Duration(ms) * time.Millisecond)
+	kind := cmp.Or(r.Query().Get("work"), "hash")
+	if works[kind] == nil {
+		return nil, view.Errorf(http.StatusBadRequest, "work must be hash or json")
+	}
+	used, err := burn(time.Duration(ms)*time.Millisecond, works[kind]())
 	return view.JSON(map[string]float64{"busy_ms": milliseconds(used)}), err
 }
 
