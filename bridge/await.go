@@ -50,7 +50,7 @@ func (s *Scope) awaiting() (*frame, context.Context, error) {
 			continue
 		}
 		if found != nil { // it may be another's: no deadline but the scope's
-			return found, s.root.Context, nil
+			return found, &s.root, nil
 		}
 		found = fr
 	}
@@ -70,7 +70,7 @@ func (s *Scope) suspend() (*lane, error) {
 	own := s
 	s = s.base()
 	s.mu.Lock()
-	if s.closed {
+	if s.ending.closed.Load() {
 		s.mu.Unlock()
 		return nil, ErrScopeClosed
 	}

@@ -18,11 +18,12 @@ type Scope struct {
 	limits Limits
 	job    bool // made by NewRoot: its creator is sync code without a frame
 
-	mu     sync.Mutex
-	closed bool
-	root   lane
-	last   *frame     // live frames on lanes, latest first
-	queue  []*pending // waiters of all lanes, first come first
+	ending ending
+
+	mu    sync.Mutex
+	root  lane
+	last  *frame     // live frames on lanes, latest first
+	queue []*pending // waiters of all lanes, first come first
 }
 
 // Scoped is what sync code holds to be able to wait for async code: a *Scope, or
@@ -31,7 +32,7 @@ type Scoped interface{ Scope() *Scope }
 
 // lane is a place where one frame runs at a time: the scope's own, and one for
 // each Await in progress, where code below the awaiting frame uses its slot.
-// A *lane is the context of the async code on it.
+// A *lane is the context of the async code on it; see [Scope.Cancel].
 type lane struct {
 	context.Context // what was there before
 
@@ -72,14 +73,6 @@ type pending struct {
 }
 
 type laneKey struct{}
-
-// Value returns the lane itself for the package's own key.
-func (l *lane) Value(key any) any {
-	if _, ok := key.(laneKey); ok {
-		return l
-	}
-	return l.Context.Value(key)
-}
 
 func laneOf(ctx context.Context) *lane {
 	if l, ok := ctx.(*lane); ok {
@@ -126,19 +119,24 @@ func (s *Scope) base() *Scope {
 func (s *Scope) Limits() Limits { return s.base().limits }
 
 // Close ends the scope: later calls, and those that wait for their turn, get
-// [ErrScopeClosed]. Frames that run are left to return; Close does not wait. On a
+// [ErrScopeClosed], which is also the cause that the scope's context ends with if
+// it has not ended before. Frames that run are left to return; Close does not wait. On a
 // scope handed out for one frame it does nothing: that ends with its frame.
 func (s *Scope) Close() {
 	if s.of != nil {
 		return
 	}
 	s.mu.Lock()
-	s.closed = true
+	s.ending.closed.Store(true)
+	d := s.ending.derived.Load()
 	for _, p := range s.queue {
 		close(p.ready)
 	}
 	s.queue = nil
 	s.mu.Unlock()
+	if d != nil {
+		d.cancel(ErrScopeClosed)
+	}
 }
 
 // nearest climbs from l to the nearest place where a frame may run, with s.mu
@@ -189,7 +187,7 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 		s.mu.Unlock()
 		err := lim.acquire(ctx)
 		s.mu.Lock()
-		if err == nil && s.closed {
+		if err == nil && s.ending.closed.Load() {
 			lim.release()
 			err = ErrScopeClosed
 		}
@@ -212,7 +210,7 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 	s.mu.Lock()
 	l, _ = l.nearest()
 	lim, _ := l.limiter(o.limiter)
-	closed := s.closed
+	closed := s.ending.closed.Load()
 	s.mu.Unlock()
 	if closed {
 		return nil, ErrScopeClosed
@@ -222,7 +220,7 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.ending.closed.Load() {
 		lim.release()
 		return nil, ErrScopeClosed
 	}
@@ -233,7 +231,7 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 // s.mu held before and after.
 func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
 	for {
-		if s.closed {
+		if s.ending.closed.Load() {
 			return nil, ErrScopeClosed
 		}
 		at, strays := l.nearest()
@@ -266,7 +264,7 @@ func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
 		case !p.granted: // closed
 			return nil, ErrScopeClosed
 		}
-		if now, _ := p.lane.nearest(); now == p.lane && !s.closed {
+		if now, _ := p.lane.nearest(); now == p.lane && !s.ending.closed.Load() {
 			return now, nil
 		}
 		s.leaveLane(p.lane) // it died between the grant and now: climb
