@@ -45,7 +45,11 @@ type measurement struct {
 var measurements = []measurement{
 	{"throughput", "A trivial view", throughput},
 	{"crossing", "Crossings between sync and async", crossing},
+	{"asgiref", "Crossings in asgiref", asgiref},
 	{"isolation", "Light requests beside CPU-bound ones", isolation},
+	{"blocked", "Health beside blocked views", blocked},
+	{"waiting", "Ten thousand requests that wait", waiting},
+	{"profiles", "Mixed and sync-only", profiles},
 	{"processes", "Starting and replacing workers", processes},
 	{"changes", "Reload and upgrade", changes},
 	{"dashboard", "Three calls at once", dashboard},

@@ -58,6 +58,8 @@ func rival(args []string) error {
 		return chatty(ctx, n, len(args) > 2)
 	case "crowd":
 		return crowd(ctx)
+	case "views":
+		return serveViews(ctx)
 	default:
 		return fmt.Errorf("rival %s is not known", kind)
 	}
@@ -84,14 +86,29 @@ func serveTwin(ctx context.Context, ln net.Listener) error {
 		return map[string]string{"hello": "async"}
 	}))
 	mux.HandleFunc("GET /busy/", timed(func(_ http.ResponseWriter, r *http.Request) any {
-		n, _ := strconv.Atoi(r.URL.Query().Get("ms"))
-		return map[string]float64{"busy_ms": ms(burn(time.Duration(n) * time.Millisecond))}
+		q := r.URL.Query()
+		n, _ := strconv.Atoi(q.Get("ms"))
+		step := hashing()
+		if q.Get("work") == "json" {
+			step = encoding()
+		}
+		return map[string]float64{"busy_ms": ms(burn(time.Duration(n)*time.Millisecond, step))}
 	}))
+	mux.HandleFunc("GET /hello/", timed(func(_ http.ResponseWriter, r *http.Request) any {
+		wait(r.Context(), helloWaits)
+		return map[string]string{"hello": "async"}
+	}))
+	mux.HandleFunc("GET /wait/", func(w http.ResponseWriter, r *http.Request) {
+		wait(r.Context(), longWait)
+		_, _ = io.WriteString(w, "done")
+	})
 	mux.HandleFunc("/echo/", timed(func(_ http.ResponseWriter, r *http.Request) any {
 		n, _ := io.Copy(io.Discard, r.Body)
 		return map[string]any{"target": r.RequestURI, "body_len": n}
 	}))
-	srv := &http.Server{Handler: mux}
+	srv := &http.Server{Handler: mux, Protocols: new(http.Protocols)}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
 	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -99,8 +116,49 @@ func serveTwin(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
+// hashing and encoding are the works of the app's /busy/.
+func hashing() func() {
+	sum := sha256.Sum256([]byte("twin"))
+	return func() {
+		for range 200 {
+			sum = sha256.Sum256(sum[:])
+		}
+	}
+}
+
+func encoding() func() {
+	type row struct {
+		ID    int               `json:"id"`
+		Title string            `json:"title"`
+		Tags  map[string]string `json:"tags"`
+	}
+	rows := make([]row, 20)
+	for i := range rows {
+		rows[i] = row{i, "Riding in tandem", map[string]string{"front": "async", "rear": "sync"}}
+	}
+	return func() {
+		text, err := json.Marshal(rows)
+		if err != nil {
+			panic(err)
+		}
+		if err := json.Unmarshal(text, new([]row)); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// wait is a sleep that ctx can end.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // burn uses d of this thread's CPU time, like the view that it is the twin of.
-func burn(d time.Duration) time.Duration {
+func burn(d time.Duration, step func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	now := func() time.Duration {
@@ -109,11 +167,8 @@ func burn(d time.Duration) time.Duration {
 		return time.Duration(t.Nano())
 	}
 	start := now()
-	sum := sha256.Sum256([]byte("twin"))
 	for now()-start < d {
-		for range 200 {
-			sum = sha256.Sum256(sum[:])
-		}
+		step()
 	}
 	return now() - start
 }

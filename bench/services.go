@@ -21,6 +21,7 @@ import (
 type service struct {
 	name   string
 	addr   string
+	h2c    bool                            // it speaks HTTP/2 by prior knowledge
 	reload func(ctx context.Context) error // nil: it cannot
 	close  func() error
 }

@@ -54,16 +54,12 @@ func throughput(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	defer stop()
-	load, tool := ownLoad, "the strict client of internal/strict (wrk is not installed; Debian: wrk)"
-	if path, ok := installed("wrk"); ok {
-		tool = "wrk -t1"
-		load = func(ctx context.Context, addr string, d time.Duration) (rate, error) { return wrk(ctx, path, addr, d) }
-	}
+	load, tool := loader()
 	r.text("`GET /modern/`, %d kept connections, %s each %d times, by %s.", connections, o.each, o.reps, tool)
 	rps, p50, p99 := make([]sample, len(all)), make([]sample, len(all)), make([]sample, len(all))
 	for rep := range o.reps + 1 {
 		for i, s := range all {
-			got, err := load(ctx, s.addr, o.each)
+			got, err := load(ctx, s.addr, "/modern/", o.each)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -83,6 +79,16 @@ func throughput(ctx context.Context, o options, r *report) error {
 	return nil
 }
 
+// loader is what sends requests as fast as they are answered, and its name.
+func loader() (func(ctx context.Context, addr, target string, d time.Duration) (rate, error), string) {
+	if path, ok := installed("wrk"); ok {
+		return func(ctx context.Context, addr, target string, d time.Duration) (rate, error) {
+			return wrk(ctx, path, addr, target, d)
+		}, "wrk -t1"
+	}
+	return ownLoad, "the strict client of internal/strict (wrk is not installed; Debian: wrk)"
+}
+
 type rate struct {
 	perSecond float64
 	p50, p99  time.Duration
@@ -90,10 +96,10 @@ type rate struct {
 
 // ownLoad is the load where wrk is missing. It is slower, so the ratios say
 // less.
-func ownLoad(ctx context.Context, addr string, d time.Duration) (rate, error) {
+func ownLoad(ctx context.Context, addr, target string, d time.Duration) (rate, error) {
 	rep := strict.Start(ctx, strict.Load{
 		Addr: addr, Duration: d,
-		Groups: []strict.Group{{Mode: strict.Kept, Clients: connections, Target: "/modern/"}},
+		Groups: []strict.Group{{Mode: strict.Kept, Clients: connections, Target: target}},
 	}).Wait()
 	return rate{float64(rep.Counts[strict.OK]) / rep.Elapsed.Seconds(), rep.Latency.Quantile(.5), rep.Latency.Quantile(.99)}, rep.Err()
 }
@@ -105,9 +111,9 @@ var (
 	wrkFault = regexp.MustCompile(`(?m)^\s+(Socket errors:.*|Non-2xx.*)$`)
 )
 
-func wrk(ctx context.Context, path, addr string, d time.Duration) (rate, error) {
+func wrk(ctx context.Context, path, addr, target string, d time.Duration) (rate, error) {
 	seconds := max(1, int(d.Round(time.Second)/time.Second))
-	cmd := exec.CommandContext(ctx, path, "-t1", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%ds", seconds), "--latency", "http://"+addr+"/modern/")
+	cmd := exec.CommandContext(ctx, path, "-t1", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%ds", seconds), "--latency", "http://"+addr+target)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return rate{}, fmt.Errorf("wrk: %w: %s", err, out)

@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"internal/arbiter/mutate": nil,
 
 	"internal/strict": nil,
-	"bench":           {"internal/strict", "test/harness"},
+	"bench":           {"bridge", "internal/strict", "test/harness", "view", "worker"},
 	"deploy":          nil,
 	"deploy/hammer":   {"internal/strict"},
 	"deploy/image":    nil,
