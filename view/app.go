@@ -136,8 +136,7 @@ func (a *App) missed(_ context.Context, r *Request) (Response, error) {
 	var rec probe
 	h.ServeHTTP(&rec, r.http)
 	if rec.code == http.StatusMethodNotAllowed {
-		e := &Error{Status: rec.code, Message: "method not allowed"}
-		return WithHeader(r.failed(e), "Allow", rec.header.Get("Allow")), e
+		return nil, methodNotAllowed(rec.header.Get("Allow"))
 	}
 	return nil, &Error{Status: http.StatusNotFound, Message: "not found"}
 }

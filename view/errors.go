@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/tandem-go/tandem/bridge"
 )
@@ -26,6 +27,15 @@ type Error struct {
 	Code    string // for programs; "code" in the body; may be empty
 	Message string // for people; the status text if empty
 	Err     error  // the cause; may be nil
+
+	// Header is what the answer's header has besides, by canonical names: a
+	// challenge, how long to wait. It must not be changed any more.
+	Header http.Header
+}
+
+// methodNotAllowed is a 405 that says what is allowed.
+func methodNotAllowed(allow string) *Error {
+	return &Error{Status: http.StatusMethodNotAllowed, Message: "method not allowed", Header: http.Header{"Allow": {allow}}}
 }
 
 // Errorf makes an Error with a formatted message, shown to the client. A wrapped
@@ -58,6 +68,7 @@ type answer struct {
 	status        int
 	code, message string
 	retryAfter    string
+	header        http.Header
 }
 
 // answerTo maps an error to its answer. Errors of other packages may say their
@@ -75,7 +86,7 @@ func answerTo(err error) answer {
 	case errors.As(err, &tooBig):
 		return answer{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("request body is larger than %d bytes", tooBig.Limit)}
 	case errors.As(err, &e):
-		return answer{status: e.Status, code: e.Code, message: e.Message}
+		return answer{status: e.Status, code: e.Code, message: e.Message, header: e.Header}
 	case errors.Is(err, bridge.ErrSaturated):
 		return answer{status: http.StatusServiceUnavailable, message: "busy, try again", retryAfter: "1"}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -112,6 +123,9 @@ func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
 	}
 	if a.status == http.StatusRequestEntityTooLarge && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close") // else net/http waits for the rest of a small one
+	}
+	for key, values := range a.header {
+		w.Header()[key] = slices.Clone(values) // whoever adds to it must not add to the error's
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return jsonResponse{v: failureBody{a.message, a.code, f.id}, status: a.status}.Respond(w, r)
@@ -185,6 +199,9 @@ func (r *Request) write(resp Response, err error) {
 		r.report(answerTo(err).status, err)
 	}
 	err = r.respond(resp)
+	if err == nil {
+		r.out.begin() // an empty answer has not written any
+	}
 	gone := r.http.Context().Err() != nil
 	switch {
 	case err == nil:

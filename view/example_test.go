@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/view"
@@ -80,6 +82,37 @@ func ExampleUse() {
 	// 403 {"error":"a key is needed","request_id":"example"}
 	// 200 welcome
 	// 2
+}
+
+// notes is a view for several methods, all of one colour.
+type notes struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (n *notes) Get(*view.Request) (view.Response, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return view.JSON(slices.Clone(n.all)), nil
+}
+
+func (n *notes) Delete(*view.Request) (view.Response, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = nil
+	return view.NoContent(), nil
+}
+
+func ExampleResource() {
+	app := view.New()
+	app.Routes(view.Resource("/notes/", &notes{all: []string{"milk"}}))
+	show(app, "/notes/")
+	for _, p := range app.Plan() {
+		fmt.Println(p.Pattern, p.View, p.Colour, p.Methods)
+	}
+	// Output:
+	// 200 ["milk"]
+	// /notes/ view_test.notes sync [DELETE GET HEAD OPTIONS]
 }
 
 // Errors that are not answers of their own tell the client nothing.

@@ -13,29 +13,41 @@ import (
 type output struct {
 	http.ResponseWriter
 	wrote bool
+	last  func(http.Header) // what has the last word on the header; nil once it had
+}
+
+// begin is called before the first byte of an answer.
+func (o *output) begin() {
+	o.wrote = true
+	if f := o.last; f != nil {
+		o.last = nil
+		f(o.Header())
+	}
 }
 
 func (o *output) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
 func (o *output) WriteHeader(code int) {
-	o.wrote = o.wrote || code >= 200 || code == http.StatusSwitchingProtocols
+	if code >= 200 || code == http.StatusSwitchingProtocols {
+		o.begin()
+	}
 	o.ResponseWriter.WriteHeader(code)
 }
 
 func (o *output) Write(b []byte) (int, error) {
-	o.wrote = true
+	o.begin()
 	return o.ResponseWriter.Write(b)
 }
 
 // WriteString saves io.WriteString a copy.
 func (o *output) WriteString(s string) (int, error) {
-	o.wrote = true
+	o.begin()
 	return io.WriteString(o.ResponseWriter, s)
 }
 
 // ReadFrom lets files go out by sendfile.
 func (o *output) ReadFrom(r io.Reader) (int64, error) {
-	o.wrote = true
+	o.begin()
 	return io.Copy(o.ResponseWriter, r)
 }
 
@@ -44,7 +56,7 @@ func (o *output) Flush() { _ = o.FlushError() }
 
 // FlushError is what http.ResponseController looks for.
 func (o *output) FlushError() error {
-	o.wrote = true
+	o.begin()
 	return http.NewResponseController(o.ResponseWriter).Flush()
 }
 

@@ -13,7 +13,8 @@ import (
 type RoutePlan struct {
 	Pattern   string
 	Name      string
-	View      string      // the view function's name
+	View      string      // the view function's name, or the type's of a [Resource]
+	Methods   []string    // what a Resource answers, sorted; nil for others: it is in the pattern
 	Colour    Mode        // the view's
 	Layers    []LayerPlan // middleware, outermost first
 	Crossings int         // between async and sync, for a request that reaches the view
@@ -120,7 +121,7 @@ func settledSync(f SyncView) SyncView {
 
 // build settles the plan of a route and composes its handler.
 func (a *App) build(rt Route) (RoutePlan, http.Handler) {
-	b := builder{plan: RoutePlan{Pattern: rt.pattern, Name: rt.name, View: rt.view, Colour: rt.inner.mode()}}
+	b := builder{plan: RoutePlan{Pattern: rt.pattern, Name: rt.name, View: rt.view, Methods: rt.methods, Colour: rt.inner.mode()}}
 	if b.plan.Name == "" {
 		b.plan.Name = rt.view
 	}

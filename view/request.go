@@ -12,6 +12,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,14 +208,22 @@ func Decode[T any](r *Request) (T, error) {
 	return v, &Error{Status: http.StatusBadRequest, Message: "request body: " + err.Error(), Err: err}
 }
 
-// User is who asks. The zero value is nobody in particular.
+// User is who asks. The zero value is nobody in particular. One that was given to
+// a request must not be changed any more.
 type User struct {
-	ID   int64
-	Name string
+	ID          int64
+	Name        string
+	Superuser   bool     // has every permission
+	Permissions []string // those of the user's groups included
 }
 
-// Anonymous says whether the user is unknown.
-func (u User) Anonymous() bool { return u == User{} }
+// Anonymous says whether the user is unknown: neither an ID nor a name.
+func (u User) Anonymous() bool { return u.ID == 0 && u.Name == "" }
+
+// Has says whether the user has a permission. The anonymous user has none.
+func (u User) Has(permission string) bool {
+	return !u.Anonymous() && (u.Superuser || slices.Contains(u.Permissions, permission))
+}
 
 // User returns who asks: what middleware set, else the anonymous user, ID 0.
 func (r *Request) User() User {
@@ -228,6 +237,21 @@ func (r *Request) SetUser(u User) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.user = u
+}
+
+// LastHeader has f called with the answer's header just before it goes out, when
+// the response and all middleware have set theirs: for what must not be lost to a
+// Set of theirs, such as one more cookie. f is called once, on the request's
+// goroutine, also for errors, with none of the request's locks held; those given
+// first are called last. An answer whose client has gone may go without.
+func (r *Request) LastHeader(f func(http.Header)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before := r.out.last; before != nil {
+		r.out.last = func(h http.Header) { f(h); before(h) }
+		return
+	}
+	r.out.last = f
 }
 
 // Set keeps a value with the request. Unlike a context's values these go both

@@ -286,18 +286,25 @@ func TestValuesGoBothWaysAcrossEveryCrossing(t *testing.T) {
 
 func TestTheUserIsAnonymousUnlessMiddlewareKnows(t *testing.T) {
 	s := newSite(t, 1, []view.Route{view.Path("/", func(r *view.Request) (view.Response, error) {
-		return view.Text(fmt.Sprint(r.User(), r.User().Anonymous())), nil
+		u := r.User()
+		return view.Text(fmt.Sprint(u.ID, u.Name, u.Anonymous(), u.Has("read"), u.Has("write"))), nil
 	})})
 	s.Use(view.Use(func(next view.AsyncView) view.AsyncView {
 		return func(ctx context.Context, r *view.Request) (view.Response, error) {
 			if r.URL().RawQuery != "" {
-				r.SetUser(view.User{ID: 7, Name: r.URL().RawQuery})
+				r.SetUser(view.User{
+					ID: 7, Name: r.URL().RawQuery, Superuser: r.URL().RawQuery == "root", Permissions: []string{"read"},
+				})
 			}
 			return next(ctx, r)
 		}
 	}))
-	expect(t, s.get("/"), 200, "{0 } true")
-	expect(t, s.get("/?ada"), 200, "{7 ada} false")
+	expect(t, s.get("/"), 200, "0true false false")
+	expect(t, s.get("/?ada"), 200, "7adafalse true false")
+	expect(t, s.get("/?root"), 200, "7rootfalse true true")
+	if (view.User{Superuser: true, Permissions: []string{"read"}}).Has("read") {
+		t.Error("somebody in particular is needed for a permission")
+	}
 }
 
 func TestTheRequestIDIsTheClientsIfSane(t *testing.T) {

@@ -50,12 +50,13 @@ func (m Mode) String() string {
 	return "unknown"
 }
 
-// Route is one pattern and its view. Make it with [Path].
+// Route is one pattern and its view. Make it with [Path] or [Resource].
 type Route struct {
 	pattern string
 	name    string
 	view    string // the function's name
 	inner   stage
+	methods []string // of a Resource
 	limiter *bridge.Limiter
 	cpu     bool
 	maxBody int64
