@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"time"
+	"weak"
 )
 
 // Isolation of code that computes.
@@ -41,6 +42,8 @@ type processors struct {
 	base  int  // what it was, and will be
 	auto  bool // the runtime follows the cgroup's quota by itself: let it again
 
+	followers []weak.Pointer[Limiter] // those of Auto permits
+
 	// linger is how long the raise outlasts the last frame: long enough that
 	// steady light use of a CPU limiter does not stop the world per request.
 	linger time.Duration
@@ -49,18 +52,8 @@ type processors struct {
 // computing is a CPU limiter's part in procs, guarded by procs.mu.
 type computing struct {
 	frames int
-	raised bool
+	raised int       // Ps that were raised for it; 0: none
 	ended  time.Time // the last frame
-}
-
-// share is the process's number of CPUs, without what is raised on top.
-func share() int {
-	procs.mu.Lock()
-	defer procs.mu.Unlock()
-	if procs.extra > 0 {
-		return procs.base
-	}
-	return runtime.GOMAXPROCS(0)
 }
 
 // begin counts a frame of l and makes room for l's frames if it is the first.
@@ -68,14 +61,15 @@ func (p *processors) begin(l *Limiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.computing.frames++
-	if l.computing.raised {
+	if l.computing.raised > 0 {
 		return
 	}
-	l.computing.raised = true
 	if p.extra == 0 {
 		p.remember()
+		p.lead(p.base)
 	}
-	p.extra += int(l.permits)
+	l.computing.raised = int(l.permits.Load())
+	p.extra += l.computing.raised
 	runtime.GOMAXPROCS(p.base + p.extra)
 	time.AfterFunc(p.linger, func() { p.lower(l) })
 }
@@ -105,7 +99,7 @@ func (p *processors) remember() {
 func (p *processors) lower(l *Limiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !l.computing.raised {
+	if l.computing.raised == 0 {
 		return
 	}
 	if l.computing.frames > 0 {
@@ -117,13 +111,14 @@ func (p *processors) lower(l *Limiter) {
 		return
 	}
 	l.threads.rest()
-	l.computing.raised = false
-	ours := runtime.GOMAXPROCS(0) == p.base+p.extra
-	p.extra -= int(l.permits)
+	ours := p.ours()
+	p.extra -= l.computing.raised
+	l.computing.raised = 0
 	switch {
 	case !ours: // somebody else's by now: leave it
 	case p.extra == 0 && p.auto:
 		runtime.SetDefaultGOMAXPROCS()
+		p.lead(runtime.GOMAXPROCS(0))
 	default:
 		runtime.GOMAXPROCS(p.base + p.extra)
 	}

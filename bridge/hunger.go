@@ -24,7 +24,7 @@ func (l *Limiter) missLocked() {
 	l.hunger.last.Store(now)
 	if l.hunger.since.Load() == 0 {
 		l.hunger.since.Store(now)
-		if inUse(l.state.Load()) < l.permits { // given back since, by one who did not see it
+		if inUse(l.state.Load()) < l.permits.Load() { // given back since, by one who did not see it
 			l.hunger.since.Store(0)
 		}
 	}
@@ -42,7 +42,7 @@ func (l *Limiter) fedLocked() {
 
 func (l *Limiter) starving(state int64) time.Duration {
 	since := l.hunger.since.Load()
-	if since == 0 || inUse(state) < l.permits {
+	if since == 0 || inUse(state) < l.permits.Load() {
 		return 0
 	}
 	until := l.hunger.last.Load()

@@ -15,12 +15,17 @@ const (
 	DefaultQueueTimeout = 10 * time.Second // how long one may wait
 )
 
+// Auto, as the permits of [NewCPULimiter], makes them follow the process's share
+// of CPUs.
+const Auto = 0
+
 // Limiter bounds how many sync frames run at a time. Who finds no permit waits
 // in a bounded queue, first come first served, until a permit, the end of its
 // context or the queue deadline. All methods are safe for concurrent use.
 type Limiter struct {
 	name     string
-	permits  int64
+	permits  atomic.Int64
+	refusal  atomic.Pointer[refusal]
 	queueMax int
 	queueFor time.Duration // 0: no deadline
 	cpu      bool
@@ -39,11 +44,12 @@ type Limiter struct {
 
 	hunger hunger
 
-	errFull, errLate error
-
 	computing computing
 	threads   threads
 }
+
+// refusal is what those are told who get no permit; it names their number.
+type refusal struct{ full, late error }
 
 // ticket is one waiter of a limiter's queue. granted is guarded by Limiter.mu.
 type ticket struct {
@@ -52,6 +58,9 @@ type ticket struct {
 }
 
 const waiter = int64(1) << 32
+
+// maxPermits keeps permits, and what rule 3 adds to them, in their half of state.
+const maxPermits = 1 << 30
 
 func inUse(state int64) int64  { return int64(int32(state)) }
 func queued(state int64) int64 { return state >> 32 }
@@ -74,32 +83,75 @@ func QueueTimeout(d time.Duration) LimiterOption {
 // NewLimiter makes a limiter for code that blocks: it waits for something and
 // uses little CPU. It panics if permits is less than one.
 func NewLimiter(permits int, opts ...LimiterOption) *Limiter {
-	if permits < 1 {
-		panic(fmt.Sprintf("bridge.NewLimiter: %d permits: a limiter needs at least one", permits))
-	}
-	l := &Limiter{name: "blocking", permits: int64(permits), queueMax: DefaultQueue, queueFor: DefaultQueueTimeout}
+	mustBePermits("NewLimiter", permits)
+	l := &Limiter{name: "blocking", queueMax: DefaultQueue, queueFor: DefaultQueueTimeout}
 	for _, o := range opts {
 		o(l)
 	}
-	l.errFull = fmt.Errorf("%w: limiter %q has its %d permits in use and its queue of %d full", ErrSaturated, l.name, permits, l.queueMax)
-	l.errLate = fmt.Errorf("%w after %v at limiter %q of %d permits", ErrQueueTimeout, l.queueFor, l.name, permits)
+	l.allow(permits)
 	return l
+}
+
+func mustBePermits(where string, n int) {
+	if n < 1 || n > maxPermits {
+		panic(fmt.Sprintf("bridge.%s: %d permits: a limiter has from 1 to %d", where, n, maxPermits))
+	}
 }
 
 // NewCPULimiter makes a limiter for code that computes, so that light work beside
 // it goes on as if alone. Its frames run on as many OS threads as there are permits.
 // While any runs, and for 5 s after, GOMAXPROCS is raised by the permits; nobody
 // else in the process may set it meanwhile (if somebody does, that value stays).
-// It panics if permits is less than one. The right number is [CPUPermits].
+// With [Auto] the permits are [CPUPermits], now and whenever the share changes. It
+// panics if permits is less than that.
 func NewCPULimiter(permits int, opts ...LimiterOption) *Limiter {
+	follows := permits == Auto
+	if follows {
+		permits = CPUPermits()
+	}
 	l := NewLimiter(permits, append([]LimiterOption{Named("cpu")}, opts...)...)
 	l.cpu = true
+	if follows {
+		procs.follow(l)
+	}
 	return l
 }
 
-// CPUPermits is the default number of permits for code that computes: the
-// process's share of CPUs less one, at least one.
-func CPUPermits() int { return max(1, share()-1) }
+// SetPermits changes how many permits there are. More go to those who wait, at
+// once. Fewer take none away: what is in use beyond them is a debt as that of rule
+// 3, and newcomers wait until frames have ended. A limiter of [Auto] permits
+// follows the share no longer. It panics if n is less than one.
+func (l *Limiter) SetPermits(n int) {
+	mustBePermits("Limiter.SetPermits", n)
+	if !l.cpu {
+		l.allow(n)
+		return
+	}
+	procs.mu.Lock()
+	defer procs.mu.Unlock()
+	procs.unfollow(l)
+	if procs.extra == 0 {
+		procs.allow(l, n)
+		return
+	}
+	set := procs.set()
+	procs.allow(l, n)
+	set()
+}
+
+// allow sets the number of permits.
+func (l *Limiter) allow(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.permits.Store(int64(n))
+	l.refusal.Store(&refusal{
+		full: fmt.Errorf("%w: limiter %q has its %d permits in use and its queue of %d full", ErrSaturated, l.name, n, l.queueMax),
+		late: fmt.Errorf("%w after %v at limiter %q of %d permits", ErrQueueTimeout, l.queueFor, l.name, n),
+	})
+	if l.grantLocked() {
+		l.fedLocked()
+	}
+}
 
 // Limits are the limiters that sync work takes its permits from.
 type Limits struct {
@@ -110,12 +162,12 @@ type Limits struct {
 var defaultLimits = sync.OnceValue(func() Limits {
 	return Limits{
 		Blocking: NewLimiter(DefaultBlocking),
-		CPU:      NewCPULimiter(CPUPermits()),
+		CPU:      NewCPULimiter(Auto),
 	}
 })
 
 // DefaultLimits returns the process's own limits: 40 permits for blocking code,
-// [CPUPermits] for computing code. Each call returns the same limiters.
+// [Auto] for computing code. Each call returns the same limiters.
 func DefaultLimits() Limits { return defaultLimits() }
 
 // orDefault fills in what is nil.
@@ -152,7 +204,7 @@ type Stats struct {
 func (l *Limiter) Stats() Stats {
 	st := l.state.Load()
 	s := Stats{
-		Permits:  int(l.permits),
+		Permits:  int(l.permits.Load()),
 		InUse:    int(inUse(st)),
 		Queued:   int(queued(st)),
 		Waits:    l.waits.Load(),
@@ -173,7 +225,7 @@ func (l *Limiter) Name() string { return l.name }
 func (l *Limiter) tryAcquire() bool {
 	for {
 		st := l.state.Load()
-		if st >= l.permits { // a waiter makes st larger than any limit
+		if st >= l.permits.Load() { // a waiter makes st larger than any limit
 			return false
 		}
 		if l.state.CompareAndSwap(st, st+1) {
@@ -199,7 +251,7 @@ func (l *Limiter) acquire(ctx context.Context) error {
 	if len(l.queue) >= l.queueMax {
 		l.mu.Unlock()
 		l.rejected.Add(1)
-		return l.errFull
+		return l.refusal.Load().full
 	}
 	t := &ticket{ready: make(chan struct{})}
 	l.queue = append(l.queue, t)
@@ -230,7 +282,7 @@ func (l *Limiter) wait(ctx context.Context, t *ticket) error {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-late:
-		err = l.errLate
+		err = l.refusal.Load().late
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -268,12 +320,13 @@ func (l *Limiter) release() {
 	l.mu.Unlock()
 }
 
-// grantLocked gives free permits to the waiters that came first.
-func (l *Limiter) grantLocked() {
+// grantLocked gives free permits to the waiters that came first. It reports
+// whether there were any.
+func (l *Limiter) grantLocked() (granted bool) {
 	for len(l.queue) > 0 {
 		st := l.state.Load()
-		if inUse(st) >= l.permits {
-			return
+		if inUse(st) >= l.permits.Load() {
+			return granted
 		}
 		if !l.state.CompareAndSwap(st, st+1-waiter) {
 			continue
@@ -281,7 +334,8 @@ func (l *Limiter) grantLocked() {
 		t := l.queue[0]
 		l.queue[0] = nil
 		l.queue = l.queue[1:]
-		t.granted = true
+		t.granted, granted = true, true
 		close(t.ready)
 	}
+	return granted
 }

@@ -87,7 +87,7 @@ func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	o = o.within(env.graceful)
-	run := &run{options: o, env: env, watchdog: env.watchdog, gone: make(chan struct{})}
+	run := &run{options: o, env: env, watchdog: env.watchdog, gone: make(chan struct{}), share: atStart}
 	got := given{board: scoreboard.Local()}
 	if env.channel != nil {
 		got = run.greet()
@@ -103,6 +103,7 @@ type run struct {
 	server   *server
 	watchdog time.Duration
 	gone     chan struct{} // closed when the supervisor is
+	share    share
 	helpers  sync.WaitGroup
 }
 
@@ -270,6 +271,10 @@ func (r *run) listenToSupervisor(first chan<- given) {
 			answer(given{})
 		case err != nil:
 			return // the end, and here the reason makes no difference
+		case m.Type == channel.Share:
+			channel.Discard(fds)
+			r.share.become(r.logger, m)
+			continue
 		default:
 			answer(r.open(m, fds))
 		}

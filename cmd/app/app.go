@@ -32,9 +32,9 @@ type site struct {
 }
 
 func newSite(s settings, client *http.Client) *site {
-	computing := int(s.CPUPermits)
-	if computing == 0 {
-		computing = bridge.CPUPermits()
+	computing := bridge.Auto
+	if s.CPUPermits > 0 {
+		computing = int(s.CPUPermits)
 	}
 	limits := bridge.Limits{Blocking: bridge.NewLimiter(int(s.BlockingPermits)), CPU: bridge.NewCPULimiter(computing)}
 	options := []view.Option{view.Limits(limits)}

@@ -68,8 +68,8 @@ func cpus() float64 {
 
 // Share is one worker's part.
 type Share struct {
-	CPUs   int   // GOMAXPROCS
-	Memory int64 // bytes, GOMEMLIMIT; 0: none
+	CPUs   int   // GOMAXPROCS; 0: the operator has set it
+	Memory int64 // bytes, GOMEMLIMIT; 0: none, or the operator has set it
 }
 
 // memoryUse is the part of the limit that the workers' heaps may fill: a tenth
@@ -85,9 +85,24 @@ func (l Limits) Share(n int) Share {
 	}
 }
 
+// Without leaves out what the operator has set: with cpus GOMAXPROCS, with memory
+// GOMEMLIMIT.
+func (s Share) Without(cpus, memory bool) Share {
+	if cpus {
+		s.CPUs = 0
+	}
+	if memory {
+		s.Memory = 0
+	}
+	return s
+}
+
 // Env gives the share as the variables that Go's runtime reads.
 func (s Share) Env() []string {
-	env := []string{"GOMAXPROCS=" + strconv.Itoa(s.CPUs)}
+	var env []string
+	if s.CPUs > 0 {
+		env = append(env, "GOMAXPROCS="+strconv.Itoa(s.CPUs))
+	}
 	if s.Memory > 0 {
 		env = append(env, fmt.Sprintf("GOMEMLIMIT=%dB", s.Memory))
 	}

@@ -66,6 +66,23 @@ func TestShareDividesAndNobodyGetsLessThanOneCPU(t *testing.T) {
 	}
 }
 
+func TestWhatTheOperatorHasSetIsNoPartOfAShare(t *testing.T) {
+	whole := Share{CPUs: 2, Memory: 7}
+	for _, c := range []struct {
+		cpus, memory bool
+		want         []string
+	}{
+		{false, false, []string{"GOMAXPROCS=2", "GOMEMLIMIT=7B"}},
+		{true, false, []string{"GOMEMLIMIT=7B"}},
+		{false, true, []string{"GOMAXPROCS=2"}},
+		{true, true, nil},
+	} {
+		if got := whole.Without(c.cpus, c.memory).Env(); !slices.Equal(got, c.want) {
+			t.Errorf("Without(%v, %v) gives %q, want %q", c.cpus, c.memory, got, c.want)
+		}
+	}
+}
+
 func TestReadLooksPastGOMAXPROCSAndLeavesItAlone(t *testing.T) {
 	free := Read()
 	t.Setenv("GOMAXPROCS", "77")

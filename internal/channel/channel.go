@@ -42,6 +42,11 @@ const Variable = "TANDEM_FD"
 // descriptors and names them; the worker answers with one of its own.
 const Hello = "hello"
 
+// Share is the type of a message in which the supervisor tells a worker what part
+// of the machine is its own from now on. Before the first the worker's environment
+// says it. A worker that does not know it keeps what it had.
+const Share = "share"
+
 // Names of descriptors in the supervisor's hello. A side skips those that it
 // does not know, and closes them.
 const (
@@ -54,6 +59,7 @@ const (
 const (
 	maxMessage = 64 << 10
 	maxFDs     = 64
+	maxCPUs    = 1 << 16
 )
 
 // ErrFull is Send's error when the peer has not read what it was sent.
@@ -83,6 +89,10 @@ type Message struct {
 	// FDs names the descriptors that come with a hello, in their order. A hello
 	// without it has one, the scoreboard.
 	FDs []string `json:"fds,omitempty"`
+
+	// Of a share. 0: not said, it stays as it is.
+	CPUs   int   `json:"cpus,omitempty"`
+	Memory int64 `json:"memory,omitempty"` // bytes
 }
 
 // Greeting is this program's hello; names are those of the descriptors that are
@@ -283,7 +293,7 @@ func (c *Conn) Receive() (Message, []int, error) {
 // Close ends this side; the peer receives what was sent and then io.EOF.
 func (c *Conn) Close() error { return c.unix.Close() }
 
-func (m Message) known() bool { return m.Type == Hello }
+func (m Message) known() bool { return m.Type == Hello || m.Type == Share }
 
 func decode(body []byte) (Message, error) {
 	var m Message
@@ -295,6 +305,9 @@ func decode(body []byte) (Message, error) {
 	}
 	if m.Type == Hello && m.Version != Version {
 		return m, &VersionError{Peer: m.Version}
+	}
+	if m.Type == Share && (m.CPUs < 0 || m.CPUs > maxCPUs || m.Memory < 0) {
+		return Message{}, fmt.Errorf("%w: a share of %d CPUs and %d bytes", ErrMessage, m.CPUs, m.Memory)
 	}
 	return m, nil
 }

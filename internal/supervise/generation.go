@@ -50,12 +50,7 @@ func resolve(n arbiter.Generation, l *config.Loaded) (*generation, error) {
 // environ is the environment of one worker, but for what the shim adds.
 func (g *generation) environ(id arbiter.WorkerID, share budget.Share, listeners []string, notifyAddr string) []string {
 	env := append([]string(nil), g.env...)
-	for _, kv := range share.Env() {
-		// A value that the operator has set is the operator's decision.
-		if name, _, _ := strings.Cut(kv, "="); !has(g.env, name) {
-			env = append(env, kv)
-		}
-	}
+	env = append(env, share.Env()...)
 	if len(listeners) > 0 {
 		env = append(env,
 			"LISTEN_FDS="+strconv.Itoa(len(listeners)),

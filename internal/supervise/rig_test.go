@@ -59,6 +59,8 @@ func workerMain() {
 		ballast = bytes.Repeat([]byte{1}, 96<<20)
 	case mode == "counts", mode == "scribbles":
 		counting(mode, term)
+	case mode == "shares":
+		sharing()
 	case mode == "ticks":
 		ticking()
 	case mode == "mute":

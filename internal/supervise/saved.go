@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/internal/arbiter"
+	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/channel"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
@@ -83,6 +84,7 @@ type savedWorker struct {
 	Killed     string              `json:"killed,omitempty"`
 	Failed     string              `json:"failed,omitempty"`
 	LastRSS    *int64              `json:"last_rss,omitempty"`
+	Share      budget.Share        `json:"share,omitzero"`
 }
 
 // savedRemains is what was seen of a worker when it ended.
@@ -158,6 +160,7 @@ func (w *worker) save(keep upgrade.Keep, now time.Time) (sw savedWorker, err err
 		ID: w.id, Generation: w.generation, Age: now.Sub(w.started), Process: w.process.Save(keep),
 		Board: keep(w.board.FD()), Ready: w.ready, Unheard: w.unheard, Command: raw(w.command), Recycling: w.recycling, Stalled: w.stalled,
 		Drain: w.drain, Quick: w.quick, Aborted: w.aborted, Killed: w.killed, Failed: w.failed, LastRSS: w.lastRSS,
+		Share: w.share,
 	}
 	if r := w.left.Load(); r != nil {
 		sw.Left = &savedRemains{r.oom, r.requests, r.unlisted}
@@ -291,6 +294,7 @@ func (sw savedWorker) adopt(take func(int) (int, error), now time.Time) (w *work
 			aborted: sw.Aborted, killed: sw.Killed, failed: sw.Failed, lastRSS: sw.LastRSS,
 		},
 		recycling: sw.Recycling,
+		share:     sw.Share,
 		vitals:    vitals{stalled: sw.Stalled},
 	}
 	w.left.Store(sw.Left.remains())

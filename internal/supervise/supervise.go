@@ -234,6 +234,7 @@ func (s *Supervisor) step(ev arbiter.Event) {
 		}
 	}
 	s.events = nil
+	s.divide()
 	s.report()
 }
 

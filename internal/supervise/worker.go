@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/arbiter"
+	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/channel"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/logpipe"
@@ -43,6 +44,7 @@ type worker struct {
 	mortal
 	vitals
 	recycling recycling
+	share     budget.Share // what it was last told; zero: it is told nothing
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
@@ -87,12 +89,12 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 	for i, l := range s.opt.Listeners {
 		fds[i], names[i] = l.FD(), l.Name()
 	}
-	share := s.opt.Limits.Share(s.core.Snapshot().Wanted)
+	w.share = s.shareOf(g)
 	s.opt.Siblings.join(id, func(id uint64) bool { return s.workers[arbiter.WorkerID(id)] != nil }, s.log)
 	undo = append(undo, func() error { s.opt.Siblings.quit(id); return nil })
 	spec := process.Spec{
 		Exe: g.exe, Args: g.argv, Dir: g.dir, Umask: umask(g.config.Umask),
-		Env:    g.environ(id, share, names, w.notify.Addr()),
+		Env:    g.environ(id, w.share, names, w.notify.Addr()),
 		Stdout: outW, Stderr: errW,
 		Listeners: fds, Channel: theirs,
 		// For programs that cannot see the channel's end.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -18,11 +19,14 @@ const tandemPermits = 2
 
 // helpTandem is a worker that can be made to hang, in each of two ways.
 func helpTandem() int {
-	limits := bridge.Limits{Blocking: bridge.NewLimiter(tandemPermits), CPU: bridge.NewCPULimiter(1)}
+	limits := bridge.Limits{Blocking: bridge.NewLimiter(tandemPermits), CPU: bridge.NewCPULimiter(bridge.Auto)}
 	app := view.New(view.Limits(limits))
 	app.Routes(
 		view.Path("GET /pid/", func(context.Context, *view.Request) (view.Response, error) {
 			return view.Text(strconv.Itoa(os.Getpid())), nil
+		}),
+		view.Path("GET /share/", func(context.Context, *view.Request) (view.Response, error) {
+			return view.Text(fmt.Sprintf("%d: %d CPUs, %d bytes", os.Getpid(), runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1))), nil
 		}),
 		view.Path("GET /hold/{secret}/", func(r *view.Request) (view.Response, error) {
 			ms, _ := strconv.Atoi(r.Query().Get("ms"))
