@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Scope is one request or one job: the unit whose sync frames run one at a time
@@ -16,7 +18,8 @@ type Scope struct {
 	run uint64 // which run of it
 
 	limits Limits
-	job    bool // made by NewRoot: its creator is sync code without a frame
+	job    bool         // made by NewRoot: its creator is sync code without a frame
+	waited atomic.Int64 // nanoseconds; see Waited
 
 	ending ending
 
@@ -118,6 +121,11 @@ func (s *Scope) base() *Scope {
 // Limits returns the limiters that frames of the scope take permits from.
 func (s *Scope) Limits() Limits { return s.base().limits }
 
+// Waited is how long frames of the scope have waited so far, for their turn and
+// for permits, whatever came of it. Frames that waited beside each other each
+// count. Coming back from [Await] is no wait.
+func (s *Scope) Waited() time.Duration { return time.Duration(s.base().waited.Load()) }
+
 // Close ends the scope: later calls, and those that wait for their turn, get
 // [ErrScopeClosed], which is also the cause that the scope's context ends with if
 // it has not ended before. Frames that run are left to return; Close does not wait. On a
@@ -185,7 +193,7 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 		lim.resume()
 	case !lim.tryAcquire():
 		s.mu.Unlock()
-		err := lim.acquire(ctx)
+		err := s.queueFor(ctx, lim)
 		s.mu.Lock()
 		if err == nil && s.ending.closed.Load() {
 			lim.release()
@@ -215,8 +223,10 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 	if closed {
 		return nil, ErrScopeClosed
 	}
-	if err := lim.acquire(ctx); err != nil {
-		return nil, err
+	if !lim.tryAcquire() {
+		if err := s.queueFor(ctx, lim); err != nil {
+			return nil, err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,6 +235,14 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 		return nil, ErrScopeClosed
 	}
 	return &frame{lane: l, ctx: ctx, limiter: lim, live: true, alone: true}, nil
+}
+
+// queueFor takes a permit of l that was not there at once.
+func (s *Scope) queueFor(ctx context.Context, l *Limiter) error {
+	since := time.Now()
+	err := l.acquire(ctx)
+	s.waited.Add(int64(time.Since(since)))
+	return err
 }
 
 // take waits until l, or what has become of it, is free and makes it busy, with
@@ -246,11 +264,13 @@ func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
 		s.queue = append(s.queue, p)
 		s.mu.Unlock()
 		var err error
+		since := time.Now()
 		select {
 		case <-p.ready:
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}
+		s.waited.Add(int64(time.Since(since)))
 		s.mu.Lock()
 		switch {
 		case err != nil && p.granted:

@@ -16,7 +16,7 @@ import (
 const DefaultMaxBody = 10 << 20
 
 // App is an [http.Handler] made of routes and middleware. Routes and Use come
-// first; the first request, or Plan, settles both. Then it is safe for concurrent
+// first; the first request, Settle or Plan settles both. Then it is safe for concurrent
 // use.
 type App struct {
 	limits     bridge.Limits
@@ -25,8 +25,11 @@ type App struct {
 	syncOnly   bool
 	middleware []Middleware
 	routes     []Route
+	observers  []func(*Request, Outcome)
+	timed      func(*http.Request) bool // asks for Server-Timing; nil: nobody gets it
 
 	settle  sync.Once
+	logged  sync.Once // the plan has been
 	settled atomic.Bool
 	mux     *http.ServeMux // serves
 	known   *http.ServeMux // the routes alone: tells 404 from 405
@@ -87,11 +90,23 @@ func (a *App) Use(ms ...Middleware) {
 	a.middleware = append(a.middleware, ms...)
 }
 
+func (a *App) logger() *slog.Logger {
+	if a.log != nil {
+		return a.log
+	}
+	return slog.Default()
+}
+
 func (a *App) mustBeOpen(what string) {
 	if a.settled.Load() {
 		panic("view: App." + what + " after the first request or Plan: routes and middleware are settled by then")
 	}
 }
+
+// Settle settles routes and middleware and logs the plan: at Info that it is
+// settled, at Debug each route. The first request does so, and a server that is
+// about to serve may do it before. Only the first call does anything.
+func (a *App) Settle() { a.logged.Do(a.logPlan) }
 
 // Plan returns how each route's requests run, in the order of Routes.
 func (a *App) Plan() []RoutePlan {
@@ -122,7 +137,11 @@ func takesAll(pattern string) bool {
 // ServeHTTP serves one request. What no route takes gets a 404, or a 405 with
 // Allow, through the middleware of Use like all else.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.settle.Do(a.compose)
+	a.logged.Do(a.logPlan)
+	if a.observers != nil {
+		a.observe(w, r)
+		return
+	}
 	a.mux.ServeHTTP(w, r)
 }
 
@@ -159,6 +178,7 @@ func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
 // endpoint is a route's handler.
 type endpoint struct {
 	app     *App
+	plan    *RoutePlan
 	view    AsyncView
 	maxBody int64
 }
@@ -176,9 +196,19 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 			hr.Body = http.MaxBytesReader(w, hr.Body, e.maxBody)
 		}
 	}
+	if e.app.observers != nil {
+		if r.seen = sightingOf(w, hr); r.seen != nil { // else middleware made a request of its own
+			r.seen.reach(e.plan, r)
+		}
+	}
+	var clock *stopwatch
+	if e.app.timed != nil && e.app.timed(hr) {
+		clock = r.startClock(e.plan)
+	}
 	r.ctx = r.scope.Open(hr.Context(), e.app.limits)
 	defer r.close()
 	resp, err := e.view(r.ctx, r)
+	clock.viewReturned()
 	r.write(resp, err)
 }
 

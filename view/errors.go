@@ -175,18 +175,14 @@ func (r *Request) panicked(v any) error {
 	if errors.Is(p, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
+	r.note(p)
 	r.logger().LogAttrs(r.ctx, slog.LevelError, "view panicked",
 		slog.String("request_id", r.ID()), slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path),
 		slog.Any("panic", p.Value), slog.String("stack", string(p.Stack)))
 	return p
 }
 
-func (r *Request) logger() *slog.Logger {
-	if r.app.log != nil {
-		return r.app.log
-	}
-	return slog.Default()
-}
+func (r *Request) logger() *slog.Logger { return r.app.logger() }
 
 // write ends the request. All permits are back by now.
 func (r *Request) write(resp Response, err error) {
@@ -200,7 +196,7 @@ func (r *Request) write(resp Response, err error) {
 	}
 	err = r.respond(resp)
 	if err == nil {
-		r.out.begin() // an empty answer has not written any
+		r.out.begin(http.StatusOK) // an empty answer has not written any
 	}
 	gone := r.http.Context().Err() != nil
 	switch {
@@ -249,6 +245,7 @@ func (r *Request) respond(resp Response) (err error) {
 // report logs a request that failed. Panics were logged with their stacks where
 // they were caught.
 func (r *Request) report(status int, err error) {
+	r.note(err)
 	var p *bridge.PanicError
 	if errors.As(err, &p) {
 		return

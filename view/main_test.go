@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,8 +92,19 @@ func (j *journal) Write(b []byte) (int, error) {
 	return j.buf.Write(b)
 }
 
-// records returns what was logged.
+// records returns what was logged of requests.
 func (j *journal) records(t *testing.T) []map[string]any {
+	t.Helper()
+	return slices.DeleteFunc(j.all(t), ofThePlan)
+}
+
+// ofThePlan says whether a record is one of those that an app begins with.
+func ofThePlan(r map[string]any) bool {
+	return r["msg"] == "routes settled" || r["msg"] == "route planned"
+}
+
+// all returns what was logged.
+func (j *journal) all(t *testing.T) []map[string]any {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()

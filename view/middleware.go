@@ -11,7 +11,7 @@ type MiddlewareFunc interface {
 	func(AsyncView) AsyncView | func(SyncView) SyncView | func(http.Handler) http.Handler
 }
 
-// Middleware is one piece of middleware. Make it with [Use] or [Both].
+// Middleware is one piece of middleware. Make it with [Use], [Both] or [Phases].
 type Middleware struct {
 	name  string
 	async func(AsyncView) AsyncView

@@ -12,13 +12,17 @@ import (
 // handlers look for in a writer.
 type output struct {
 	http.ResponseWriter
-	wrote bool
-	last  func(http.Header) // what has the last word on the header; nil once it had
+	wrote  bool
+	status int               // once wrote
+	bytes  int64             // of the body
+	last   func(http.Header) // what has the last word on the header; nil once it had
 }
 
 // begin is called before the first byte of an answer.
-func (o *output) begin() {
-	o.wrote = true
+func (o *output) begin(code int) {
+	if !o.wrote {
+		o.wrote, o.status = true, code
+	}
 	if f := o.last; f != nil {
 		o.last = nil
 		f(o.Header())
@@ -29,26 +33,32 @@ func (o *output) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
 func (o *output) WriteHeader(code int) {
 	if code >= 200 || code == http.StatusSwitchingProtocols {
-		o.begin()
+		o.begin(code)
 	}
 	o.ResponseWriter.WriteHeader(code)
 }
 
 func (o *output) Write(b []byte) (int, error) {
-	o.begin()
-	return o.ResponseWriter.Write(b)
+	o.begin(http.StatusOK)
+	n, err := o.ResponseWriter.Write(b)
+	o.bytes += int64(n)
+	return n, err
 }
 
 // WriteString saves io.WriteString a copy.
 func (o *output) WriteString(s string) (int, error) {
-	o.begin()
-	return io.WriteString(o.ResponseWriter, s)
+	o.begin(http.StatusOK)
+	n, err := io.WriteString(o.ResponseWriter, s)
+	o.bytes += int64(n)
+	return n, err
 }
 
 // ReadFrom lets files go out by sendfile.
 func (o *output) ReadFrom(r io.Reader) (int64, error) {
-	o.begin()
-	return io.Copy(o.ResponseWriter, r)
+	o.begin(http.StatusOK)
+	n, err := io.Copy(o.ResponseWriter, r)
+	o.bytes += n
+	return n, err
 }
 
 // Flush is http.Flusher's.
@@ -56,13 +66,15 @@ func (o *output) Flush() { _ = o.FlushError() }
 
 // FlushError is what http.ResponseController looks for.
 func (o *output) FlushError() error {
-	o.begin()
+	o.begin(http.StatusOK)
 	return http.NewResponseController(o.ResponseWriter).Flush()
 }
 
 // Hijack is http.Hijacker's; on HTTP/2 it gives http.ErrNotSupported.
 func (o *output) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(o.ResponseWriter).Hijack()
-	o.wrote = o.wrote || err == nil
+	if err == nil && !o.wrote {
+		o.wrote, o.status = true, http.StatusSwitchingProtocols // what is hijacked speaks another one
+	}
 	return conn, rw, err
 }

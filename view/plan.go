@@ -150,7 +150,8 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	}
 	b.to(Async)
 
-	e := &endpoint{app: a, view: b.async, maxBody: rt.maxBody}
+	plan := &RoutePlan{}
+	e := &endpoint{app: a, plan: plan, view: b.async, maxBody: rt.maxBody}
 	if e.maxBody == 0 {
 		e.maxBody = a.maxBody
 	}
@@ -164,6 +165,10 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	slices.Reverse(b.plan.Layers)
 	if b.plan.Crossings > 0 {
 		b.plan.Limiter = lim.Name()
+	}
+	*plan = b.plan
+	if h != http.Handler(e) {
+		h = &front{app: a, plan: plan, next: h}
 	}
 	return b.plan, h
 }

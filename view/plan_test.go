@@ -31,6 +31,12 @@ var kinds = map[byte]view.Middleware{
 	'a': view.Use(passAsync).Named("a"),
 	's': view.Use(passSync).Named("s"),
 	'b': view.Both(passAsync, passSync).Named("b"),
+	'p': view.Phases(
+		func(*view.Request) (view.Response, error) { return nil, nil },
+		func(_ *view.Request, resp view.Response) (view.Response, error) {
+			return view.WithHeader(resp, "Seen", "phases"), nil
+		}).Named("p"),
+	'h': view.Use(plainMiddleware).Named("h"),
 }
 
 // fewest is the least number of crossings of a stack, by trying every mode for
@@ -48,50 +54,67 @@ func fewest(stack string) int {
 	return n
 }
 
+// asItRuns is a stack with net/http middleware first, which runs around all else
+// in the order it was given.
+func asItRuns(stack string) string {
+	typed := strings.ReplaceAll(stack, "h", "")
+	return strings.Repeat("h", len(stack)-len(typed)) + typed
+}
+
 // Every stack of four over both colours of view: the plan has as few crossings as
 // there can be, and a request makes just those.
 func TestThePlanIsMinimalAndIsWhatRequestsDo(t *testing.T) {
-	const letters = "asb"
-	for n := range 81 {
+	const letters = "asbph"
+	for n := range 5 * 5 * 5 * 5 {
 		stack := make([]byte, 4)
 		for i := range stack {
-			stack[i] = letters[n%3]
-			n /= 3
+			stack[i] = letters[n%len(letters)]
+			n /= len(letters)
 		}
 		for _, colour := range []byte("as") {
-			name := string(stack) + string(colour)
-			var seen *view.Request
-			var ms []view.Middleware
-			for _, k := range stack {
-				ms = append(ms, kinds[k])
-			}
-			var rt view.Route
-			if colour == 'a' {
-				rt = view.Path("GET /", func(_ context.Context, r *view.Request) (view.Response, error) {
-					seen = r
-					return view.Text("ok"), nil
-				}, view.With(ms[2:]...))
-			} else {
-				rt = view.Path("GET /", func(r *view.Request) (view.Response, error) {
-					seen = r
-					return view.Text("ok"), nil
-				}, view.With(ms[2:]...))
-			}
-			s := newSite(t, 1, []view.Route{rt})
-			s.Use(ms[:2]...)
-			plan := s.Plan()[0]
-			if want := fewest(name); plan.Crossings != want {
-				t.Errorf("%s: plan has %d crossings, %d would do", name, plan.Crossings, want)
-			}
-			expect(t, s.get("/"), http.StatusOK, "ok")
-			if got := seen.Crossings(); got != plan.Crossings {
-				t.Errorf("%s: %d crossings made, %d planned", name, got, plan.Crossings)
-			}
-			for i, l := range plan.Layers {
-				if k := name[i]; l.Name != string(k) || k == 'a' && l.Mode != view.Async || k == 's' && l.Mode != view.Sync {
-					t.Errorf("%s: layer %d is %s in mode %v", name, i, l.Name, l.Mode)
-				}
-			}
+			checkStack(t, string(stack), colour)
+		}
+	}
+}
+
+func checkStack(t *testing.T, stack string, colour byte) {
+	t.Helper()
+	var ms []view.Middleware
+	for i := range len(stack) {
+		ms = append(ms, kinds[stack[i]])
+	}
+	name, runs := stack+string(colour), asItRuns(stack)
+	var seen *view.Request
+	var rt view.Route
+	if colour == 'a' {
+		rt = view.Path("GET /", func(_ context.Context, r *view.Request) (view.Response, error) {
+			seen = r
+			return view.Text("ok"), nil
+		}, view.With(ms[2:]...))
+	} else {
+		rt = view.Path("GET /", func(r *view.Request) (view.Response, error) {
+			seen = r
+			return view.Text("ok"), nil
+		}, view.With(ms[2:]...))
+	}
+	s := newSite(t, 1, []view.Route{rt})
+	s.Use(ms[:2]...)
+	plan := s.Plan()[0]
+	typed := strings.NewReplacer("h", "", "p", "b").Replace(runs)
+	if want := fewest(typed + string(colour)); plan.Crossings != want || len(plan.Adapted()) != want {
+		t.Errorf("%s: plan has %d crossings and names %q, %d would do", name, plan.Crossings, plan.Adapted(), want)
+	}
+	expect(t, s.get("/"), http.StatusOK, "ok")
+	if got := seen.Crossings(); got != plan.Crossings {
+		t.Errorf("%s: %d crossings made, %d planned", name, got, plan.Crossings)
+	}
+	if len(plan.Layers) != len(runs) {
+		t.Fatalf("%s: layers %v", name, plan.Layers)
+	}
+	only := map[byte]view.Mode{'a': view.Async, 's': view.Sync, 'h': view.Native}
+	for i, l := range plan.Layers {
+		if want := only[runs[i]]; l.Name != runs[i:i+1] || want != 0 && l.Mode != want || want == 0 && l.Mode == view.Native {
+			t.Errorf("%s: layer %d is %v", name, i, l)
 		}
 	}
 }

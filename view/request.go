@@ -31,6 +31,7 @@ type Request struct {
 	scope     bridge.Scope
 	crossings atomic.Int32
 	out       output
+	seen      *sighting     // nil without observers
 	body      *spool        // once it has been read ahead
 	sent      io.ReadCloser // the body as the server gave it
 	formErr   error

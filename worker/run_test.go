@@ -75,6 +75,25 @@ func TestDrainingOutsideOfAWorker(t *testing.T) {
 	}
 }
 
+// settling is a handler that wants to know when serving begins.
+type settling struct {
+	http.Handler
+	settled atomic.Int32
+}
+
+func (s *settling) Settle() { s.settled.Add(1) }
+
+func TestAHandlerIsSettledOnceBeforeItServes(t *testing.T) {
+	h := &settling{Handler: http.NotFoundHandler()}
+	_, drain := alone(t, h)
+	if n := h.settled.Load(); n != 1 {
+		t.Errorf("settled %d times", n)
+	}
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -69,7 +69,8 @@ func (e *DrainError) Error() string {
 // When ctx ends Run drains, as on TERM; the context of requests keeps ctx's
 // values but ends only when the process stops at once. Run takes the variables
 // of the protocol out of the environment, and owns the process's TERM, INT and
-// QUIT while it runs. One Run at a time: a second one finds no sockets.
+// QUIT while it runs. One Run at a time: a second one finds no sockets. A handler
+// with a method Settle(), as a view.App, has it called before it is said to be ready.
 func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 	o := settings(opts)
 	signals := make(chan os.Signal, 8)
@@ -91,6 +92,9 @@ func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 	got := given{board: scoreboard.Local()}
 	if env.channel != nil {
 		got = run.greet()
+	}
+	if app, ok := h.(interface{ Settle() }); ok {
+		app.Settle()
 	}
 	run.server = newServer(ctx, h, o, got.board, got.siblings, listeners)
 	return run.run(ctx, signals)
