@@ -16,7 +16,8 @@ import "context"
 // sync code below one request is a single chain of calls. Frames beside each other,
 // which are those of [Parallel] and those below goroutines that a sync frame
 // started itself, use the scope that [RunSyncScoped] hands to each: it acts for
-// that frame and no other. A parallel frame is never meant by the request's scope.
+// that frame and no other. A parallel frame is never meant by the request's scope,
+// nor one that was abandoned while there is another.
 func Await[R any](s Scoped, f func(context.Context) (R, error)) (R, error) {
 	l, err := s.Scope().suspend()
 	if err != nil {
@@ -46,7 +47,7 @@ func (s *Scope) awaiting() (*frame, context.Context, error) {
 	}
 	var found *frame
 	for fr := s.last; fr != nil; fr = fr.next {
-		if fr.awaits > 0 {
+		if fr.awaits > 0 || fr.abandoned {
 			continue
 		}
 		if found != nil { // it may be another's: no deadline but the scope's

@@ -151,7 +151,7 @@ type thread struct {
 	work  chan *errand
 }
 
-// errand is one function to run on a thread. Its outcome is there after done.
+// errand is one function to run on another goroutine. Its outcome is there after done.
 type errand struct {
 	f      func()
 	done   chan struct{}
@@ -175,12 +175,7 @@ func (ts *threads) do(f func()) {
 	}
 	t.work <- e
 	<-e.done
-	switch {
-	case e.caught != nil:
-		panic(e.caught)
-	case e.exited:
-		runtime.Goexit()
-	}
+	e.raise()
 }
 
 // loop serves one errand after the other until the thread is let go. A Goexit
@@ -194,6 +189,17 @@ func (t *thread) loop() {
 }
 
 func (t *thread) run(e *errand) {
+	e.run(func() {
+		if !e.exited {
+			t.owner.mu.Lock()
+			t.owner.idle = append(t.owner.idle, t)
+			t.owner.mu.Unlock()
+		}
+	})
+}
+
+// run runs f, and after before whoever waits is told.
+func (e *errand) run(after func()) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -202,15 +208,21 @@ func (t *thread) run(e *errand) {
 			}
 		}
 		e.exited = !returned
-		if returned {
-			t.owner.mu.Lock()
-			t.owner.idle = append(t.owner.idle, t)
-			t.owner.mu.Unlock()
-		}
+		after()
 		close(e.done)
 	}()
 	e.f()
 	returned = true
+}
+
+// raise ends the calling goroutine as the errand's was ended, if it was.
+func (e *errand) raise() {
+	switch {
+	case e.caught != nil:
+		panic(e.caught)
+	case e.exited:
+		runtime.Goexit()
+	}
 }
 
 // rest ends all threads that have nothing to do.

@@ -23,6 +23,10 @@ var (
 	// ErrQueueTimeout is returned when work has waited for a permit as long as
 	// the limiter lets it. It matches [ErrSaturated] too.
 	ErrQueueTimeout = fmt.Errorf("%w: queue deadline exceeded", ErrSaturated)
+
+	// ErrAbandoned is returned for an [Abandonable] frame that goes on past the
+	// deadline. Without it a deadline's error means that the work never began.
+	ErrAbandoned = errors.New("sync code was abandoned: it goes on, and its result is dropped")
 )
 
 // PanicError is a panic that was caught on another goroutine than the one it is

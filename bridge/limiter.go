@@ -42,7 +42,8 @@ type Limiter struct {
 	spans    [WaitBuckets]atomic.Uint64
 	rejected atomic.Uint64
 
-	hunger hunger
+	hunger    hunger
+	abandoned abandoned
 
 	computing computing
 	threads   threads
@@ -198,6 +199,13 @@ type Stats struct {
 	// none was given back: from the first such moment to the last. Whoever waits
 	// now makes now the last; it is 0 from the next permit given back on.
 	Starving time.Duration
+
+	// Abandoned is how many frames go on although nobody waits for them any more
+	// ([Abandonable]). They hold permits unless they await. OldestAbandoned is for
+	// how long the oldest of them has run, from its beginning; 0 without any.
+	Abandoned       int
+	OldestAbandoned time.Duration
+	AbandonedTotal  uint64 // total of those, whether they have returned since or not
 }
 
 // Stats returns the counters as they are now; the fields are read one by one.
@@ -212,6 +220,8 @@ func (l *Limiter) Stats() Stats {
 		Rejected: l.rejected.Load(),
 		Starving: l.starving(st),
 	}
+	s.Abandoned, s.OldestAbandoned = l.abandoned.count()
+	s.AbandonedTotal = l.abandoned.total.Load()
 	for i := range l.spans {
 		s.WaitCounts[i] = l.spans[i].Load()
 	}

@@ -53,17 +53,18 @@ type lane struct {
 // frame is one sync call. The record is used again for each call on its lane;
 // run tells them apart.
 type frame struct {
-	lane     *lane
-	ctx      context.Context // its caller's
-	limiter  *Limiter
-	run      uint64
-	live     bool
-	alone    bool // Parallel: on no lane of its own
-	borrowed bool // its permit is that of a frame above
-	awaits   int  // Awaits in progress; the permit is held while there is none
-	below    *lane
-	prev     *frame
-	next     *frame
+	lane      *lane
+	ctx       context.Context // its caller's
+	limiter   *Limiter
+	run       uint64
+	live      bool
+	alone     bool // Parallel: on no lane of its own
+	borrowed  bool // its permit is that of a frame above
+	abandoned bool // nobody waits for it any more
+	awaits    int  // Awaits in progress; the permit is held while there is none
+	below     *lane
+	prev      *frame
+	next      *frame
 }
 
 // pending is a call that waits for a lane. Guarded by Scope.mu.
@@ -311,12 +312,16 @@ func (s *Scope) grant(l *lane) {
 	}
 }
 
-// leave ends a frame. The permit is given back before the lane, so that the next
-// frame of the request finds it.
-func (fr *frame) leave() {
+// leave ends a frame and says whether it was abandoned. The permit is given back
+// before the lane, so that the next frame of the request finds it.
+func (fr *frame) leave() (late bool) {
 	s := fr.lane.scope
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if late = fr.abandoned; late {
+		fr.abandoned = false
+		fr.limiter.abandoned.remove(fr)
+	}
 	if fr.awaits == 0 {
 		fr.limiter.release()
 	}
@@ -326,6 +331,7 @@ func (fr *frame) leave() {
 		s.unlink(fr)
 		s.leaveLane(fr.lane)
 	}
+	return late
 }
 
 // limiter says which limiter a frame on l uses, and whether it borrows the

@@ -8,8 +8,9 @@ import (
 
 // SyncOption says how a sync frame runs.
 type SyncOption struct {
-	limiter  *Limiter
-	parallel bool
+	limiter     *Limiter
+	parallel    bool
+	abandonable bool
 }
 
 // On makes frames take their permits from l. Below a frame that has a permit of
@@ -28,6 +29,7 @@ func merge(opts []SyncOption) (o SyncOption) {
 			o.limiter = x.limiter
 		}
 		o.parallel = o.parallel || x.parallel
+		o.abandonable = o.abandonable || x.abandonable
 	}
 	return o
 }
@@ -35,7 +37,7 @@ func merge(opts []SyncOption) (o SyncOption) {
 // RunSync runs f, which cannot be cancelled, as a sync frame on the calling
 // goroutine. It waits for the scope's turn and for a permit; while it waits, the
 // end of ctx makes it return the cause. Once f has begun RunSync returns when f
-// does, with what f returned, whatever became of ctx.
+// does, with what f returned, whatever became of ctx; [Abandonable] changes that.
 //
 // The scope is found in ctx; it is there in whatever a view or Await handed
 // down. With a ctx of no scope f takes a permit of [DefaultLimits].
@@ -51,16 +53,17 @@ func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption
 		defer s.Close()
 		l = &s.root
 	}
-	fr, err := l.enter(ctx, merge(opts))
+	o := merge(opts)
+	fr, err := l.enter(ctx, o)
 	if err != nil {
 		var zero R
 		return zero, err
 	}
-	defer fr.leave()
-	if fr.limiter.cpu {
-		return compute(fr.limiter, fr.borrowed, f)
+	if o.abandonable {
+		return apart(ctx, fr, f)
 	}
-	return f()
+	defer fr.leave()
+	return on(fr, f)
 }
 
 // RunSyncScoped is [RunSync] for a function that awaits: f is given a scope that
@@ -73,17 +76,18 @@ func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts .
 		defer s.Close()
 		l = &s.root
 	}
-	fr, err := l.enter(ctx, merge(opts))
+	o := merge(opts)
+	fr, err := l.enter(ctx, o)
 	if err != nil {
 		var zero R
 		return zero, err
 	}
-	defer fr.leave()
 	s := &Scope{of: fr, run: fr.run}
-	if fr.limiter.cpu {
-		return compute(fr.limiter, fr.borrowed, func() (R, error) { return f(s) })
+	if o.abandonable {
+		return apart(ctx, fr, func() (R, error) { return f(s) })
 	}
-	return f(s)
+	defer fr.leave()
+	return on(fr, func() (R, error) { return f(s) })
 }
 
 // SyncToAsync adapts a sync function of one argument: the result takes a ctx and
