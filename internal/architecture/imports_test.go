@@ -19,7 +19,9 @@ var allowed = map[string][]string{
 	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
 	"cmd/app":        {"bridge", "view", "worker"},
 
-	"bridge": nil,
+	"bridge":  nil,
+	"session": {"view"},
+
 	"view":   {"bridge", "internal/requestid"},
 	"worker": {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
