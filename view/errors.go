@@ -31,6 +31,8 @@ type Error struct {
 	// Header is what the answer's header has besides, by canonical names: a
 	// challenge, how long to wait. It must not be changed any more.
 	Header http.Header
+
+	Fields []FieldError // what of the input is wrong; may be nil
 }
 
 // methodNotAllowed is a 405 that says what is allowed.
@@ -69,6 +71,7 @@ type answer struct {
 	code, message string
 	retryAfter    string
 	header        http.Header
+	fields        []FieldError
 }
 
 // answerTo maps an error to its answer. Errors of other packages may say their
@@ -86,7 +89,7 @@ func answerTo(err error) answer {
 	case errors.As(err, &tooBig):
 		return answer{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("request body is larger than %d bytes", tooBig.Limit)}
 	case errors.As(err, &e):
-		return answer{status: e.Status, code: e.Code, message: e.Message, header: e.Header}
+		return answer{status: e.Status, code: e.Code, message: e.Message, header: e.Header, fields: e.Fields}
 	case errors.Is(err, bridge.ErrSaturated):
 		return answer{status: http.StatusServiceUnavailable, message: "busy, try again", retryAfter: "1"}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -103,10 +106,12 @@ type failure struct {
 	id  string
 }
 
-type failureBody struct {
-	Error     string `json:"error"`
-	Code      string `json:"code,omitempty"`
-	RequestID string `json:"request_id"`
+// ErrorBody is the JSON that an error is answered with.
+type ErrorBody struct {
+	Error     string       `json:"error" doc:"for people"`
+	Code      string       `json:"code,omitempty" doc:"for programs"`
+	RequestID string       `json:"request_id" doc:"names the request in the log"`
+	Fields    []FieldError `json:"fields,omitempty" doc:"what of the input is wrong"`
 }
 
 // Respond writes the answer as JSON.
@@ -128,7 +133,7 @@ func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
 		w.Header()[key] = slices.Clone(values) // whoever adds to it must not add to the error's
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return jsonResponse{v: failureBody{a.message, a.code, f.id}, status: a.status}.Respond(w, r)
+	return jsonResponse{v: ErrorBody{a.message, a.code, f.id, a.fields}, status: a.status}.Respond(w, r)
 }
 
 // failed makes the response of an error.

@@ -19,6 +19,8 @@ type RoutePlan struct {
 	Layers    []LayerPlan // middleware, outermost first
 	Crossings int         // between async and sync, for a request that reaches the view
 	Limiter   string      // where its sync code takes permits; "" if it has none
+	Types     *Types      // what it takes and answers; nil if that is not known
+	Doc       Documentation
 }
 
 // LayerPlan is one piece of middleware and the mode it runs in.
@@ -45,6 +47,7 @@ type builder struct {
 	plan RoutePlan
 	opts []bridge.SyncOption
 	stage
+	decode func(*Request) any // until there is a crossing to do it at
 }
 
 // to makes the stage one of the wanted mode, crossing if it must.
@@ -80,11 +83,20 @@ func (b *builder) wrap(m Middleware) {
 // toAsync is the crossing into sync code. The body is read first, outside the
 // permit.
 func (b *builder) toAsync(f SyncView) AsyncView {
-	opts := b.opts
+	opts, decode := b.opts, b.decode
+	b.decode = nil
+	alone := len(b.plan.Layers) == 0
 	return func(ctx context.Context, r *Request) (Response, error) {
 		r.crossings.Add(1)
 		if err := r.readAhead(); err != nil {
 			return r.failed(err), err
+		}
+		if decode != nil {
+			// A permit is for the view. Bad input is told at once if no middleware
+			// in between has a say before it.
+			if err := r.decodeAhead(decode); err != nil && alone {
+				return r.failed(err), err
+			}
 		}
 		resp, err := bridge.RunSync(ctx, func() (Response, error) { return f(r) }, opts...)
 		return r.settle(resp, err)
@@ -121,7 +133,7 @@ func settledSync(f SyncView) SyncView {
 
 // build settles the plan of a route and composes its handler.
 func (a *App) build(rt Route) (RoutePlan, http.Handler) {
-	b := builder{plan: RoutePlan{Pattern: rt.pattern, Name: rt.name, View: rt.view, Methods: rt.methods, Colour: rt.inner.mode()}}
+	b := builder{plan: RoutePlan{Pattern: rt.pattern, Name: rt.name, View: rt.view, Methods: rt.methods, Colour: rt.inner.mode(), Types: rt.types, Doc: rt.doc}, decode: rt.decode}
 	if b.plan.Name == "" {
 		b.plan.Name = rt.view
 	}

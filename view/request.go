@@ -35,6 +35,7 @@ type Request struct {
 	body      *spool        // once it has been read ahead
 	sent      io.ReadCloser // the body as the server gave it
 	formErr   error
+	input     any // of a typed sync view: a pointer to it, or the error
 
 	mu     sync.Mutex
 	query  url.Values
@@ -179,6 +180,9 @@ func (r *Request) close() {
 	}
 }
 
+// errNoValue is the error of a body with nothing in it.
+var errNoValue = errors.New("no value")
+
 // Decode reads the body as one JSON value. Its errors are answers: 415 for
 // another content type, 400 for what is not such a value, 413 for too much.
 func Decode[T any](r *Request) (T, error) {
@@ -204,7 +208,7 @@ func Decode[T any](r *Request) (T, error) {
 		return v, err
 	}
 	if errors.Is(err, io.EOF) {
-		err = errors.New("no value")
+		err = errNoValue
 	}
 	return v, &Error{Status: http.StatusBadRequest, Message: "request body: " + err.Error(), Err: err}
 }

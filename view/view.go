@@ -23,7 +23,8 @@ type SyncView func(*Request) (Response, error)
 type View interface {
 	func(context.Context, *Request) (Response, error) | AsyncView |
 		func(*Request) (Response, error) | SyncView |
-		func(http.ResponseWriter, *http.Request) | http.HandlerFunc
+		func(http.ResponseWriter, *http.Request) | http.HandlerFunc |
+		Typed
 }
 
 // Mode is how a view or a piece of middleware runs.
@@ -61,12 +62,17 @@ type Route struct {
 	cpu     bool
 	maxBody int64
 	ms      []Middleware
+	types   *Types
+	decode  func(*Request) any // reads a typed sync view's input, outside its permit
+	doc     Documentation
 }
 
 // Path makes a route of a view. The pattern is one of [http.ServeMux].
 func Path[V View](pattern string, v V, opts ...RouteOption) Route {
-	rt := Route{pattern: pattern, view: funcName(v)}
+	rt := Route{pattern: pattern}
 	switch v := any(v).(type) {
+	case Typed:
+		v.mount(&rt)
 	case func(context.Context, *Request) (Response, error):
 		rt.inner.async = v
 	case AsyncView:
@@ -80,8 +86,11 @@ func Path[V View](pattern string, v V, opts ...RouteOption) Route {
 	case http.HandlerFunc:
 		rt.inner.async = native(v)
 	}
-	if reflect.ValueOf(v).IsNil() {
-		panic("view.Path: the view of " + pattern + " is nil")
+	if f := reflect.ValueOf(v); f.Kind() == reflect.Func {
+		if f.IsNil() {
+			panic("view.Path: the view of " + pattern + " is nil")
+		}
+		rt.view = funcName(v)
 	}
 	for _, o := range opts {
 		o(&rt)

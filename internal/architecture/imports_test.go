@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"bridge":  nil,
 	"session": {"view"},
 
-	"view":   {"bridge", "internal/requestid"},
+	"view":   {"bridge", "internal/requestid", "internal/schema"},
 	"worker": {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade", "internal/watch"},
@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"internal/parity":       nil,
 	"internal/process":      nil,
 	"internal/requestid":    nil,
+	"internal/schema":       nil,
 	"internal/scoreboard":   nil,
 	"internal/socket":       nil,
 	"internal/upgrade":      {"internal/caught", "internal/process"},

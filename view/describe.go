@@ -1,0 +1,25 @@
+package view
+
+import "github.com/tandem-go/tandem/internal/schema"
+
+// Documentation is what a description of the API says of a route beyond its
+// types.
+type Documentation struct {
+	Summary     string // one line; without it, the route's name in words
+	Description string // may be CommonMark
+	Tags        []string
+	Deprecated  bool
+	Hidden      bool // leave the route out
+}
+
+// Doc documents a route.
+func Doc(d Documentation) RouteOption { return func(rt *Route) { rt.doc = d } }
+
+// Describe says what a view takes and answers that is not a [Typed] one, in the
+// same way as the types of [JSONView] do. It is a description: the view itself
+// reads, checks and answers.
+func Describe[In, Out any](opts ...TypedOption) RouteOption {
+	types := newTypes[In, Out](opts)
+	schema.NewInput(schema.NewRegistry(), types.In) // panics where it cannot be described
+	return func(rt *Route) { rt.types = &types }
+}
