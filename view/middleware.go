@@ -2,6 +2,8 @@ package view
 
 import (
 	"net/http"
+
+	"github.com/tandem-go/tandem/internal/funcname"
 )
 
 // MiddlewareFunc is what may be middleware; the type is the capability.
@@ -21,7 +23,7 @@ type Middleware struct {
 
 // Use makes middleware of a function.
 func Use[M MiddlewareFunc](m M) Middleware {
-	mw := Middleware{name: funcName(m)}
+	mw := Middleware{name: funcname.Of(m)}
 	switch m := any(m).(type) {
 	case func(AsyncView) AsyncView:
 		mw.async = m
@@ -36,7 +38,7 @@ func Use[M MiddlewareFunc](m M) Middleware {
 // Both makes middleware that is capable of both modes. It runs in the mode of
 // what it wraps, so it never adds a crossing.
 func Both(async func(AsyncView) AsyncView, sync func(SyncView) SyncView) Middleware {
-	return Middleware{name: funcName(async), async: async, sync: sync}
+	return Middleware{name: funcname.Of(async), async: async, sync: sync}
 }
 
 // Named returns m with another name for plans.
