@@ -27,10 +27,6 @@ type Scope struct {
 	root  lane
 	last  *frame     // live frames on lanes, latest first
 	queue []*pending // waiters of all lanes, first come first
-
-	thread *thread // that of pinned frames, once there was one
-	pins   int32   // live pinned frames
-	awaits int32   // Awaits in progress of a job's own sync code
 }
 
 // Scoped is what sync code holds to be able to wait for async code: a *Scope, or
@@ -64,15 +60,11 @@ type frame struct {
 	live      bool
 	alone     bool // Parallel: on no lane of its own
 	borrowed  bool // its permit is that of a frame above
-	pinned    bool
-	plain     bool // runs where it is called, without a name
 	abandoned bool // nobody waits for it any more
 	awaits    int  // Awaits in progress; the permit is held while there is none
 	below     *lane
 	prev      *frame
 	next      *frame
-
-	labels *labels // if it is named
 }
 
 // pending is a call that waits for a lane. Guarded by Scope.mu.
@@ -150,7 +142,6 @@ func (s *Scope) Close() {
 		close(p.ready)
 	}
 	s.queue = nil
-	s.unpin()
 	s.mu.Unlock()
 	if d != nil {
 		d.cancel(ErrScopeClosed)
@@ -191,14 +182,13 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 	case o.parallel:
 		return s.enterParallel(ctx, l, o)
 	}
-	labels := o.naming.over(ctx)
 	s.mu.Lock()
 	l, err := s.take(ctx, l)
 	if err != nil {
 		s.mu.Unlock()
 		return nil, err
 	}
-	lim, borrowed, pinned := l.place(o)
+	lim, borrowed := l.limiter(o.limiter)
 	switch {
 	case borrowed:
 		lim.resume()
@@ -218,11 +208,6 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 	}
 	fr := &l.frame
 	fr.ctx, fr.limiter, fr.borrowed, fr.live, fr.awaits = ctx, lim, borrowed, true, 0
-	fr.labels, fr.pinned = labels, pinned
-	fr.plain = labels == nil && !pinned && !lim.cpu
-	if pinned {
-		s.pins++
-	}
 	s.link(fr)
 	s.mu.Unlock()
 	return fr, nil
@@ -233,7 +218,7 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*frame, error) {
 	s.mu.Lock()
 	l, _ = l.nearest()
-	lim, _, _ := l.place(o)
+	lim, _ := l.limiter(o.limiter)
 	closed := s.ending.closed.Load()
 	s.mu.Unlock()
 	if closed {
@@ -250,10 +235,7 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 		lim.release()
 		return nil, ErrScopeClosed
 	}
-	return &frame{
-		lane: l, ctx: ctx, limiter: lim, live: true, alone: true,
-		labels: o.naming.over(ctx), plain: o.naming == nil && !lim.cpu,
-	}, nil
+	return &frame{lane: l, ctx: ctx, limiter: lim, live: true, alone: true}, nil
 }
 
 // queueFor takes a permit of l that was not there at once.
@@ -267,7 +249,7 @@ func (s *Scope) queueFor(ctx context.Context, l *Limiter) error {
 // take waits until l, or what has become of it, is free and makes it busy, with
 // s.mu held before and after.
 func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
-	for free := false; ; {
+	for {
 		if s.ending.closed.Load() {
 			return nil, ErrScopeClosed
 		}
@@ -275,15 +257,6 @@ func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
 		if !at.busy {
 			at.busy = true
 			return at, nil
-		}
-		if !free { // nobody waits inside a frame
-			s.mu.Unlock()
-			free = !insideFrame()
-			s.mu.Lock()
-			if !free {
-				return nil, ErrWouldDeadlock
-			}
-			continue
 		}
 		p := &pending{lane: at, strays: strays, ready: make(chan struct{})}
 		if strays != nil {
@@ -352,12 +325,7 @@ func (fr *frame) leave() (late bool) {
 	if fr.awaits == 0 {
 		fr.limiter.release()
 	}
-	if fr.pinned {
-		s.pins--
-		s.unpin()
-	}
 	fr.live, fr.ctx, fr.limiter, fr.below = false, nil, nil, nil
-	fr.labels = nil
 	fr.run++
 	if !fr.alone {
 		s.unlink(fr)
@@ -366,33 +334,22 @@ func (fr *frame) leave() (late bool) {
 	return late
 }
 
-// place says where a frame on l runs: which limiter it uses, whether it borrows the
-// permit that a frame above has given back, and whether it is pinned. Called with
-// s.mu held.
-func (l *lane) place(o SyncOption) (lim *Limiter, borrowed, pinned bool) {
-	want, pinned := o.limiter, o.pinned
-	blocking := l.scope.limits.Blocking
-	nearest := want == nil && !o.parallel
+// limiter says which limiter a frame on l uses, and whether it borrows the
+// permit that a frame above has given back. Called with s.mu held.
+func (l *lane) limiter(want *Limiter) (lim *Limiter, borrowed bool) {
 	for at := l; at.above != nil; at = at.above.lane {
 		fr := at.above
 		if !fr.live || fr.run != at.run {
 			continue
 		}
-		if nearest { // of no options of its own: as the frame above
-			nearest = false
-			pinned = pinned || fr.pinned
-		}
-		if want == nil && pinned && fr.limiter.cpu { // whose code has other threads
-			want = blocking
-		}
 		if want == nil || want == fr.limiter {
-			return fr.limiter, true, pinned
+			return fr.limiter, true
 		}
 	}
 	if want == nil {
-		want = blocking
+		want = l.scope.limits.Blocking
 	}
-	return want, false, pinned
+	return want, false
 }
 
 func (s *Scope) link(fr *frame) {

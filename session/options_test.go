@@ -61,12 +61,12 @@ func TestTheMiddlewareMustBeThereOnce(t *testing.T) {
 	b.get("/plain", 500, "")
 }
 
-// Sealed runs in the mode of what it wraps; a store's colour is its middleware's.
+// Sealed is capable of both modes; a store's colour is its middleware's.
 func TestThePlanShowsTheColour(t *testing.T) {
 	async := newBrowser(t, session.Stored(asyncMemory{newMemory()}, keys(t, secret))).app.Plan()[0]
 	syncs := newBrowser(t, session.StoredSync(newMemory(), keys(t, secret))).app.Plan()[0]
 	both := newBrowser(t, session.Sealed(keys(t, secret))).app.Plan()[0]
-	for want, p := range map[string]view.RoutePlan{"session.Stored async 1": async, "session.StoredSync sync 1": syncs, "session.Sealed sync 1": both} {
+	for want, p := range map[string]view.RoutePlan{"session.Stored async 1": async, "session.StoredSync sync 1": syncs, "session.Sealed async 1": both} {
 		if got := fmt.Sprint(p.Layers[0].Name, " ", p.Layers[0].Mode, " ", p.Crossings); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

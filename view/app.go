@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -180,7 +179,6 @@ func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
 type endpoint struct {
 	app     *App
 	plan    *RoutePlan
-	labels  context.Context
 	view    AsyncView
 	maxBody int64
 }
@@ -207,8 +205,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if e.app.timed != nil && e.app.timed(hr) {
 		clock = r.startClock(e.plan)
 	}
-	defer pprof.SetGoroutineLabels(hr.Context())
-	r.ctx = r.scope.Open(r.label(hr.Context(), e.labels), e.app.limits)
+	r.ctx = r.scope.Open(hr.Context(), e.app.limits)
 	defer r.close()
 	resp, err := e.view(r.ctx, r)
 	clock.viewReturned()

@@ -2,8 +2,6 @@ package view
 
 import (
 	"net/http"
-
-	"github.com/tandem-go/tandem/internal/funcname"
 )
 
 // MiddlewareFunc is what may be middleware; the type is the capability.
@@ -23,7 +21,7 @@ type Middleware struct {
 
 // Use makes middleware of a function.
 func Use[M MiddlewareFunc](m M) Middleware {
-	mw := Middleware{name: funcname.Of(m)}
+	mw := Middleware{name: funcName(m)}
 	switch m := any(m).(type) {
 	case func(AsyncView) AsyncView:
 		mw.async = m
@@ -35,10 +33,11 @@ func Use[M MiddlewareFunc](m M) Middleware {
 	return mw
 }
 
-// Both makes middleware that is capable of both modes. It runs in the mode of
-// what it wraps, so it never adds a crossing.
+// Both makes middleware that is capable of both modes, and never adds a crossing:
+// it is sync between sync and sync, and async everywhere else, so that it holds no
+// permit that is not held anyway, and sees the 503 of those who find none.
 func Both(async func(AsyncView) AsyncView, sync func(SyncView) SyncView) Middleware {
-	return Middleware{name: funcname.Of(async), async: async, sync: sync}
+	return Middleware{name: funcName(async), async: async, sync: sync}
 }
 
 // Named returns m with another name for plans.

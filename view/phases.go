@@ -3,8 +3,6 @@ package view
 import (
 	"context"
 	"errors"
-
-	"github.com/tandem-go/tandem/internal/funcname"
 )
 
 // Phases makes middleware of two short steps around what it wraps, as Django's
@@ -17,9 +15,9 @@ import (
 // on with. Its own error wins; a response that it puts in the place of an error's
 // is an answer, and the error is logged.
 //
-// Like [Both] it runs in the mode of what it wraps and never adds a crossing. So
-// the phases have no permit of their own and must not block: what does is sync
-// middleware, and what waits is async middleware.
+// Like [Both] it runs in whichever mode adds no crossing. So the phases have no
+// permit of their own and must not block: what does is sync middleware, and what
+// waits is async middleware.
 func Phases(before func(*Request) (Response, error), after func(*Request, Response) (Response, error)) Middleware {
 	p := phases{before, after}
 	m := Both(
@@ -36,9 +34,9 @@ func Phases(before func(*Request) (Response, error), after func(*Request, Respon
 	)
 	switch {
 	case before != nil:
-		return m.Named(funcname.Of(before))
+		return m.Named(funcName(before))
 	case after != nil:
-		return m.Named(funcname.Of(after))
+		return m.Named(funcName(after))
 	}
 	panic("view.Phases: both phases are nil")
 }

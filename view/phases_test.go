@@ -154,8 +154,8 @@ func TestPhasesHoldNoPermitWhileAnAsyncViewRuns(t *testing.T) {
 func beforeAll(*view.Request) (view.Response, error) { return nil, nil }
 
 func TestPhasesAreNamedAndNeedOne(t *testing.T) {
-	s := newSite(t, 1, []view.Route{view.Path("/", classic, view.With(view.Phases(beforeAll, nil)))})
-	if l := s.Plan()[0].Layers[0]; l.String() != "view_test.beforeAll (sync)" {
+	s := newSite(t, 1, []view.Route{view.Path("/", classic, view.With(kinds['s'], view.Phases(beforeAll, nil)))})
+	if l := s.Plan()[0].Layers[1]; l.String() != "view_test.beforeAll (sync)" {
 		t.Errorf("layer %v", l)
 	}
 	defer func() {

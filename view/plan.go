@@ -21,7 +21,6 @@ type RoutePlan struct {
 	Limiter   string      // where its sync code takes permits; "" if it has none
 	Types     *Types      // what it takes and answers; nil if that is not known
 	Doc       Documentation
-	Pinned    bool // its sync code runs on one thread per request; see [Pinned]
 }
 
 // LayerPlan is one piece of middleware and the mode it runs in.
@@ -64,13 +63,16 @@ func (b *builder) to(want Mode) {
 	}
 }
 
-// wrap puts a piece of middleware around the stage. One that has both modes
-// takes the stage's.
-func (b *builder) wrap(m Middleware) {
+// wrap puts a piece of middleware around the stage. outer is the mode that the
+// next one of a single mode outside of it has. One of both modes is async unless
+// that costs crossings: it is sync between sync and sync. Where it stands between
+// async and sync the crossing could be on either side of it; inside, it holds no
+// permit, and sees what becomes of those who find none.
+func (b *builder) wrap(m Middleware, outer Mode) {
 	switch {
 	case m.async == nil:
 		b.to(Sync)
-	case m.sync == nil:
+	case m.sync == nil, outer == Async:
 		b.to(Async)
 	}
 	if b.mode() == Async {
@@ -132,6 +134,27 @@ func settledSync(f SyncView) SyncView {
 	}
 }
 
+// outers says for each piece of middleware what mode there is outside of it: that
+// of the nearest one with a single mode, else that of whoever calls them all.
+func (a *App) outers(ms []Middleware) []Mode {
+	outer := Async
+	if a.syncOnly {
+		outer = Sync
+	}
+	all := make([]Mode, len(ms))
+	for i, m := range ms {
+		all[i] = outer
+		switch {
+		case m.http != nil:
+		case m.async == nil:
+			outer = Sync
+		case m.sync == nil:
+			outer = Async
+		}
+	}
+	return all
+}
+
 // build settles the plan of a route and composes its handler.
 func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	b := builder{plan: RoutePlan{Pattern: rt.pattern, Name: rt.name, View: rt.view, Methods: rt.methods, Colour: rt.inner.mode(), Types: rt.types, Doc: rt.doc}, decode: rt.decode}
@@ -146,16 +169,17 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	default:
 		lim = a.limits.Blocking
 	}
-	b.opts = rt.options(lim)
+	b.opts = []bridge.SyncOption{bridge.On(lim)}
 	if rt.inner.async != nil {
 		b.stage = stage{async: settledAsync(rt.inner.async)}
 	} else {
 		b.stage = stage{sync: settledSync(rt.inner.sync)}
 	}
 	ms := slices.Concat(a.middleware, rt.ms)
+	outers := a.outers(ms)
 	for i := len(ms) - 1; i >= 0; i-- {
 		if ms[i].http == nil {
-			b.wrap(ms[i])
+			b.wrap(ms[i], outers[i])
 		}
 	}
 	if a.syncOnly {
@@ -164,7 +188,7 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	b.to(Async)
 
 	plan := &RoutePlan{}
-	e := &endpoint{app: a, plan: plan, labels: routeLabels(rt.pattern), view: b.async, maxBody: rt.maxBody}
+	e := &endpoint{app: a, plan: plan, view: b.async, maxBody: rt.maxBody}
 	if e.maxBody == 0 {
 		e.maxBody = a.maxBody
 	}
@@ -178,7 +202,6 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	slices.Reverse(b.plan.Layers)
 	if b.plan.Crossings > 0 {
 		b.plan.Limiter = lim.Name()
-		b.plan.Pinned = rt.pinned
 	}
 	*plan = b.plan
 	if h != http.Handler(e) {

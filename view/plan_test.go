@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/tandem-go/tandem/view"
 )
@@ -111,12 +112,42 @@ func checkStack(t *testing.T, stack string, colour byte) {
 	if len(plan.Layers) != len(runs) {
 		t.Fatalf("%s: layers %v", name, plan.Layers)
 	}
-	only := map[byte]view.Mode{'a': view.Async, 's': view.Sync, 'h': view.Native}
 	for i, l := range plan.Layers {
-		if want := only[runs[i]]; l.Name != runs[i:i+1] || want != 0 && l.Mode != want || want == 0 && l.Mode == view.Native {
-			t.Errorf("%s: layer %d is %v", name, i, l)
+		if want := modeAt(runs+string(colour), i); l.Name != runs[i:i+1] || l.Mode != want {
+			t.Errorf("%s: layer %d is %v, want %v", name, i, l, want)
 		}
 	}
+}
+
+// modeAt is the mode that a layer of a stack must run in: its own, or, if it has
+// both, sync between sync and sync and async else, so that it holds no permit.
+func modeAt(stack string, i int) view.Mode {
+	outer := strings.TrimRight(strings.TrimLeft(stack[:i], "h"), "bp")
+	inner := strings.TrimLeft(stack[i+1:], "bp")
+	switch {
+	case stack[i] == 'h':
+		return view.Native
+	case stack[i] == 's', stack[i] != 'a' && strings.HasSuffix(outer, "s") && inner[0] == 's':
+		return view.Sync
+	}
+	return view.Async
+}
+
+// What is capable of both modes is around the permit, not inside it.
+func TestARequestThatFindsNoPermitHasTheHeadersOfMiddlewareOfBothModes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		s := newSite(t, 1, []view.Route{view.Path("/", func(*view.Request) (view.Response, error) { <-end; return view.NoContent(), nil })})
+		s.Use(kinds['b'])
+		done := held(s, "/")
+		w := s.get("/")
+		expectError(t, w, http.StatusServiceUnavailable, "busy, try again")
+		if w.Header().Get("Seen") != "async" {
+			t.Errorf("header %v", w.Header())
+		}
+		close(end)
+		done.Wait()
+	})
 }
 
 func TestSyncOnlyMakesEveryRequestHoldAPermit(t *testing.T) {

@@ -3,9 +3,10 @@ package view
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"mime"
@@ -27,7 +28,6 @@ import (
 type Request struct {
 	http      *http.Request
 	app       *App
-	route     context.Context // with the labels of its route
 	ctx       context.Context // of the scope
 	scope     bridge.Scope
 	crossings atomic.Int32
@@ -298,7 +298,9 @@ func (r *Request) newID() string {
 	if w, ok := told[interface{ RequestID() string }](r.out.ResponseWriter); ok {
 		return w.RequestID()
 	}
-	return fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+	b := make([]byte, 0, 16)
+	b = binary.BigEndian.AppendUint64(b, rand.Uint64())
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(b, rand.Uint64()))
 }
 
 // told finds what a server's own writer can be told or asked, below what

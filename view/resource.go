@@ -43,7 +43,10 @@ func Resource(pattern string, v any, opts ...RouteOption) Route {
 	} else {
 		rt.inner.sync = res.sync
 	}
-	return rt.with(opts)
+	for _, o := range opts {
+		o(&rt)
+	}
+	return rt
 }
 
 // resource is a value's methods, by those of HTTP.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -140,7 +141,8 @@ type header struct {
 func (h *header) inner() Response { return h.Response }
 
 // WithHeader returns resp with a header set; it comes before one that resp sets
-// itself. A nil resp stays nil, so that it may be called beside an error.
+// itself, except Vary, which is added to what is there: what others vary by they
+// go on to. A nil resp stays nil, so that it may be called beside an error.
 func WithHeader(resp Response, key, value string) Response {
 	if resp == nil {
 		return nil
@@ -149,7 +151,39 @@ func WithHeader(resp Response, key, value string) Response {
 }
 
 func (h *header) Respond(w http.ResponseWriter, r *http.Request) error {
-	w.Header()[h.key] = h.value[:]
+	put(w.Header(), h.key, h.value[:])
+	return h.Response.Respond(w, r)
+}
+
+// put sets a header; values may be shared, as long as nobody can append to it.
+func put(h http.Header, key string, values []string) {
+	if there := h[key]; there != nil && key == "Vary" {
+		values = append(slices.Clip(there), values...)
+	}
+	h[key] = values
+}
+
+type headers struct {
+	Response
+	set http.Header
+}
+
+func (h *headers) inner() Response { return h.Response }
+
+// WithHeaders is [WithHeader] for several headers at once. Their names must be
+// canonical, and nobody may change them any more.
+func WithHeaders(resp Response, set http.Header) Response {
+	if resp == nil {
+		return nil
+	}
+	return &headers{resp, set}
+}
+
+func (h *headers) Respond(w http.ResponseWriter, r *http.Request) error {
+	dst := w.Header()
+	for key, values := range h.set {
+		put(dst, key, slices.Clip(values))
+	}
 	return h.Response.Respond(w, r)
 }
 

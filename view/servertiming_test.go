@@ -33,7 +33,7 @@ func TestServerTimingSaysWhereTheTimeWent(t *testing.T) {
 		},
 		"sync": {
 			view.Path("/", slow, view.Name("slow"), view.With(kinds['a'], kinds['b'])),
-			`total;dur=1.500, view;dur=1.500, queue;dur=0.000, crossings;desc="1 (blocking)", route;desc="sync slow", middleware;desc="a (async), b (sync)"`,
+			`total;dur=1.500, view;dur=1.500, queue;dur=0.000, crossings;desc="1 (blocking)", route;desc="sync slow", middleware;desc="a (async), b (async)"`,
 		},
 		"plain handler": {
 			view.Path("/", plain, view.Name("plain")),

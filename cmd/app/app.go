@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/middleware"
 	"github.com/tandem-go/tandem/view"
 	"github.com/tandem-go/tandem/worker"
 )
@@ -31,20 +32,25 @@ type site struct {
 	exhibits []exhibit
 }
 
-func newSite(s settings, client *http.Client) *site {
+func newSite(s settings, client *http.Client, options ...view.Option) *site {
 	computing := bridge.Auto
 	if s.CPUPermits > 0 {
 		computing = int(s.CPUPermits)
 	}
 	limits := bridge.Limits{Blocking: bridge.NewLimiter(int(s.BlockingPermits)), CPU: bridge.NewCPULimiter(computing)}
-	options := []view.Option{view.Limits(limits)}
+	options = append(options, view.Limits(limits))
+	if s.ServerTiming {
+		options = append(options, view.ServerTiming(nil))
+	}
 	if s.WorkerClass == syncOnly {
 		options = append(options, view.SyncOnly())
 	}
 	site := &site{app: view.New(options...)}
 	site.exhibits = append(site.routes(s, limits, client), standIns()...)
 
-	site.app.Use(view.Use(timing).Named("timing"))
+	// What is cheap is around every route, what few need around those (view.With). /echo/ changes nothing, whoever sends it.
+	csrf := must(middleware.CSRF(middleware.CrossOrigin{Bypass: []string{"/echo/"}}))
+	site.app.Use(middleware.RequestID(), middleware.Timing(), csrf)
 	for _, e := range site.exhibits {
 		site.app.Routes(e.route)
 	}
@@ -53,9 +59,12 @@ func newSite(s settings, client *http.Client) *site {
 
 func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) []exhibit {
 	outside := dashboard{client: client, weather: string(s.WeatherURL), news: string(s.NewsURL), stocks: string(s.StocksURL)}
+	page := must(middleware.SecurityHeaders(middleware.Security{
+		ContentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+	}))
 	socket := socketEcho{spread: 2 * time.Second}
 	return []exhibit{
-		{route: view.Path("GET /{$}", site.home), link: "/", about: "This page."},
+		{route: view.Path("GET /{$}", site.home, view.With(page)), link: "/", about: "This page."},
 		{
 			route: view.Path("GET /hello/", hello), link: "/hello/",
 			about: "Waits 100 ms without holding a thread or a permit: ten thousand may do so at once.",
@@ -63,7 +72,7 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 		{route: view.Path("GET /modern/", modern), link: "/modern/", about: "The smallest async view."},
 		{
 			route: view.Path("GET /classic/", classic), link: "/classic/",
-			about: "The smallest sync view. It runs inside a permit; the async timing middleware around it makes one crossing.",
+			about: "The smallest sync view. It runs inside a permit; the middleware, capable of both modes, runs around it: one crossing.",
 		},
 		{
 			route: view.Path("GET /dashboard/", outside.view), link: "/dashboard/",
@@ -124,8 +133,15 @@ func (site *site) home(context.Context, *view.Request) (view.Response, error) {
 	if err := homePage.Execute(&html, page); err != nil {
 		return nil, fmt.Errorf("render the page: %w", err)
 	}
-	resp := view.WithHeader(view.HTML(html.String()), "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
-	return view.WithHeader(resp, "X-Content-Type-Options", "nosniff"), nil
+	return view.HTML(html.String()), nil
+}
+
+// must is for middleware whose settings are written here: a wrong one is a mistake of the program's.
+func must(m view.Middleware, err error) view.Middleware {
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
 // writeRoutes prints each route with its colour, the middleware around it with the mode each runs in, and the crossings
@@ -136,7 +152,7 @@ func (site *site) writeRoutes(out io.Writer) error {
 	for i, plan := range site.app.Plan() {
 		var layers []string
 		for _, layer := range plan.Layers {
-			layers = append(layers, fmt.Sprintf("%s (%s)", layer.Name, layer.Mode))
+			layers = append(layers, layer.String())
 		}
 		crossings := fmt.Sprint(plan.Crossings)
 		if plan.Limiter != "" {

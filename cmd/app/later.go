@@ -28,19 +28,6 @@ func (laterDatabase) UnmarshalText(text []byte) error {
 	return errLater
 }
 
-type laterAccessLog struct{}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (laterAccessLog) UnmarshalText(text []byte) error {
-	if len(text) == 0 || string(text) == "off" {
-		return nil
-	}
-	if err := oneOf(text, "off", "common", "combined", "json"); err != nil {
-		return err
-	}
-	return fmt.Errorf("%s is not in this version; give off", text)
-}
-
 type laterProxies struct{}
 
 // UnmarshalText implements encoding.TextUnmarshaler.

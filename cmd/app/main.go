@@ -53,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if command == "routes" {
 			err = newSite(s, nil).writeRoutes(stdout)
 		} else {
-			err = serve(s, stderr)
+			err = serve(s, stdout, stderr)
 		}
 	default:
 		return fail(stderr, 2, fmt.Errorf("no command %q; `app help` lists them", command))
@@ -69,7 +69,7 @@ func fail(stderr io.Writer, code int, err error) int {
 	return code
 }
 
-func serve(s settings, stderr io.Writer) error {
+func serve(s settings, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	if worker.Self().Supervised {
 		log = slog.New(slog.NewJSONHandler(stderr, nil)) // which the supervisor takes in whole
@@ -83,7 +83,7 @@ func serve(s settings, stderr io.Writer) error {
 	defer stop()
 	client := newClient()
 	defer client.CloseIdleConnections()
-	app := newSite(s, client).app
+	app := newSite(s, client, s.AccessLog.options(stdout)...).app
 	limits := app.Limits()
 	err = worker.Run(context.Background(), app, worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -12,6 +13,10 @@ import (
 	"strings"
 
 	"github.com/kelseyhightower/envconfig"
+
+	"github.com/tandem-go/tandem/middleware"
+	"github.com/tandem-go/tandem/view"
+	"github.com/tandem-go/tandem/worker"
 )
 
 // settings is the whole configuration. Every field is one environment variable: APP_ and the field's name in words, so
@@ -24,16 +29,17 @@ type settings struct {
 	WorkerClass     workerClass `split_words:"true" desc:"mixed: async views run free, sync ones take a permit; sync: every request takes one"`
 	BlockingPermits permits     `split_words:"true" desc:"how many sync views and functions may block at once, 40"`
 	CPUPermits      autoPermits `split_words:"true" desc:"how many may compute at once, auto: this worker's share of CPUs less one, at least 1"`
+	AccessLog       accessLog   `split_words:"true" desc:"one line per request on stdout: off, common, combined or json; 200s of /healthz are left out"`
+	ServerTiming    onOff       `split_words:"true" desc:"on: every answer says in Server-Timing where the time went, for all to see; off"`
 	WeatherURL      serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the weather; the app's own stand-in"`
 	NewsURL         serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the news; the app's own stand-in"`
 	StocksURL       serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the stocks; the app's own stand-in"`
 
 	// Of later versions: known, checked and refused (see later.go), never silently ignored.
-	DatabaseURL    laterDatabase  `split_words:"true" desc:"not in this version"`
-	AccessLog      laterAccessLog `split_words:"true" desc:"not in this version, other than off"`
-	TrustedProxies laterProxies   `split_words:"true" desc:"not in this version"`
-	TLSCert        laterFile      `split_words:"true" desc:"not in this version"`
-	TLSKey         laterFile      `split_words:"true" desc:"not in this version"`
+	DatabaseURL    laterDatabase `split_words:"true" desc:"not in this version"`
+	TrustedProxies laterProxies  `split_words:"true" desc:"not in this version"`
+	TLSCert        laterFile     `split_words:"true" desc:"not in this version"`
+	TLSKey         laterFile     `split_words:"true" desc:"not in this version"`
 }
 
 func newSettings() settings {
@@ -104,6 +110,50 @@ func (c *workerClass) UnmarshalText(text []byte) error {
 	}
 	*c = workerClass(text)
 	return oneOf(text, string(mixed), string(syncOnly))
+}
+
+// accessLog is whether there is an access log, and how its lines look.
+type accessLog struct {
+	on     bool
+	format middleware.Format
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *accessLog) UnmarshalText(text []byte) error {
+	*l = accessLog{}
+	if len(text) == 0 || string(text) == "off" {
+		return nil
+	}
+	if l.format.UnmarshalText(text) != nil {
+		return oneOf(text, "off", "common", "combined", "json")
+	}
+	l.on = true
+	return nil
+}
+
+// options has the log written to w, without what only asks whether the worker is well.
+func (l accessLog) options(w io.Writer) []view.Option {
+	if !l.on {
+		return nil
+	}
+	return []view.Option{middleware.AccessLog(w, middleware.Log{
+		Format: l.format,
+		Worker: worker.Self().ID,
+		Skip: func(_ *view.Request, o view.Outcome) bool {
+			return o.Status == http.StatusOK && o.Plan != nil && o.Plan.Pattern == "GET /healthz"
+		},
+	})}
+}
+
+type onOff bool
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *onOff) UnmarshalText(text []byte) error {
+	*o = string(text) == "on"
+	if len(text) == 0 {
+		return nil
+	}
+	return oneOf(text, "off", "on")
 }
 
 // permits is how many calls may run at once.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/tandem-go/tandem/middleware"
 )
 
 // setEnvironment leaves exactly the given APP_* variables.
@@ -45,11 +47,13 @@ func TestSettings(t *testing.T) {
 		"all": {
 			env: map[string]string{
 				"APP_ADDR": ":9000", "APP_WORKER_CLASS": "mixed", "APP_BLOCKING_PERMITS": "7", "APP_CPU_PERMITS": "3",
-				"APP_WEATHER_URL": "http://w/1", "APP_NEWS_URL": "https://n/2", "APP_STOCKS_URL": "http://s:81/3", "APP_ACCESS_LOG": "off",
+				"APP_WEATHER_URL": "http://w/1", "APP_NEWS_URL": "https://n/2", "APP_STOCKS_URL": "http://s:81/3", "APP_ACCESS_LOG": "json",
+				"APP_SERVER_TIMING": "on",
 			},
 			want: settings{
 				Addr: ":9000", WorkerClass: mixed, BlockingPermits: 7, CPUPermits: 3,
 				WeatherURL: "http://w/1", NewsURL: "https://n/2", StocksURL: "http://s:81/3",
+				AccessLog: accessLog{on: true, format: middleware.JSON}, ServerTiming: true,
 			},
 		},
 		"class sync":           {env: map[string]string{"APP_WORKER_CLASS": "sync"}, want: with(func(s *settings) { s.WorkerClass = syncOnly })},
@@ -67,7 +71,9 @@ func TestSettings(t *testing.T) {
 		"service, no host":     {env: map[string]string{"APP_STOCKS_URL": "http:///x"}, err: "http://"},
 		"database":             {env: map[string]string{"APP_DATABASE_URL": "postgres://u:hush@h/d"}, err: "not in this version"},
 		"database, bad":        {env: map[string]string{"APP_DATABASE_URL": "mysql://u:hush@h/d"}, err: "neither a postgres:// URL"},
-		"access log":           {env: map[string]string{"APP_ACCESS_LOG": "json"}, err: "not in this version"},
+		"access log, off":      {env: map[string]string{"APP_ACCESS_LOG": "off", "APP_SERVER_TIMING": "off"}, want: defaults},
+		"access log":           {env: map[string]string{"APP_ACCESS_LOG": "common"}, want: with(func(s *settings) { s.AccessLog.on = true })},
+		"server timing":        {env: map[string]string{"APP_SERVER_TIMING": "yes"}, err: "none of off, on"},
 		"access log, bad":      {env: map[string]string{"APP_ACCESS_LOG": "xml"}, err: "none of off, common, combined, json"},
 		"proxies":              {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}, err: "not in this version"},
 		"proxies, bad":         {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, err: `"proxy" is neither`},

@@ -166,15 +166,6 @@ func healthz(context.Context, *view.Request) (view.Response, error) {
 	return view.Text("ok\n"), nil
 }
 
-// timing is async middleware. The errors of what is below it are responses already when they come by.
-func timing(next view.AsyncView) view.AsyncView {
-	return func(ctx context.Context, r *view.Request) (view.Response, error) {
-		start := time.Now()
-		resp, err := next(ctx, r)
-		return view.WithHeader(resp, "X-Elapsed-Ms", strconv.FormatFloat(milliseconds(time.Since(start)), 'f', 3, 64)), err
-	}
-}
-
 // demoUser takes the user from the query. It is a demonstration: a real one looks at a session.
 func demoUser(next view.AsyncView) view.AsyncView {
 	return func(ctx context.Context, r *view.Request) (view.Response, error) {

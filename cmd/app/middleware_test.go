@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tandem-go/tandem/middleware"
+)
+
+// Clients that are no browsers send what they like; another site's page may not change anything.
+func TestOnlyOtherSitesAreRefused(t *testing.T) {
+	app := newSite(newSettings(), nil).app
+	for _, test := range []struct {
+		method, target, site string
+		status               int
+	}{
+		{"POST", "/echo/", "", http.StatusOK},
+		{"POST", "/echo/", "cross-site", http.StatusOK},
+		{"GET", "/modern/", "cross-site", http.StatusOK},
+		{"POST", "/nowhere/", "same-origin", http.StatusNotFound},
+		{"POST", "/nowhere/", "cross-site", http.StatusForbidden},
+	} {
+		r := httptest.NewRequest(test.method, test.target, strings.NewReader("x"))
+		r.Header.Set("Sec-Fetch-Site", test.site)
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		if w.Code != test.status || w.Header().Get("X-Request-Id") == "" || w.Header().Get("X-Elapsed-Ms") == "" {
+			t.Errorf("%s %s, %q: %d %v", test.method, test.target, test.site, w.Code, w.Header())
+		}
+	}
+}
+
+func TestThePageHasSecurityHeaders(t *testing.T) {
+	w := httptest.NewRecorder()
+	newSite(newSettings(), nil).app.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"} {
+		if w.Header().Get(name) == "" {
+			t.Errorf("no %s", name)
+		}
+	}
+}
+
+func TestServerTimingIsASetting(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		s := newSettings()
+		s.ServerTiming = onOff(on)
+		w := httptest.NewRecorder()
+		newSite(s, nil).app.ServeHTTP(w, httptest.NewRequest("GET", "/classic/", nil))
+		if got := w.Header().Get("Server-Timing"); (got != "") != on || on && !strings.Contains(got, `crossings;desc="1 (blocking)"`) {
+			t.Errorf("%v: %q", on, got)
+		}
+	}
+}
+
+func TestTheAccessLogIsASetting(t *testing.T) {
+	for _, l := range []accessLog{{}, {on: true, format: middleware.Combined}, {on: true, format: middleware.JSON}} {
+		var out bytes.Buffer
+		app := newSite(newSettings(), nil, l.options(&out)...).app
+		for _, target := range []string{"/healthz", "/modern/"} {
+			app.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", target, nil))
+		}
+		switch {
+		case !l.on:
+			if out.Len() > 0 {
+				t.Errorf("off, and yet %q", &out)
+			}
+		case l.format == middleware.JSON:
+			var got struct {
+				Target, Route string
+				Status        int
+			}
+			if err := json.Unmarshal(out.Bytes(), &got); err != nil || got.Target != "/modern/" || got.Route != "GET /modern/" || got.Status != 200 {
+				t.Errorf("%q, %v", &out, err)
+			}
+		default:
+			if !regexp.MustCompile(`^192\.0\.2\.1 - - \[[^]]+\] "GET /modern/ HTTP/1\.1" 200 17 "-" "-"\n$`).Match(out.Bytes()) {
+				t.Errorf("%q", &out)
+			}
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package middleware
+
+import "unicode/utf8"
+
+// maxField is how much of a field is written, in bytes; the client chooses most.
+const maxField = 4 << 10
+
+// bounded is s, or its beginning with a mark that there was more.
+func bounded(s string) string {
+	if len(s) <= maxField {
+		return s
+	}
+	end := maxField
+	for end > maxField-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end-- // not within a character
+	}
+	return s[:end] + "..."
+}
+
+const (
+	upperHex = "0123456789ABCDEF"
+	lowerHex = "0123456789abcdef"
+)
+
+func appendHex(b []byte, c byte) []byte {
+	return append(b, '\\', 'x', upperHex[c>>4], upperHex[c&15])
+}
+
+// appendEscaped writes printable ASCII, except quotes and backslashes, as it is
+// and every other byte as \xHH, as nginx does.
+func appendEscaped(b []byte, s string, space bool) []byte {
+	if s == "" {
+		return append(b, '-')
+	}
+	if s == "-" {
+		return appendHex(b, '-')
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c > '~', c == '"', c == '\\', c == ' ' && !space:
+			b = appendHex(b, c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// appendToken writes a field that ends with a space.
+func appendToken(b []byte, s string) []byte { return appendEscaped(b, bounded(s), false) }
+
+// appendQuotable writes what stands between quotes.
+func appendQuotable(b []byte, s string) []byte { return appendEscaped(b, bounded(s), true) }
+
+// appendMember writes another member of a JSON object.
+func appendMember(b []byte, name, value string) []byte {
+	b = append(append(append(b, `,"`...), name...), `":"`...)
+	value = bounded(value)
+	if !utf8.ValidString(value) {
+		value = string(appendEscaped(nil, value, true))
+	}
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '"', c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ', c == 0x7f:
+			b = append(b, '\\', 'u', '0', '0', lowerHex[c>>4], lowerHex[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
+}

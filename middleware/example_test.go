@@ -1,0 +1,122 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+	"os"
+	"regexp"
+
+	"github.com/tandem-go/tandem/middleware"
+	"github.com/tandem-go/tandem/view"
+)
+
+func hello(context.Context, *view.Request) (view.Response, error) { return view.Text("hello"), nil }
+
+func Example() {
+	careful, err := middleware.SecurityHeaders(middleware.Security{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app := view.New()
+	app.Use(middleware.RequestID(), middleware.Timing(), careful)
+	app.Routes(view.Path("GET /", hello))
+
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("X-Request-Id", "abc")
+	w := httptest.NewRecorder()
+	app.ServeHTTP(w, r)
+	fmt.Println(w.Body, w.Header().Get("X-Request-Id"), w.Header().Get("X-Frame-Options"))
+	for _, layer := range app.Plan()[0].Layers {
+		fmt.Println(layer)
+	}
+	// Output:
+	// hello abc DENY
+	// requestID (async)
+	// timing (async)
+	// securityHeaders (async)
+}
+
+// dateless writes lines without their dates.
+type dateless struct{}
+
+func (dateless) Write(b []byte) (int, error) {
+	_, err := os.Stdout.Write(regexp.MustCompile(`\[[^]]*]`).ReplaceAll(b, []byte("[…]")))
+	return len(b), err
+}
+
+func ExampleAccessLog() {
+	app := view.New(middleware.AccessLog(dateless{}, middleware.Log{Format: middleware.Combined}))
+	app.Routes(view.Path("GET /", hello))
+	r := httptest.NewRequest("GET", "/?q=1", nil)
+	r.Header.Set("User-Agent", `a "forged" line`)
+	app.ServeHTTP(httptest.NewRecorder(), r)
+	// Output: 192.0.2.1 - - […] "GET /?q=1 HTTP/1.1" 200 5 "-" "a \x22forged\x22 line"
+}
+
+func ExampleCORS() {
+	_, err := middleware.CORS(middleware.Sharing{Origins: []string{"*"}, Credentials: true})
+	fmt.Println(err)
+
+	share, err := middleware.CORS(middleware.Sharing{Origins: []string{"https://app.example.com"}, Credentials: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app := view.New()
+	app.Use(share)
+	app.Routes(view.Path("PUT /", hello))
+	r := httptest.NewRequest("OPTIONS", "/", nil) // the preflight reaches no view
+	r.Header.Set("Origin", "https://app.example.com")
+	r.Header.Set("Access-Control-Request-Method", "GET")
+	w := httptest.NewRecorder()
+	app.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Header().Get("Access-Control-Allow-Origin"))
+	// Output:
+	// cors: the origin "*" with Credentials would let every site read what its visitors may; name the origins
+	// 204 https://app.example.com
+}
+
+func ExampleCSRF() {
+	guard, err := middleware.CSRF(middleware.CrossOrigin{Trusted: []string{"https://app.example.com"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app := view.New()
+	app.Use(guard)
+	app.Routes(view.Path("POST /", hello))
+	for _, site := range []string{"", "same-origin", "cross-site"} {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		fmt.Printf("%q %d\n", site, w.Code)
+	}
+	// Output:
+	// "" 200
+	// "same-origin" 200
+	// "cross-site" 403
+}
+
+func ExampleCompress() {
+	compress, err := middleware.Compress(middleware.Compression{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app := view.New()
+	app.Use(compress)
+	app.Routes(view.Path("GET /", func(context.Context, *view.Request) (view.Response, error) {
+		return view.Text(fmt.Sprintf("%2000d", 0)), nil
+	}))
+	for _, accept := range []string{"", "gzip", "gzip, zstd"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept-Encoding", accept)
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		fmt.Printf("%q %q %v\n", accept, w.Header().Get("Content-Encoding"), w.Body.Len() < 100)
+	}
+	// Output:
+	// "" "" false
+	// "gzip" "gzip" true
+	// "gzip, zstd" "zstd" true
+}
