@@ -58,7 +58,7 @@ torture-minute: build ## the same, two seconds a fault
 	go run ./test/torture -seconds 2
 
 .PHONY: check
-check: format vet lint docs-in-step check-units simulate load torture-minute test ## what CI runs; ends with the lines of go test
+check: format vet lint tandemvet docs-in-step check-units simulate load torture-minute test ## what CI runs; ends with the lines of go test
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
@@ -90,6 +90,14 @@ lint: ## staticcheck, also of the files behind build tags
 	$(TOOL) staticcheck ./...
 	$(TOOL) staticcheck -tags load ./...
 	$(TOOL) staticcheck -tags faults ./...
+
+.PHONY: tandemvet
+tandemvet: ## our own checker of sync and async code, on this repository
+	@mkdir -p bin
+	go build -o bin/tandemvet ./cmd/tandemvet
+	bin/tandemvet ./...
+	bin/tandemvet -tags load ./...
+	bin/tandemvet -tags faults ./...
 
 .PHONY: vuln
 vuln: ## govulncheck; needs its database

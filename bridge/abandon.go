@@ -58,14 +58,6 @@ func apart[R any](ctx context.Context, fr *frame, f func() (R, error)) (R, error
 	return r, err
 }
 
-// on runs f as the frame fr, on the calling goroutine or a thread of the limiter.
-func on[R any](fr *frame, f func() (R, error)) (R, error) {
-	if fr.limiter.cpu {
-		return compute(fr.limiter, fr.borrowed, f)
-	}
-	return f()
-}
-
 // abandon gives up waiting for a run of fr. It is false if its caller has to wait
 // on: because the cause is no deadline, or because the run is over.
 func (fr *frame) abandon(run uint64, begun time.Time, cause error, done <-chan struct{}) bool {

@@ -1,6 +1,9 @@
 package bridge
 
-import "context"
+import (
+	"context"
+	"runtime/pprof"
+)
 
 // Await runs f, which can be cancelled, from sync code and waits for it. The
 // permit of the calling frame is given back meanwhile and taken again, without
@@ -19,13 +22,35 @@ import "context"
 // that frame and no other. A parallel frame is never meant by the request's scope,
 // nor one that was abandoned while there is another.
 func Await[R any](s Scoped, f func(context.Context) (R, error)) (R, error) {
-	l, err := s.Scope().suspend()
+	l, from, err := s.Scope().suspend()
 	if err != nil {
 		var zero R
 		return zero, err
 	}
 	defer l.resume()
+	if from != (origin{}) {
+		return awaitFrom(from, l, f)
+	}
 	return f(l)
+}
+
+// origin is what there is about a frame that awaits if it is pinned or named.
+type origin struct {
+	thread *thread
+	labels *labels
+}
+
+// awaitFrom keeps the frame's thread serving meanwhile, and its labels off what is
+// awaited.
+func awaitFrom[R any](from origin, l *lane, f func(context.Context) (R, error)) (R, error) {
+	if from.labels != nil {
+		pprof.SetGoroutineLabels(l.Context)
+		defer pprof.SetGoroutineLabels(from.labels.merged)
+	}
+	if from.thread == nil || !from.thread.here() {
+		return f(l)
+	}
+	return served(l, from.thread, func() (R, error) { return f(l) })
 }
 
 // AsyncToSync adapts an async function of one argument for the sync code that
@@ -67,20 +92,27 @@ func (s *Scope) awaiting() (*frame, context.Context, error) {
 }
 
 // suspend gives the calling frame's permit back and opens a lane below it.
-func (s *Scope) suspend() (*lane, error) {
+func (s *Scope) suspend() (l *lane, from origin, err error) {
 	own := s
 	s = s.base()
 	s.mu.Lock()
 	if s.ending.closed.Load() {
 		s.mu.Unlock()
-		return nil, ErrScopeClosed
+		return nil, from, ErrScopeClosed
 	}
 	fr, ctx, err := own.awaiting()
 	if fr == nil {
+		if err == nil {
+			s.awaits++
+		}
 		s.mu.Unlock()
-		return &s.root, err
+		return &s.root, from, err
 	}
-	l := &lane{Context: ctx, scope: s, above: fr, run: fr.run, next: fr.below}
+	from.labels = fr.labels
+	if fr.pinned {
+		from.thread = s.thread
+	}
+	l = &lane{Context: ctx, scope: s, above: fr, run: fr.run, next: fr.below}
 	l.frame.lane = l
 	fr.below = l
 	fr.awaits++
@@ -100,18 +132,19 @@ func (s *Scope) suspend() (*lane, error) {
 	if lim != nil {
 		lim.release()
 	}
-	return l, nil
+	return l, from, nil
 }
 
 // resume closes the lane and takes the frame's permit again. Who waits for the
 // lane behind a frame that still runs there climbs when that ends.
 func (l *lane) resume() {
 	s := l.scope
-	if l.above == nil { // a job's own lane stays
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l.above == nil { // a job's own lane stays
+		s.awaits--
+		return
+	}
 	l.closed = true
 	fr := l.above
 	if fr.live && fr.run == l.run {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"runtime/pprof"
 	"testing"
 )
 
@@ -76,6 +77,33 @@ func BenchmarkCrossingCPU(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n, _ = RunSync(ctx, func() (int, error) { return n + 1, nil }, on)
+	}
+}
+
+// One crossing onto the thread of the scope and back.
+func BenchmarkCrossingPinned(b *testing.B) {
+	var s Scope
+	ctx := s.Open(b.Context(), Limits{})
+	defer s.Close()
+	pinned := Pinned()
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n, _ = RunSync(ctx, func() (int, error) { return n + 1, nil }, pinned)
+	}
+}
+
+// One crossing of a function that an adapter has named, in a request with a label.
+func BenchmarkCrossingNamed(b *testing.B) {
+	defer pprof.SetGoroutineLabels(context.Background())
+	var s Scope
+	ctx := s.Open(pprof.WithLabels(b.Context(), pprof.Labels("route", "GET /")), Limits{})
+	defer s.Close()
+	next := SyncToAsync(func(n int) (int, error) { return n + 1, nil })
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n, _ = next(ctx, n)
 	}
 }
 

@@ -125,112 +125,16 @@ func (p *processors) lower(l *Limiter) {
 }
 
 // compute runs f as a frame of a CPU limiter, on one of its threads. A frame that
-// borrows its permit stays where it is: below the same frame that is such a
-// thread already.
-func compute[R any](l *Limiter, borrowed bool, f func() (R, error)) (r R, err error) {
-	procs.begin(l)
-	defer procs.end(l)
-	if borrowed {
+// borrows its permit stays where it is: below the same frame that is such a thread
+// already. An error says why f was not begun.
+func (fr *frame) compute(f func()) error {
+	procs.begin(fr.limiter)
+	defer procs.end(fr.limiter)
+	if fr.borrowed {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		return f()
+		f()
+		return nil
 	}
-	l.threads.do(func() { r, err = f() })
-	return r, err
-}
-
-// threads are goroutines locked to OS threads, for one limiter. There are as many
-// as frames at a time; the one used last is used first.
-type threads struct {
-	mu   sync.Mutex
-	idle []*thread
-}
-
-type thread struct {
-	owner *threads
-	work  chan *errand
-}
-
-// errand is one function to run on another goroutine. Its outcome is there after done.
-type errand struct {
-	f      func()
-	done   chan struct{}
-	caught *PanicError
-	exited bool // by runtime.Goexit
-}
-
-// do runs f on a thread and waits for it. A panic is raised again in the caller,
-// with its stack; so is runtime.Goexit.
-func (ts *threads) do(f func()) {
-	e := &errand{f: f, done: make(chan struct{})}
-	ts.mu.Lock()
-	var t *thread
-	if n := len(ts.idle); n > 0 {
-		t, ts.idle = ts.idle[n-1], ts.idle[:n-1]
-	}
-	ts.mu.Unlock()
-	if t == nil {
-		t = &thread{owner: ts, work: make(chan *errand, 1)}
-		go t.loop()
-	}
-	t.work <- e
-	<-e.done
-	e.raise()
-}
-
-// loop serves one errand after the other until the thread is let go. A Goexit
-// ends goroutine and thread, and do makes another.
-func (t *thread) loop() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for e := range t.work {
-		t.run(e)
-	}
-}
-
-func (t *thread) run(e *errand) {
-	e.run(func() {
-		if !e.exited {
-			t.owner.mu.Lock()
-			t.owner.idle = append(t.owner.idle, t)
-			t.owner.mu.Unlock()
-		}
-	})
-}
-
-// run runs f, and after before whoever waits is told.
-func (e *errand) run(after func()) {
-	returned := false
-	defer func() {
-		if !returned {
-			if v := recover(); v != nil {
-				e.caught, returned = Caught(v), true
-			}
-		}
-		e.exited = !returned
-		after()
-		close(e.done)
-	}()
-	e.f()
-	returned = true
-}
-
-// raise ends the calling goroutine as the errand's was ended, if it was.
-func (e *errand) raise() {
-	switch {
-	case e.caught != nil:
-		panic(e.caught)
-	case e.exited:
-		runtime.Goexit()
-	}
-}
-
-// rest ends all threads that have nothing to do.
-func (ts *threads) rest() {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	for _, t := range ts.idle {
-		close(t.work)
-	}
-	ts.idle = nil
+	return fr.limiter.threads.do(fr.ctx, f)
 }

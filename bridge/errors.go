@@ -27,6 +27,16 @@ var (
 	// ErrAbandoned is returned for an [Abandonable] frame that goes on past the
 	// deadline. Without it a deadline's error means that the work never began.
 	ErrAbandoned = errors.New("sync code was abandoned: it goes on, and its result is dropped")
+
+	// ErrWouldDeadlock is returned for a sync call made directly inside a sync
+	// frame, on its goroutine, that would have to wait there for its turn, a
+	// permit of whichever limiter, or a thread. Whoever waits while he holds a
+	// permit may wait for himself.
+	ErrWouldDeadlock = errors.New("sync call inside a sync frame would wait with the frame's permit held: call the function directly, or make the call below bridge.Await")
+
+	// ErrSynchronousOnly is returned by what works in sync code alone when async
+	// code uses it; see [RequireSync].
+	ErrSynchronousOnly = errors.New("sync-only, and used from async code")
 )
 
 // PanicError is a panic that was caught on another goroutine than the one it is

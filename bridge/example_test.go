@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/tandem-go/tandem/bridge"
 )
@@ -50,6 +51,42 @@ func ExampleAwait() {
 	})
 	fmt.Println(bridge.AsyncToSync(job, total)([]string{"pen", "book"}))
 	// Output: 7 <nil>
+}
+
+// All pinned frames of a request see the same thread, and what is kept there.
+func ExamplePinned() {
+	job := bridge.NewRoot(context.Background(), bridge.Limits{})
+	defer job.Close()
+	thread := bridge.SyncToAsync(func(struct{}) (int, error) { return syscall.Gettid(), nil }, bridge.Pinned())
+	both, err := bridge.Await(job, func(ctx context.Context) ([]int, error) {
+		return bridge.GatherAll(ctx, 0, make([]struct{}, 2), thread)
+	})
+	fmt.Println(both[0] == both[1], both[0] != syscall.Gettid(), err)
+	// Output: true true <nil>
+}
+
+// connection works in sync code alone.
+type connection struct{ scope bridge.Scoped }
+
+func (c connection) Query(q string) (string, error) {
+	if err := bridge.RequireSync(c.scope, "connection.Query"); err != nil {
+		return "", err
+	}
+	return q + ": 1 row", nil
+}
+
+func ExampleRequireSync() {
+	job := bridge.NewRoot(context.Background(), bridge.Limits{})
+	defer job.Close()
+	conn := connection{job}
+	fmt.Println(conn.Query("first"))
+	_, err := bridge.Await(job, func(context.Context) (string, error) {
+		return conn.Query("second") // async code has a ctx, and would block beside it
+	})
+	fmt.Println(errors.Is(err, bridge.ErrSynchronousOnly))
+	// Output:
+	// first: 1 row <nil>
+	// true
 }
 
 func ExampleGather2() {

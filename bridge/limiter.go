@@ -252,6 +252,7 @@ func (l *Limiter) acquire(ctx context.Context) error {
 	if l.tryAcquire() {
 		return nil
 	}
+	inside := l.queueMax > 0 && insideFrame() // where nobody waits: whose permit would it be?
 	l.mu.Lock()
 	if l.tryAcquire() { // given back since
 		l.mu.Unlock()
@@ -262,6 +263,10 @@ func (l *Limiter) acquire(ctx context.Context) error {
 		l.mu.Unlock()
 		l.rejected.Add(1)
 		return l.refusal.Load().full
+	}
+	if inside {
+		l.mu.Unlock()
+		return ErrWouldDeadlock
 	}
 	t := &ticket{ready: make(chan struct{})}
 	l.queue = append(l.queue, t)

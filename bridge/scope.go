@@ -27,6 +27,10 @@ type Scope struct {
 	root  lane
 	last  *frame     // live frames on lanes, latest first
 	queue []*pending // waiters of all lanes, first come first
+
+	thread *thread // that of pinned frames, once there was one
+	pins   int32   // live pinned frames
+	awaits int32   // Awaits in progress of a job's own sync code
 }
 
 // Scoped is what sync code holds to be able to wait for async code: a *Scope, or
@@ -60,11 +64,15 @@ type frame struct {
 	live      bool
 	alone     bool // Parallel: on no lane of its own
 	borrowed  bool // its permit is that of a frame above
+	pinned    bool
+	plain     bool // runs where it is called, without a name
 	abandoned bool // nobody waits for it any more
 	awaits    int  // Awaits in progress; the permit is held while there is none
 	below     *lane
 	prev      *frame
 	next      *frame
+
+	labels *labels // if it is named
 }
 
 // pending is a call that waits for a lane. Guarded by Scope.mu.
@@ -142,6 +150,7 @@ func (s *Scope) Close() {
 		close(p.ready)
 	}
 	s.queue = nil
+	s.unpin()
 	s.mu.Unlock()
 	if d != nil {
 		d.cancel(ErrScopeClosed)
@@ -182,13 +191,14 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 	case o.parallel:
 		return s.enterParallel(ctx, l, o)
 	}
+	labels := o.naming.over(ctx)
 	s.mu.Lock()
 	l, err := s.take(ctx, l)
 	if err != nil {
 		s.mu.Unlock()
 		return nil, err
 	}
-	lim, borrowed := l.limiter(o.limiter)
+	lim, borrowed, pinned := l.place(o)
 	switch {
 	case borrowed:
 		lim.resume()
@@ -208,6 +218,11 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 	}
 	fr := &l.frame
 	fr.ctx, fr.limiter, fr.borrowed, fr.live, fr.awaits = ctx, lim, borrowed, true, 0
+	fr.labels, fr.pinned = labels, pinned
+	fr.plain = labels == nil && !pinned && !lim.cpu
+	if pinned {
+		s.pins++
+	}
 	s.link(fr)
 	s.mu.Unlock()
 	return fr, nil
@@ -218,7 +233,7 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*frame, error) {
 	s.mu.Lock()
 	l, _ = l.nearest()
-	lim, _ := l.limiter(o.limiter)
+	lim, _, _ := l.place(o)
 	closed := s.ending.closed.Load()
 	s.mu.Unlock()
 	if closed {
@@ -235,7 +250,10 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 		lim.release()
 		return nil, ErrScopeClosed
 	}
-	return &frame{lane: l, ctx: ctx, limiter: lim, live: true, alone: true}, nil
+	return &frame{
+		lane: l, ctx: ctx, limiter: lim, live: true, alone: true,
+		labels: o.naming.over(ctx), plain: o.naming == nil && !lim.cpu,
+	}, nil
 }
 
 // queueFor takes a permit of l that was not there at once.
@@ -249,7 +267,7 @@ func (s *Scope) queueFor(ctx context.Context, l *Limiter) error {
 // take waits until l, or what has become of it, is free and makes it busy, with
 // s.mu held before and after.
 func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
-	for {
+	for free := false; ; {
 		if s.ending.closed.Load() {
 			return nil, ErrScopeClosed
 		}
@@ -257,6 +275,15 @@ func (s *Scope) take(ctx context.Context, l *lane) (*lane, error) {
 		if !at.busy {
 			at.busy = true
 			return at, nil
+		}
+		if !free { // nobody waits inside a frame
+			s.mu.Unlock()
+			free = !insideFrame()
+			s.mu.Lock()
+			if !free {
+				return nil, ErrWouldDeadlock
+			}
+			continue
 		}
 		p := &pending{lane: at, strays: strays, ready: make(chan struct{})}
 		if strays != nil {
@@ -325,7 +352,12 @@ func (fr *frame) leave() (late bool) {
 	if fr.awaits == 0 {
 		fr.limiter.release()
 	}
+	if fr.pinned {
+		s.pins--
+		s.unpin()
+	}
 	fr.live, fr.ctx, fr.limiter, fr.below = false, nil, nil, nil
+	fr.labels = nil
 	fr.run++
 	if !fr.alone {
 		s.unlink(fr)
@@ -334,22 +366,33 @@ func (fr *frame) leave() (late bool) {
 	return late
 }
 
-// limiter says which limiter a frame on l uses, and whether it borrows the
-// permit that a frame above has given back. Called with s.mu held.
-func (l *lane) limiter(want *Limiter) (lim *Limiter, borrowed bool) {
+// place says where a frame on l runs: which limiter it uses, whether it borrows the
+// permit that a frame above has given back, and whether it is pinned. Called with
+// s.mu held.
+func (l *lane) place(o SyncOption) (lim *Limiter, borrowed, pinned bool) {
+	want, pinned := o.limiter, o.pinned
+	blocking := l.scope.limits.Blocking
+	nearest := want == nil && !o.parallel
 	for at := l; at.above != nil; at = at.above.lane {
 		fr := at.above
 		if !fr.live || fr.run != at.run {
 			continue
 		}
+		if nearest { // of no options of its own: as the frame above
+			nearest = false
+			pinned = pinned || fr.pinned
+		}
+		if want == nil && pinned && fr.limiter.cpu { // whose code has other threads
+			want = blocking
+		}
 		if want == nil || want == fr.limiter {
-			return fr.limiter, true
+			return fr.limiter, true, pinned
 		}
 	}
 	if want == nil {
-		want = l.scope.limits.Blocking
+		want = blocking
 	}
-	return want, false
+	return want, false, pinned
 }
 
 func (s *Scope) link(fr *frame) {

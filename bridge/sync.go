@@ -10,6 +10,8 @@ import (
 type SyncOption struct {
 	limiter     *Limiter
 	parallel    bool
+	pinned      bool
+	naming      *naming
 	abandonable bool
 }
 
@@ -28,10 +30,26 @@ func merge(opts []SyncOption) (o SyncOption) {
 		if x.limiter != nil {
 			o.limiter = x.limiter
 		}
+		if x.naming != nil {
+			o.naming = x.naming
+		}
 		o.parallel = o.parallel || x.parallel
 		o.abandonable = o.abandonable || x.abandonable
+		o.pinned = o.pinned || x.pinned
+	}
+	if o.pinned {
+		o.mustAgree()
 	}
 	return o
+}
+
+func (o SyncOption) mustAgree() {
+	switch {
+	case o.limiter != nil:
+		panic(fmt.Sprintf("bridge: On(%q) with Pinned: pinned frames take the scope's Blocking permits; leave one of the two out", o.limiter.Name()))
+	case o.parallel:
+		panic("bridge: Parallel with Pinned: one thread runs one frame at a time; leave one of the two out")
+	}
 }
 
 // RunSync runs f, which cannot be cancelled, as a sync frame on the calling
@@ -43,9 +61,13 @@ func merge(opts []SyncOption) (o SyncOption) {
 // down. With a ctx of no scope f takes a permit of [DefaultLimits].
 //
 // f has no ctx, and must not catch its caller's to run another frame with: that
-// one would wait for the turn that f has, until ctx ends. It calls sync code directly, and
-// async code by [Await].
+// one would wait for the turn that f has, and gets [ErrWouldDeadlock], or on another
+// goroutine the end of ctx. It calls sync code directly, and async code by [Await].
 func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption) (R, error) {
+	return runSync(ctx, f, merge(opts))
+}
+
+func runSync[R any](ctx context.Context, f func() (R, error), o SyncOption) (R, error) {
 	l := laneOf(ctx)
 	if l == nil {
 		var s Scope
@@ -53,7 +75,6 @@ func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption
 		defer s.Close()
 		l = &s.root
 	}
-	o := merge(opts)
 	fr, err := l.enter(ctx, o)
 	if err != nil {
 		var zero R
@@ -69,6 +90,10 @@ func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption
 // RunSyncScoped is [RunSync] for a function that awaits: f is given a scope that
 // stands for this very frame, until f returns.
 func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts ...SyncOption) (R, error) {
+	return runSyncScoped(ctx, f, merge(opts))
+}
+
+func runSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), o SyncOption) (R, error) {
 	l := laneOf(ctx)
 	if l == nil {
 		var s Scope
@@ -76,7 +101,6 @@ func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts .
 		defer s.Close()
 		l = &s.root
 	}
-	o := merge(opts)
 	fr, err := l.enter(ctx, o)
 	if err != nil {
 		var zero R
@@ -90,13 +114,37 @@ func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts .
 	return on(fr, func() (R, error) { return f(s) })
 }
 
+// on runs f as the frame fr where that belongs: most where they are called.
+func on[R any](fr *frame, f func() (R, error)) (R, error) {
+	switch {
+	case fr.plain:
+		return body(f)
+	case fr.pinned, fr.limiter.cpu:
+		return onThread(fr, f)
+	}
+	return labelled(fr, f)
+}
+
+// onThread runs f on a thread of the frame's scope or of its limiter.
+func onThread[R any](fr *frame, f func() (R, error)) (r R, err error) {
+	place := fr.compute
+	if fr.pinned {
+		place = fr.runPinned
+	}
+	if notBegun := place(func() { r, err = labelled(fr, f) }); notBegun != nil {
+		return r, notBegun
+	}
+	return r, err
+}
+
 // SyncToAsync adapts a sync function of one argument: the result takes a ctx and
 // runs f as [RunSync] does. It panics if A is a context: such a function is
 // async already and would run inside a permit it does not need.
 func SyncToAsync[A, R any](f func(A) (R, error), opts ...SyncOption) func(context.Context, A) (R, error) {
 	mustBeSync[A](f == nil)
+	o := nameAfter(f, merge(opts))
 	return func(ctx context.Context, a A) (R, error) {
-		return RunSync(ctx, func() (R, error) { return f(a) }, opts...)
+		return runSync(ctx, func() (R, error) { return f(a) }, o)
 	}
 }
 
@@ -104,8 +152,9 @@ func SyncToAsync[A, R any](f func(A) (R, error), opts ...SyncOption) func(contex
 // the scope to do so with, as by [RunSyncScoped].
 func SyncToAsyncScoped[A, R any](f func(*Scope, A) (R, error), opts ...SyncOption) func(context.Context, A) (R, error) {
 	mustBeSync[A](f == nil)
+	o := nameAfter(f, merge(opts))
 	return func(ctx context.Context, a A) (R, error) {
-		return RunSyncScoped(ctx, func(s *Scope) (R, error) { return f(s, a) }, opts...)
+		return runSyncScoped(ctx, func(s *Scope) (R, error) { return f(s, a) }, o)
 	}
 }
 

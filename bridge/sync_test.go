@@ -84,8 +84,8 @@ func TestOutsideAnyScopeSyncWorkTakesThePermitsOfTheProcess(t *testing.T) {
 	idle(t, bridge.DefaultLimits().Blocking)
 }
 
-// Random trees of sync, await, gather and parallel calls over few permits come to
-// an end and leave every permit behind, whatever the shape.
+// Random trees of sync, await, gather, parallel and pinned calls over few permits
+// come to an end and leave every permit behind, whatever the shape.
 func TestRandomNestingEndsAndLeavesNothing(t *testing.T) {
 	for seed := range uint64(30) {
 		l := limits(2)
@@ -115,13 +115,18 @@ func (n nester) async(ctx context.Context, r *rand.Rand, depth int) error {
 		return func(ctx context.Context) (struct{}, error) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			var opts []bridge.SyncOption
-			switch r.IntN(6) {
+			if r.IntN(4) == 0 {
+				opts = append(opts, bridge.As("nested"))
+			}
+			switch r.IntN(8) {
 			case 0:
 				opts = append(opts, bridge.Parallel())
 			case 1:
 				opts = append(opts, bridge.On(n.extra))
 			case 2:
 				return struct{}{}, n.async(ctx, r, depth-1)
+			case 3, 4:
+				opts = append(opts, bridge.Pinned())
 			}
 			return bridge.RunSyncScoped(ctx, func(s *bridge.Scope) (struct{}, error) {
 				return struct{}{}, n.sync(s, r, depth-1)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -179,6 +180,7 @@ func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
 type endpoint struct {
 	app     *App
 	plan    *RoutePlan
+	labels  context.Context
 	view    AsyncView
 	maxBody int64
 }
@@ -205,7 +207,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if e.app.timed != nil && e.app.timed(hr) {
 		clock = r.startClock(e.plan)
 	}
-	r.ctx = r.scope.Open(hr.Context(), e.app.limits)
+	defer pprof.SetGoroutineLabels(hr.Context())
+	r.ctx = r.scope.Open(r.label(hr.Context(), e.labels), e.app.limits)
 	defer r.close()
 	resp, err := e.view(r.ctx, r)
 	clock.viewReturned()

@@ -2,6 +2,8 @@ package view
 
 import (
 	"net/http"
+
+	"github.com/tandem-go/tandem/internal/funcname"
 )
 
 // MiddlewareFunc is what may be middleware; the type is the capability.
@@ -21,7 +23,7 @@ type Middleware struct {
 
 // Use makes middleware of a function.
 func Use[M MiddlewareFunc](m M) Middleware {
-	mw := Middleware{name: funcName(m)}
+	mw := Middleware{name: funcname.Of(m)}
 	switch m := any(m).(type) {
 	case func(AsyncView) AsyncView:
 		mw.async = m
@@ -37,7 +39,7 @@ func Use[M MiddlewareFunc](m M) Middleware {
 // it is sync between sync and sync, and async everywhere else, so that it holds no
 // permit that is not held anyway, and sees the 503 of those who find none.
 func Both(async func(AsyncView) AsyncView, sync func(SyncView) SyncView) Middleware {
-	return Middleware{name: funcName(async), async: async, sync: sync}
+	return Middleware{name: funcname.Of(async), async: async, sync: sync}
 }
 
 // Named returns m with another name for plans.

@@ -3,6 +3,8 @@ package view
 import (
 	"context"
 	"errors"
+
+	"github.com/tandem-go/tandem/internal/funcname"
 )
 
 // Phases makes middleware of two short steps around what it wraps, as Django's
@@ -34,9 +36,9 @@ func Phases(before func(*Request) (Response, error), after func(*Request, Respon
 	)
 	switch {
 	case before != nil:
-		return m.Named(funcName(before))
+		return m.Named(funcname.Of(before))
 	case after != nil:
-		return m.Named(funcName(after))
+		return m.Named(funcname.Of(after))
 	}
 	panic("view.Phases: both phases are nil")
 }

@@ -21,6 +21,7 @@ type RoutePlan struct {
 	Limiter   string      // where its sync code takes permits; "" if it has none
 	Types     *Types      // what it takes and answers; nil if that is not known
 	Doc       Documentation
+	Pinned    bool // its sync code runs on one thread per request; see [Pinned]
 }
 
 // LayerPlan is one piece of middleware and the mode it runs in.
@@ -169,7 +170,7 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	default:
 		lim = a.limits.Blocking
 	}
-	b.opts = []bridge.SyncOption{bridge.On(lim)}
+	b.opts = rt.options(lim)
 	if rt.inner.async != nil {
 		b.stage = stage{async: settledAsync(rt.inner.async)}
 	} else {
@@ -188,7 +189,7 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	b.to(Async)
 
 	plan := &RoutePlan{}
-	e := &endpoint{app: a, plan: plan, view: b.async, maxBody: rt.maxBody}
+	e := &endpoint{app: a, plan: plan, labels: routeLabels(rt.pattern), view: b.async, maxBody: rt.maxBody}
 	if e.maxBody == 0 {
 		e.maxBody = a.maxBody
 	}
@@ -202,6 +203,7 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	slices.Reverse(b.plan.Layers)
 	if b.plan.Crossings > 0 {
 		b.plan.Limiter = lim.Name()
+		b.plan.Pinned = rt.pinned
 	}
 	*plan = b.plan
 	if h != http.Handler(e) {

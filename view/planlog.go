@@ -19,7 +19,7 @@ func (a *App) logPlan() {
 		log.LogAttrs(ctx, slog.LevelDebug, "route planned",
 			slog.String("pattern", p.Pattern), slog.String("name", p.Name), slog.String("colour", p.Colour.String()),
 			slog.String("middleware", p.middleware()), slog.Int("crossings", p.Crossings),
-			slog.String("adapted", strings.Join(p.Adapted(), "; ")), slog.String("limiter", p.Limiter))
+			slog.String("adapted", strings.Join(p.Adapted(), "; ")), slog.String("limiter", p.Limiter), slog.Bool("pinned", p.Pinned))
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "routes settled",
 		slog.Int("routes", len(a.plan)), slog.Int("routes_that_cross", crossing), slog.Bool("sync_only", a.syncOnly))

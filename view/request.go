@@ -28,6 +28,7 @@ import (
 type Request struct {
 	http      *http.Request
 	app       *App
+	route     context.Context // with the labels of its route
 	ctx       context.Context // of the scope
 	scope     bridge.Scope
 	crossings atomic.Int32

@@ -43,10 +43,7 @@ func Resource(pattern string, v any, opts ...RouteOption) Route {
 	} else {
 		rt.inner.sync = res.sync
 	}
-	for _, o := range opts {
-		o(&rt)
-	}
-	return rt
+	return rt.with(opts)
 }
 
 // resource is a value's methods, by those of HTTP.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tandem-go/tandem/internal/funcname"
 	"github.com/tandem-go/tandem/internal/schema"
 )
 
@@ -127,7 +128,7 @@ func typed[In, Out any](f any, isNil bool, opts []TypedOption) (Typed, func(*Req
 	if isNil {
 		panic("view: the function of a typed view is nil")
 	}
-	t := Typed{name: funcName(f), types: newTypes[In, Out](opts)}
+	t := Typed{name: funcname.Of(f), types: newTypes[In, Out](opts)}
 	t.types.Checked = true
 	in := schema.NewInput(schema.NewRegistry(), t.types.In)
 	t.params = in.Params

@@ -4,10 +4,9 @@ import (
 	"context"
 	"net/http"
 	"reflect"
-	"runtime"
-	"strings"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/funcname"
 )
 
 // AsyncView is a view that can be cancelled. It runs on the request's goroutine
@@ -60,6 +59,7 @@ type Route struct {
 	methods []string // of a Resource
 	limiter *bridge.Limiter
 	cpu     bool
+	pinned  bool
 	maxBody int64
 	ms      []Middleware
 	types   *Types
@@ -90,12 +90,9 @@ func Path[V View](pattern string, v V, opts ...RouteOption) Route {
 		if f.IsNil() {
 			panic("view.Path: the view of " + pattern + " is nil")
 		}
-		rt.view = funcName(v)
+		rt.view = funcname.Of(v)
 	}
-	for _, o := range opts {
-		o(&rt)
-	}
-	return rt
+	return rt.with(opts)
 }
 
 // native makes a plain net/http handler an async view. The handler itself runs
@@ -127,10 +124,3 @@ func With(ms ...Middleware) RouteOption {
 
 // MaxBody bounds the route's request body, in bytes; less than zero: no bound.
 func MaxBody(n int64) RouteOption { return func(rt *Route) { rt.maxBody = n } }
-
-// funcName is a function's name without its package's path.
-func funcName(f any) string {
-	name := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	return strings.TrimSuffix(name, "-fm")
-}
