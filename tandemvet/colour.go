@@ -39,6 +39,7 @@ type colouring struct {
 	calls  []inspector.Cursor                // all *ast.CallExpr
 	uses   map[*types.Var][]inspector.Cursor // of variables, fields left out
 	values map[*types.Var][]ast.Expr         // what is assigned to them; of a call with several results the call
+	views  map[*types.Func]bool              // those of a sync view's type that are used as values
 
 	known    map[ast.Node]colour // of functions
 	busy     map[ast.Node]bool   // functions being decided
@@ -56,6 +57,7 @@ func newColouring(pass *analysis.Pass) *colouring {
 		root:     pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root(),
 		uses:     map[*types.Var][]inspector.Cursor{},
 		values:   map[*types.Var][]ast.Expr{},
+		views:    map[*types.Func]bool{},
 		known:    map[ast.Node]colour{},
 		busy:     map[ast.Node]bool{},
 		fates:    map[*types.Func][]fate{},
@@ -70,15 +72,22 @@ func newColouring(pass *analysis.Pass) *colouring {
 	return c
 }
 
-// index notes calls, and where variables are used and assigned.
+// index notes calls, where variables are used and assigned, and views.
 func (c *colouring) index() {
 	for cur := range c.root.Preorder((*ast.CallExpr)(nil), (*ast.Ident)(nil), (*ast.AssignStmt)(nil), (*ast.ValueSpec)(nil)) {
 		switch n := cur.Node().(type) {
 		case *ast.CallExpr:
 			c.calls = append(c.calls, cur)
 		case *ast.Ident:
-			if v, ok := c.info.Uses[n].(*types.Var); ok && !v.IsField() {
-				c.uses[v] = append(c.uses[v], cur)
+			switch obj := c.info.Uses[n].(type) {
+			case *types.Var:
+				if !obj.IsField() {
+					c.uses[obj] = append(c.uses[obj], cur)
+				}
+			case *types.Func:
+				if shapeOf(obj.Signature()) == syncView && c.isValue(cur) {
+					c.views[obj.Origin()] = true
+				}
 			}
 		case *ast.AssignStmt:
 			for i, left := range n.Lhs {
@@ -92,6 +101,21 @@ func (c *colouring) index() {
 			}
 		}
 	}
+}
+
+// isValue says whether the function that an identifier names is not called there,
+// but given to somebody: not to view.Phases, which calls it in either colour.
+func (c *colouring) isValue(cur inspector.Cursor) bool {
+	if cur.ParentEdgeKind() == edge.SelectorExpr_Sel {
+		cur = cur.Parent()
+	}
+	switch cur.ParentEdgeKind() {
+	case edge.CallExpr_Fun:
+		return false
+	case edge.CallExpr_Args:
+		return !isFunc(typeutil.StaticCallee(c.info, cur.Parent().Node().(*ast.CallExpr)), viewPath, "Phases")
+	}
+	return true
 }
 
 func (c *colouring) assigned(id *ast.Ident, values []ast.Expr, i int) {

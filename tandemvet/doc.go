@@ -26,6 +26,6 @@
 //
 //	//tandemvet:ignore RULE reason
 //
-// on the line of a finding or above it: the finding is meant. The reason is
+// on the line of a finding, or in a comment above it: the finding is meant. The reason is
 // demanded, and a suppression that suppresses nothing is a finding.
 package tandemvet

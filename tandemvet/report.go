@@ -1,6 +1,7 @@
 package tandemvet
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -31,7 +32,7 @@ func (c *check) report(n ast.Node, format string, args ...any) {
 	}
 	at := c.pass.Fset.PositionFor(n.Pos(), false)
 	for _, s := range c.suppressing {
-		if s.rule == c.name && s.reason != "" && s.file == at.Filename && s.from <= at.Line && at.Line <= s.to {
+		if s.rule == c.name && s.reason != "" && s.file == at.Filename && s.line == at.Line {
 			c.used[s.pos] = true
 			return
 		}
@@ -63,18 +64,17 @@ type suppression struct {
 	pos          token.Pos
 	rule, reason string
 	file         string
-	from, to     int // the lines it speaks of
+	line         int // of the code that it speaks of
 }
 
 const suppressionPrefix = "//tandemvet:ignore"
 
-// suppressions returns those of a package. One speaks of its own line and, as
-// part of a comment, of the line below that.
+// suppressions returns those of a package. One behind code speaks of its own
+// line; one that is part of a comment, of the line below that.
 func suppressions(pass *analysis.Pass) []*suppression {
 	var found []*suppression
 	for _, f := range pass.Files {
 		for _, group := range f.Comments {
-			end := pass.Fset.PositionFor(group.End(), false).Line
 			for _, comment := range group.List {
 				text, ok := strings.CutPrefix(comment.Text, suppressionPrefix)
 				if !ok || text != "" && text[0] != ' ' && text[0] != '\t' {
@@ -83,14 +83,27 @@ func suppressions(pass *analysis.Pass) []*suppression {
 				text, _, _ = strings.Cut(text, " // ")
 				rule, reason, _ := strings.Cut(strings.TrimSpace(text), " ")
 				at := pass.Fset.PositionFor(comment.Pos(), false)
+				line := at.Line
+				if !behindCode(pass, at) {
+					line = pass.Fset.PositionFor(group.End(), false).Line + 1
+				}
 				found = append(found, &suppression{
-					pos: comment.Pos(), rule: rule, reason: strings.TrimSpace(reason),
-					file: at.Filename, from: at.Line, to: end + 1,
+					pos: comment.Pos(), rule: rule, reason: strings.TrimSpace(reason), file: at.Filename, line: line,
 				})
 			}
 		}
 	}
 	return found
+}
+
+// behindCode says whether there is code before the comment at that position, on
+// its line.
+func behindCode(pass *analysis.Pass, at token.Position) bool {
+	source, err := pass.ReadFile(at.Filename)
+	if err != nil || at.Offset > len(source) || at.Column-1 > at.Offset {
+		return false
+	}
+	return len(bytes.TrimSpace(source[at.Offset-(at.Column-1):at.Offset])) > 0
 }
 
 // checkSuppressions is the run of the analyzer that has all rules behind it.

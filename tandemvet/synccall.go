@@ -5,6 +5,7 @@ import (
 	"go/types"
 
 	"golang.org/x/tools/go/ast/inspector"
+	"golang.org/x/tools/go/types/typeutil"
 )
 
 const synccallDoc = `report sync-only calls in async code
@@ -44,12 +45,18 @@ func isBridgeCall(name string) bool {
 	return name == "bridge.Await" || name == "bridge.AsyncToSync" || name == "bridge.RequireSync"
 }
 
-// isSyncView says whether what is called has the type of a sync view.
+// isSyncView says whether what is called is a sync view: a value of that type, a
+// function of that type that is used as a value, or one that may be elsewhere,
+// because it is exported. Any other is a helper that happens to be of that type.
 func (c *colouring) isSyncView(call *ast.CallExpr) bool {
 	fun := c.info.Types[call.Fun]
 	if fun.IsType() || fun.Type == nil {
 		return false
 	}
 	sig, ok := fun.Type.Underlying().(*types.Signature)
-	return ok && shapeOf(sig) == syncView
+	if !ok || shapeOf(sig) != syncView {
+		return false
+	}
+	fn := typeutil.StaticCallee(c.info, call)
+	return fn == nil || fn.Exported() || c.views[fn.Origin()]
 }

@@ -25,6 +25,9 @@ func wrong(ctx context.Context, r *view.Request) (view.Response, error) {
 	time.Sleep(time.Second)
 	//tandemvet:ignore lostctx of another rule // want `suppression of lostctx where it finds nothing: remove it`
 	time.Sleep(time.Second)
+	//tandemvet:ignore lostctx of the line below the next // want `suppression of lostctx where it finds nothing`
+
+	time.Sleep(time.Duration(len(context.Background().Err().Error())))
 	//tandemvet:ignore // want `suppression of nothing: write //tandemvet:ignore RULE reason`
 	//tandemvet:ignored is another word
 	return nil, nil

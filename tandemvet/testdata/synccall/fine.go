@@ -139,3 +139,21 @@ func passAsync(next view.AsyncView) view.AsyncView {
 
 // The shape of a view with another request is no view.
 func notView(ctx context.Context, f func(*http.Request) (view.Response, error)) { _, _ = f(nil) }
+
+// A helper that happens to be of a sync view's type, and is no view.
+func denied(r *view.Request) (view.Response, error) { return view.Status(403), nil }
+
+func denies(ctx context.Context, r *view.Request) (view.Response, error) { return denied(r) }
+
+// Phases run in either colour.
+var phased = view.Phases(phase, nil)
+
+func phase(*view.Request) (view.Response, error) { return nil, nil }
+
+func phases(ctx context.Context, r *view.Request) (view.Response, error) { return phase(r) }
+
+// Several results are passed on as they are.
+func both() (context.Context, *view.Request)         { return nil, nil }
+func takes(ctx context.Context, r *view.Request)     {}
+func passes(ctx context.Context)                     { takes(both()) }
+func passesOn(ctx context.Context, r *view.Request) { _ = bridge.Parallel(); _ = make([]store.Query, 1); _ = append([]int{}, 1) }

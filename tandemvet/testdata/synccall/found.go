@@ -54,6 +54,22 @@ func middleware(next view.SyncView) view.AsyncView {
 	}
 }
 
+// Exported says that it may be registered elsewhere.
+func Exported(*view.Request) (view.Response, error) { return nil, nil }
+
+type pages struct{}
+
+func (pages) archive(*view.Request) (view.Response, error) { return nil, nil }
+
+var archived = view.Path("/archive", pages{}.archive)
+
+func callsViews(ctx context.Context, r *view.Request) (view.Response, error) {
+	if _, err := Exported(r); err != nil { // want `callsViews has a ctx, so it is async, and must not call a sync view`
+		return nil, err
+	}
+	return pages{}.archive(r) // want `must not call a sync view`
+}
+
 type controller struct{ page view.SyncView }
 
 func (c *controller) show(ctx context.Context, r *view.Request) (view.Response, error) {
