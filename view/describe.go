@@ -12,8 +12,13 @@ type Documentation struct {
 	Hidden      bool // leave the route out
 }
 
-// Doc documents a route.
-func Doc(d Documentation) RouteOption { return func(rt *Route) { rt.doc = d } }
+// Doc documents a route. The last one counts, but what is hidden stays so.
+func Doc(d Documentation) RouteOption {
+	return func(rt *Route) {
+		d.Hidden = d.Hidden || rt.doc.Hidden
+		rt.doc = d
+	}
+}
 
 // Describe says what a view takes and answers that is not a [Typed] one, in the
 // same way as the types of [JSONView] do. It is a description: the view itself

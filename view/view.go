@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/internal/funcname"
@@ -105,6 +106,12 @@ func native(h http.HandlerFunc) AsyncView {
 
 // RouteOption configures a [Route].
 type RouteOption func(*Route)
+
+// Also returns the route with further options.
+func (rt Route) Also(opts ...RouteOption) Route {
+	rt.ms = slices.Clip(rt.ms) // they may add to it
+	return rt.with(opts)
+}
 
 // Name names the route; without it the name is the view function's.
 func Name(name string) RouteOption { return func(rt *Route) { rt.name = name } }

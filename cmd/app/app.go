@@ -14,6 +14,7 @@ import (
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/middleware"
+	"github.com/tandem-go/tandem/openapi"
 	"github.com/tandem-go/tandem/view"
 	"github.com/tandem-go/tandem/worker"
 )
@@ -52,7 +53,7 @@ func newSite(s settings, client *http.Client, options ...view.Option) *site {
 	csrf := must(middleware.CSRF(middleware.CrossOrigin{Bypass: []string{"/echo/"}}))
 	site.app.Use(middleware.RequestID(), middleware.Timing(), csrf)
 	for _, e := range site.exhibits {
-		site.app.Routes(e.route)
+		site.app.Routes(e.route.Also(view.Doc(view.Documentation{Description: e.about})))
 	}
 	return site
 }
@@ -63,41 +64,46 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 		ContentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
 	}))
 	socket := socketEcho{spread: 2 * time.Second}
+	described := openapi.Routes(site.app, openapi.Info{Title: "Tandem's reference application", Version: buildVersion(), Description: aboutTheAPI})
 	return []exhibit{
 		{route: view.Path("GET /{$}", site.home, view.With(page)), link: "/", about: "This page."},
 		{
-			route: view.Path("GET /hello/", hello), link: "/hello/",
+			route: view.Path("GET /hello/", hello, view.Describe[view.None, greeting]()), link: "/hello/",
 			about: "Waits 100 ms without holding a thread or a permit: ten thousand may do so at once.",
 		},
-		{route: view.Path("GET /modern/", modern), link: "/modern/", about: "The smallest async view."},
 		{
-			route: view.Path("GET /classic/", classic), link: "/classic/",
+			route: view.Path("GET /modern/", modern, view.Describe[view.None, greeting]()), link: "/modern/",
+			about: "The smallest async view.",
+		},
+		{
+			route: view.Path("GET /classic/", classic, view.Describe[view.None, greeting]()), link: "/classic/",
 			about: "The smallest sync view. It runs inside a permit; the middleware, capable of both modes, runs around it: one crossing.",
 		},
 		{
-			route: view.Path("GET /dashboard/", outside.view), link: "/dashboard/",
-			about: "Asks three services over HTTP at once and takes as long as the slowest. One that does not answer within 5 s is named in a 504.",
+			route: view.Path("GET /dashboard/", view.JSONView(outside.view)), link: "/dashboard/",
+			about: "A typed view. It asks three services over HTTP at once and takes as long as the slowest. One that does not answer within 5 s is named in a 504.",
 		},
 		{
-			route: view.Path("GET /report/", reportView(limits.CPU), view.With(view.Use(demoUser).Named("demoUser"))), link: "/report/?user=7",
+			route:  view.Path("GET /report/", reportView(limits.CPU), view.With(view.Use(demoUser).Named("demoUser")), view.Describe[forUser, report]()),
+			link:   "/report/?user=7",
 			about:  "SyncToAsync: an async view has a legacy function compute for the request's user, on a CPU permit.",
 			inside: "SyncToAsync (cpu)",
 		},
 		{
-			route: view.Path("GET /search/", search), link: "/search/?q=tandem",
-			about:  "AsyncToSync: a sync view calls an async function and holds no permit while it waits.",
+			route: view.Path("GET /search/", view.JSONViewSync(search)), link: "/search/?q=tandem",
+			about:  "AsyncToSync: a typed sync view calls an async function and holds no permit while it waits.",
 			inside: "AsyncToSync",
 		},
 		{
-			route: view.Path("GET /busy/", busy, view.CPU()), link: "/busy/?ms=20",
+			route: view.Path("GET /busy/", busy, view.CPU(), view.Describe[toBurn, used]()), link: "/busy/?ms=20",
 			about: "Uses that much CPU time, 1000 ms at most, on a CPU permit: the light routes beside it stay quick. work=json allocates besides.",
 		},
 		{
-			route: view.Path("/echo/", echo), link: "/echo/?a=1&a=2",
+			route: view.Path("/echo/", echo, view.Describe[view.None, echoed]()), link: "/echo/?a=1&a=2",
 			about: "Any method: says what arrived, and at which worker.",
 		},
 		{
-			route: view.Path("GET /stream/", stream), link: "/stream/?n=10&ms=300",
+			route: view.Path("GET /stream/", stream, view.Describe[chunks, view.Response]()), link: "/stream/?n=10&ms=300",
 			about: "n chunks, one every ms milliseconds, each sent as soon as it is there. Try curl -N.",
 		},
 		{
@@ -108,6 +114,8 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 			route: view.Path("GET /ws/echo/", socket.ServeHTTP, view.Name("webSocketEcho")),
 			about: "WebSocket echo of text and binary. In the browser's console: new WebSocket(location.origin.replace('http', 'ws') + '/ws/echo/').",
 		},
+		{route: described[0], link: "/openapi.json", about: "The description of the API, in OpenAPI 3.1, made of the routes and their types."},
+		{route: described[1], link: "/docs/", about: "A page to read it and to try the API. It needs nothing from elsewhere."},
 		{route: view.Path("GET /healthz", healthz), link: "/healthz", about: "200 while the worker serves."},
 	}
 }

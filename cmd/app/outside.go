@@ -24,12 +24,16 @@ type dashboard struct {
 	weather, news, stocks string // URLs
 }
 
-func (d dashboard) view(ctx context.Context, _ *view.Request) (view.Response, error) {
+// answers are those of the services, as they came.
+type answers struct {
+	News    json.RawMessage `json:"news"`
+	Stocks  json.RawMessage `json:"stocks"`
+	Weather json.RawMessage `json:"weather"`
+}
+
+func (d dashboard) view(ctx context.Context, _ *view.Request, _ view.None) (answers, error) {
 	weather, news, stocks, err := bridge.Gather3(ctx, d.call("weather", d.weather), d.call("news", d.news), d.call("stocks", d.stocks))
-	if err != nil {
-		return nil, err
-	}
-	return view.JSON(map[string]json.RawMessage{"weather": weather, "news": news, "stocks": stocks}), nil
+	return answers{Weather: weather, News: news, Stocks: stocks}, err
 }
 
 // call is 504 when there is no answer in time and 502 when there is a wrong one; both name the call.

@@ -45,11 +45,20 @@ func reportView(cpu *bridge.Limiter) view.AsyncView {
 	}
 }
 
+// query is what /search/ takes, and found what it answers.
+type query struct {
+	Q string `query:"q" maxLength:"200" doc:"what to look for in the titles; all of them without it" example:"tandem"`
+}
+
+type found struct {
+	Q       string   `json:"q"`
+	Results []string `json:"results" nullable:"false"`
+}
+
 // search calls async code from sync: the view's permit is given back while it waits.
-func search(r *view.Request) (view.Response, error) {
-	q := r.Query().Get("q")
-	results, err := bridge.AsyncToSync(r, lookUp)(q)
-	return view.JSON(map[string]any{"q": q, "results": results}), err
+func search(r *view.Request, in query) (found, error) {
+	results, err := bridge.AsyncToSync(r, lookUp)(in.Q)
+	return found{in.Q, results}, err
 }
 
 // lookUp stands for a search service: it waits, can be cancelled, and has titles to offer.

@@ -112,25 +112,29 @@ func (r *Registry) describe(t reflect.Type) *huma.Schema {
 	case implements(t, textTypes...):
 		return &huma.Schema{Type: huma.TypeString}
 	}
+	var omitted []string
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer, reflect.Uintptr:
 		r.refuse(t, "JSON has nothing like it")
 	case reflect.Struct:
-		r.checkFields(t)
+		omitted = r.checkFields(t)
 	case reflect.Map:
 		if k := t.Key().Kind(); k != reflect.String && !isInt(k) && !isUint(k) && !implements(t.Key(), textTypes...) {
 			r.refuse(t, "its keys cannot be names")
 		}
 	}
-	if slices.Contains(r.path[:len(r.path)-1], t) && !named(t) {
-		r.refuse(t, "it contains itself with no struct between")
+	for i := len(r.path) - 2; i >= 0 && !named(r.path[i]); i-- {
+		if r.path[i] == t {
+			r.refuse(t, "it contains itself with no named struct between")
+		}
 	}
 	if implements(t, transformerType) {
 		r.refuse(t, "TransformSchema is not supported: let it have a method Schema")
 	}
 	s := huma.SchemaFromType(r, t)
-	for _, p := range s.Properties {
-		p.Nullable = p.Nullable && p.Type != "" // what refers to another schema says so itself
+	for name, p := range s.Properties {
+		// What refers to another schema says so itself; what is left out where it is nil is never null.
+		p.Nullable = p.Nullable && p.Type != "" && !slices.Contains(omitted, name)
 	}
 	if low, high, ok := bounds(t.Kind()); ok {
 		s.Minimum, s.Maximum = &low, &high
@@ -139,8 +143,9 @@ func (r *Registry) describe(t reflect.Type) *huma.Schema {
 	return s
 }
 
-// checkFields refuses what encoding/json would treat otherwise than the schema says.
-func (r *Registry) checkFields(t reflect.Type) {
+// checkFields refuses what encoding/json would treat otherwise than the schema says. It returns the names of fields that
+// are left out where they are empty.
+func (r *Registry) checkFields(t reflect.Type) (omitted []string) {
 	names := map[string]bool{}
 	for _, f := range reflect.VisibleFields(t) {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -156,10 +161,18 @@ func (r *Registry) checkFields(t reflect.Type) {
 			r.refuse(t, "two of its fields are called "+strconv.Quote(name))
 		}
 		names[name] = true
-		if slices.Contains(strings.Split(options, ","), "string") {
-			r.refuse(t, "the option \"string\" of field "+f.Name+" is not supported")
+		for _, option := range strings.Split(options, ",") {
+			switch option {
+			case "string":
+				r.refuse(t, "the option \"string\" of field "+f.Name+" is not supported")
+			case "omitempty", "omitzero":
+				if f.Tag.Get("nullable") != "true" {
+					omitted = append(omitted, name)
+				}
+			}
 		}
 	}
+	return omitted
 }
 
 // refuse panics with the way to what cannot be described.
