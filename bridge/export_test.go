@@ -9,3 +9,10 @@ func Lower(l *Limiter) {
 	procs.mu.Unlock()
 	procs.lower(l)
 }
+
+// HasThread says whether s has a thread for pinned frames.
+func HasThread(s *Scope) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.thread != nil
+}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -52,15 +51,11 @@ func TestTheThreadOfAScopeIsNotUsedAgain(t *testing.T) {
 	seen := map[string]bool{}
 	for range 20 {
 		s, ctx := request(t, t.Context(), limits(1))
-		name := must[string](t)(bridge.RunSync(ctx, func() (string, error) {
-			var name [16]byte
-			if err := unix.Prctl(unix.PR_GET_NAME, uintptr(unsafe.Pointer(&name)), 0, 0, 0); err != nil {
-				return "", err
-			}
-			left := [16]byte{'l', 'e', 'f', 't'}
-			return unix.ByteSliceToString(name[:]), unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&left)), 0, 0, 0)
+		found := must[string](t)(bridge.RunSync(ctx, func() (string, error) {
+			found, err := name()
+			return found, errors.Join(err, setName("left"))
 		}, bridge.Pinned()))
-		seen[name] = true
+		seen[found] = true
 		s.Close()
 	}
 	if seen["left"] {

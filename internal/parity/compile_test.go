@@ -1,4 +1,4 @@
-package view_test
+package parity_test
 
 import (
 	"os"
@@ -10,23 +10,23 @@ import (
 	"testing"
 )
 
-// The programs under testdata/wrong must not compile, each for the reason in its
-// WANT comment and at that line.
-func TestWrongColoursDoNotCompile(t *testing.T) {
-	files, err := filepath.Glob("testdata/wrong/*/main.go")
+// The programs under testdata/wrong of any package must not compile, each for the
+// reason in its WANT comment and at that line.
+func TestWrongProgramsDoNotCompile(t *testing.T) {
+	files, err := filepath.Glob(root + "/*/testdata/wrong/*/main.go")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no programs: %v", err)
 	}
 	args := []string{"build", "-o", os.DevNull}
 	for _, f := range files {
-		args = append(args, "./"+filepath.Dir(f))
+		args = append(args, filepath.Dir(f))
 	}
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatal("all of them compile")
 	}
-	complaint := regexp.MustCompile(`^(?:\./)?(testdata/wrong/\S+/main\.go):(\d+):\d+: (.*)$`)
+	complaint := regexp.MustCompile(`^(\S+/testdata/wrong/\S+/main\.go):(\d+):\d+: (.*)$`)
 	got := map[string]string{} // by "file:line"
 	for line := range strings.Lines(string(out)) {
 		if m := complaint.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
