@@ -44,7 +44,7 @@ type Row struct {
 // Rows returns all rows, in the order of the documentation.
 func Rows() []Row {
 	var all []Row
-	for _, part := range [][]Row{asgirefRows, djangoRows, djangoViewRows} {
+	for _, part := range [][]Row{asgirefRows, djangoRows, djangoMiddlewareRows, djangoViewRows} {
 		all = append(all, part...)
 	}
 	return all
