@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"runtime/pprof"
+
+	"github.com/tandem-go/tandem/internal/oncpu"
 )
 
 // Await runs f, which can be cancelled, from sync code and waits for it. The
@@ -34,15 +36,20 @@ func Await[R any](s Scoped, f func(context.Context) (R, error)) (R, error) {
 	return f(l)
 }
 
-// origin is what there is about a frame that awaits if it is pinned or named.
+// origin is what there is about a frame that awaits if it is pinned, named or
+// measured.
 type origin struct {
 	thread *thread
 	labels *labels
+	sample *oncpu.Frame
 }
 
 // awaitFrom keeps the frame's thread serving meanwhile, and its labels off what is
 // awaited.
 func awaitFrom[R any](from origin, l *lane, f func(context.Context) (R, error)) (R, error) {
+	if from.sample != nil {
+		return measuredAwait(from, l, f)
+	}
 	if from.labels != nil {
 		pprof.SetGoroutineLabels(l.Context)
 		defer pprof.SetGoroutineLabels(from.labels.merged)
@@ -108,7 +115,7 @@ func (s *Scope) suspend() (l *lane, from origin, err error) {
 		s.mu.Unlock()
 		return &s.root, from, err
 	}
-	from.labels = fr.labels
+	from.labels, from.sample = fr.labels, fr.sample
 	if fr.pinned {
 		from.thread = s.thread
 	}

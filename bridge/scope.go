@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandem-go/tandem/internal/oncpu"
 )
 
 // Scope is one request or one job: the unit whose sync frames run one at a time
@@ -18,6 +20,7 @@ type Scope struct {
 	run uint64 // which run of it
 
 	limits Limits
+	watch  *oncpu.Watch // nil: its code is not sampled
 	job    bool         // made by NewRoot: its creator is sync code without a frame
 	waited atomic.Int64 // nanoseconds; see Waited
 
@@ -65,14 +68,15 @@ type frame struct {
 	alone     bool // Parallel: on no lane of its own
 	borrowed  bool // its permit is that of a frame above
 	pinned    bool
-	plain     bool // runs where it is called, without a name
+	plain     bool // runs where it is called, with no name and not measured
 	abandoned bool // nobody waits for it any more
 	awaits    int  // Awaits in progress; the permit is held while there is none
 	below     *lane
 	prev      *frame
 	next      *frame
 
-	labels *labels // if it is named
+	labels *labels      // if it is named
+	sample *oncpu.Frame // if it is measured
 }
 
 // pending is a call that waits for a lane. Guarded by Scope.mu.
@@ -100,6 +104,7 @@ func laneOf(ctx context.Context) *lane {
 // A scope is opened once; Close ends it.
 func (s *Scope) Open(ctx context.Context, limits Limits) context.Context {
 	s.limits = limits.orDefault()
+	s.watch = oncpu.Of(ctx)
 	s.root.Context = ctx
 	s.root.scope = s
 	s.root.frame.lane = &s.root
@@ -219,7 +224,7 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 	fr := &l.frame
 	fr.ctx, fr.limiter, fr.borrowed, fr.live, fr.awaits = ctx, lim, borrowed, true, 0
 	fr.labels, fr.pinned = labels, pinned
-	fr.plain = labels == nil && !pinned && !lim.cpu
+	fr.plain = labels == nil && !pinned && !lim.cpu && s.watch == nil
 	if pinned {
 		s.pins++
 	}
@@ -252,7 +257,7 @@ func (s *Scope) enterParallel(ctx context.Context, l *lane, o SyncOption) (*fram
 	}
 	return &frame{
 		lane: l, ctx: ctx, limiter: lim, live: true, alone: true,
-		labels: o.naming.over(ctx), plain: o.naming == nil && !lim.cpu,
+		labels: o.naming.over(ctx), plain: o.naming == nil && !lim.cpu && s.watch == nil,
 	}, nil
 }
 
@@ -357,7 +362,7 @@ func (fr *frame) leave() (late bool) {
 		s.unpin()
 	}
 	fr.live, fr.ctx, fr.limiter, fr.below = false, nil, nil, nil
-	fr.labels = nil
+	fr.labels, fr.sample = nil, nil
 	fr.run++
 	if !fr.alone {
 		s.unlink(fr)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/oncpu"
 )
 
 // DefaultMaxBody bounds request bodies where nothing else is said, in bytes.
@@ -35,6 +36,7 @@ type App struct {
 	mux     *http.ServeMux // serves
 	known   *http.ServeMux // the routes alone: tells 404 from 405
 	plan    []RoutePlan
+	watcher oncpu.Watcher
 }
 
 // Option configures an [App].
@@ -116,6 +118,7 @@ func (a *App) Plan() []RoutePlan {
 }
 
 func (a *App) compose() {
+	a.watcher.Log = a.log
 	a.settled.Store(true)
 	fallback := true
 	for _, rt := range a.routes {
@@ -179,6 +182,7 @@ func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
 // endpoint is a route's handler.
 type endpoint struct {
 	app     *App
+	route   *oncpu.Route
 	plan    *RoutePlan
 	labels  context.Context
 	view    AsyncView
@@ -208,9 +212,13 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		clock = r.startClock(e.plan)
 	}
 	defer pprof.SetGoroutineLabels(hr.Context())
-	r.ctx = r.scope.Open(r.label(hr.Context(), e.labels), e.app.limits)
+	ctx, sample := r.label(hr.Context(), e.labels), e.route.Watch()
+	if sample != nil {
+		ctx = sample.Context(ctx)
+	}
+	r.ctx = r.scope.Open(ctx, e.app.limits)
 	defer r.close()
-	resp, err := e.view(r.ctx, r)
+	resp, err := e.answer(sample, r)
 	clock.viewReturned()
 	r.write(resp, err)
 }

@@ -20,11 +20,11 @@ var allowed = map[string][]string{
 	"cmd/app":        {"bridge", "middleware", "openapi", "view", "worker"},
 	"cmd/tandemvet":  {"tandemvet"},
 
-	"bridge":  {"internal/funcname"},
+	"bridge":  {"internal/funcname", "internal/oncpu"},
 	"session": {"view"},
 	"openapi": {"internal/schema", "view"},
 
-	"view":       {"bridge", "internal/funcname", "internal/requestid", "internal/schema"},
+	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema"},
 	"middleware": {"internal/requestid", "view"},
 	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"internal/logpipe":      nil,
 	"internal/notify":       nil,
 	"internal/postmortem":   {"internal/cgroup"},
+	"internal/oncpu":        nil,
 	"internal/parity":       nil,
 	"internal/process":      nil,
 	"internal/requestid":    nil,
