@@ -182,7 +182,7 @@ func (w *Watch) held() time.Duration {
 		return cpu
 	}
 	if now.cpu-w.last < hog/100 {
-		w.pause *= 2 // it waits for something that takes its time
+		w.pause = min(2*w.pause, longest) // it waits for something that takes its time
 	} else {
 		w.pause = hog
 	}
