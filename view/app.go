@@ -187,6 +187,7 @@ type endpoint struct {
 	labels  context.Context
 	view    AsyncView
 	maxBody int64
+	socket  bool
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
@@ -195,6 +196,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		server.Route(hr.Pattern)
 	}
 	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}, sent: hr.Body}
+	r.out.of = r
 	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
 		if hr.ContentLength > e.maxBody {
 			hr.Body = &tooLarge{hr.Body, e.maxBody}
@@ -213,11 +215,14 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	}
 	defer pprof.SetGoroutineLabels(hr.Context())
 	ctx, sample := r.label(hr.Context(), e.labels), e.route.Watch()
+	if e.socket {
+		ctx = r.tie(ctx)
+	}
 	if sample != nil {
 		ctx = sample.Context(ctx)
 	}
 	r.ctx = r.scope.Open(ctx, e.app.limits)
-	defer r.close()
+	defer r.end()
 	resp, err := e.answer(sample, r)
 	clock.viewReturned()
 	r.write(resp, err)

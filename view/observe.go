@@ -19,7 +19,7 @@ type Outcome struct {
 	Status int
 
 	Bytes     int64         // of the body, as handed to the server; none of a hijacked connection
-	Duration  time.Duration // from the request's arrival at the app to the end of its handler
+	Duration  time.Duration // from the request's arrival at the app to the end of its handler, or of its WebSocket
 	QueueWait time.Duration // of that, waiting for turns and permits; see [bridge.Scope.Waited]
 	Crossings int           // between async and sync, made
 
@@ -98,13 +98,32 @@ func (a *App) observe(w http.ResponseWriter, r *http.Request) {
 		case v != nil:
 			s.note(bridge.Caught(v))
 		}
-		a.tell(s, r)
+		if goesOn := s.release(); goesOn != nil {
+			go func() {
+				goesOn()
+				a.tell(s, r)
+			}()
+		} else {
+			a.tell(s, r)
+		}
 		if v != nil {
 			panic(v)
 		}
 	}()
 	a.mux.ServeHTTP(s, r)
 	s.begin(http.StatusOK) // as net/http will
+}
+
+// release lets go of the server's writer where the request goes on without it, and
+// returns how; nil where it does not.
+func (s *sighting) release() (goesOn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.request == nil || s.request.goesOn == nil {
+		return nil
+	}
+	s.output.ResponseWriter = s.request.out.ResponseWriter
+	return s.request.goesOn
 }
 
 // note tells the observers of an error.

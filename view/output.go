@@ -15,6 +15,7 @@ type output struct {
 	wrote  bool
 	status int               // once wrote
 	bytes  int64             // of the body
+	of     *Request          // nil in front of middleware
 	last   func(http.Header) // what has the last word on the header; nil once it had
 }
 
@@ -26,6 +27,13 @@ func (o *output) begin(code int) {
 	if f := o.last; f != nil {
 		o.last = nil
 		f(o.Header())
+	}
+}
+
+// cancel ends the ctx of the request that is answered.
+func (o *output) cancel(cause error) {
+	if o.of != nil {
+		o.of.scope.Cancel(cause)
 	}
 }
 

@@ -189,7 +189,7 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	b.to(Async)
 
 	plan := &RoutePlan{}
-	e := &endpoint{app: a, route: a.watcher.Route(rt.pattern, rt.view), plan: plan, labels: routeLabels(rt.pattern), view: b.async, maxBody: rt.maxBody}
+	e := &endpoint{app: a, route: a.watcher.Route(rt.pattern, rt.view), plan: plan, labels: routeLabels(rt.pattern), view: b.async, maxBody: rt.maxBody, socket: rt.socket}
 	if e.maxBody == 0 {
 		e.maxBody = a.maxBody
 	}

@@ -37,7 +37,9 @@ type Request struct {
 	body      *spool        // once it has been read ahead
 	sent      io.ReadCloser // the body as the server gave it
 	formErr   error
-	input     any // of a typed sync view: a pointer to it, or the error
+	input     any         // of a typed sync view: a pointer to it, or the error
+	goesOn    func()      // what is left to do when the connection was taken over
+	untie     func() bool // of a WebSocket's
 
 	mu     sync.Mutex
 	query  url.Values
@@ -166,6 +168,17 @@ func (r *Request) readAhead() error {
 		return err
 	}
 	return &Error{Status: http.StatusBadRequest, Message: "request body could not be read", Err: err}
+}
+
+// end is the end of the request's goroutine, and of the request unless it goes on
+// without it. Where there are observers it goes on when they have been put off.
+func (r *Request) end() {
+	switch {
+	case r.goesOn == nil:
+		r.close()
+	case r.seen == nil:
+		go r.goesOn()
+	}
 }
 
 // close ends the scope and gives back what the request had.

@@ -24,7 +24,7 @@ type View interface {
 	func(context.Context, *Request) (Response, error) | AsyncView |
 		func(*Request) (Response, error) | SyncView |
 		func(http.ResponseWriter, *http.Request) | http.HandlerFunc |
-		Typed
+		Typed | *WebSocketView
 }
 
 // Mode is how a view or a piece of middleware runs.
@@ -62,6 +62,7 @@ type Route struct {
 	cpu     bool
 	pinned  bool
 	maxBody int64
+	socket  bool // its requests may outlive their handler
 	ms      []Middleware
 	types   *Types
 	decode  func(*Request) any // reads a typed sync view's input, outside its permit
@@ -73,6 +74,8 @@ func Path[V View](pattern string, v V, opts ...RouteOption) Route {
 	rt := Route{pattern: pattern}
 	switch v := any(v).(type) {
 	case Typed:
+		v.mount(&rt)
+	case *WebSocketView:
 		v.mount(&rt)
 	case func(context.Context, *Request) (Response, error):
 		rt.inner.async = v

@@ -18,7 +18,7 @@ func (s *server) drain(timeout, linger time.Duration) error {
 	s.mover.until = begun.Add(timeout / 2)
 	s.leave(ctx)
 	s.draining.Store(true)
-	close(s.drainCh)
+	s.begin()
 
 	for _, d := range s.doors {
 		if err := d.shut(); err != nil {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -48,6 +49,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	returned := false
 	defer func() {
+		if a != nil && a.held {
+			return
+		}
 		entry.slot.End(code(a, returned))
 		h.server.moved()
 	}()
@@ -118,7 +122,23 @@ type answer struct {
 	server  *server
 	movable bool // a sibling can go on with the connection
 	decided bool
-	code    int // the status, once it is there
+	held    bool // the request goes on without its handler
+	code    int  // the status, once it is there
+}
+
+// Drain is a context that ends when the worker begins to drain.
+func (a *answer) Drain() context.Context { return a.server.drained }
+
+// Hold keeps the request listed, and a drain waiting, after its handler has
+// returned: for who has taken the connection over. It is over when release is
+// called, which must be done once.
+func (a *answer) Hold() (release func()) {
+	a.held = true
+	slot, server := a.slot, a.server // not a: it keeps the buffers of net/http
+	return func() {
+		slot.End(http.StatusSwitchingProtocols)
+		server.moved()
+	}
 }
 
 func (a *answer) decide() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -72,6 +73,48 @@ func TestRequestsAreCountedByMethodAndCode(t *testing.T) {
 				t.Errorf("counted %+v", got)
 			}
 		})
+	}
+}
+
+// What takes a connection over keeps its request, and a drain, until it is done.
+func TestARequestThatIsHeldOutlivesItsHandler(t *testing.T) {
+	releases, returned := make(chan func(), 1), make(chan struct{})
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		releases <- w.(interface{ Hold() func() }).Hold()
+	})
+	s := &server{board: scoreboard.Local(), logger: slog.New(slog.DiscardHandler), events: make(chan struct{}, 1)}
+	s.draining.Store(true)
+	inner := newHandler(s, h)
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner.ServeHTTP(w, r)
+		close(returned)
+	}))
+	t.Cleanup(ts.Close)
+	conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n")
+	release := <-releases
+	<-returned
+	if s.board.Idle() || len(s.board.InFlight()) != 1 || s.board.Read().ByCode != nil {
+		t.Errorf("it is over with its handler: %+v", s.board.Read())
+	}
+	release()
+	if !s.board.Idle() || fmt.Sprint(s.board.Read().ByCode) != "[{GET 101 1}]" {
+		t.Errorf("it is not over: %+v", s.board.Read())
+	}
+	select {
+	case <-s.events:
+	default:
+		t.Error("the drain is not told")
 	}
 }
 

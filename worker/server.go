@@ -41,7 +41,8 @@ type server struct {
 	idleMeansSilent bool
 
 	draining atomic.Bool
-	drainCh  chan struct{}
+	drained  context.Context // ends when the drain begins
+	begin    context.CancelFunc
 	events   chan struct{} // one waiting: something changed while draining
 	lastIdle atomic.Int64  // when a connection last became idle while draining, Unix ns
 }
@@ -50,10 +51,11 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 	s := &server{
 		board: board, logger: o.logger, stall: o.stall, siblings: sib, mover: newMover(),
 		proxied: o.proxied, proxies: o.proxies,
-		conns:   conns{set: map[*conn]struct{}{}},
-		drainCh: make(chan struct{}), events: make(chan struct{}, 1),
+		conns:  conns{set: map[*conn]struct{}{}},
+		events: make(chan struct{}, 1),
 	}
-	values := context.WithValue(context.WithoutCancel(ctx), drainingKey{}, (<-chan struct{})(s.drainCh))
+	s.drained, s.begin = context.WithCancel(context.Background())
+	values := context.WithValue(context.WithoutCancel(ctx), drainingKey{}, s.drained.Done())
 	s.base, s.end = context.WithCancel(values)
 	for _, l := range listeners {
 		s.doors = append(s.doors, &door{socket: l, server: s, label: l.Addr().Network() + "://" + l.Addr().String()})
@@ -92,7 +94,7 @@ func (s *server) surround() {
 		s.http.BaseContext = func(net.Listener) context.Context { return s.base }
 	} else {
 		s.http.BaseContext = func(l net.Listener) context.Context {
-			ctx := context.WithValue(theirs(l), drainingKey{}, (<-chan struct{})(s.drainCh))
+			ctx := context.WithValue(theirs(l), drainingKey{}, s.drained.Done())
 			ctx, end := context.WithCancel(ctx)
 			context.AfterFunc(s.base, end)
 			return ctx

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/middleware"
@@ -63,7 +62,6 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 	page := must(middleware.SecurityHeaders(middleware.Security{
 		ContentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
 	}))
-	socket := socketEcho{spread: 2 * time.Second}
 	described := openapi.Routes(site.app, openapi.Info{Title: "Tandem's reference application", Version: buildVersion(), Description: aboutTheAPI})
 	return []exhibit{
 		{route: view.Path("GET /{$}", site.home, view.With(page)), link: "/", about: "This page."},
@@ -111,7 +109,7 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 			about: "Server-sent events, one a second. They end when the worker drains, and a browser's EventSource goes on at the next one.",
 		},
 		{
-			route: view.Path("GET /ws/echo/", socket.ServeHTTP, view.Name("webSocketEcho")),
+			route: view.Path("GET /ws/echo/", view.WebSocket(webSocketEcho, view.ReadLimit(16<<20), view.Deflate()), view.Name("webSocketEcho")),
 			about: "WebSocket echo of text and binary. In the browser's console: new WebSocket(location.origin.replace('http', 'ws') + '/ws/echo/').",
 		},
 		{route: described[0], link: "/openapi.json", about: "The description of the API, in OpenAPI 3.1, made of the routes and their types."},

@@ -144,31 +144,32 @@ func stream(ctx context.Context, r *view.Request) (view.Response, error) {
 	return view.WithHeader(view.Stream(chunks), "Content-Type", "text/plain; charset=utf-8"), nil
 }
 
-// events never ends of itself. When the worker drains it does, and the client's EventSource comes back by itself, to
+// events never ends of itself. When the worker drains its ctx ends, and the client's EventSource comes back by itself, to
 // another worker, with the id of the last event it saw.
 func events(ctx context.Context, r *view.Request) (view.Response, error) {
-	id, _ := strconv.ParseUint(r.Header().Get("Last-Event-Id"), 10, 64)
-	draining := worker.Draining(ctx)
-	chunks := func(yield func([]byte, error) bool) {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
+	id, _ := strconv.ParseUint(r.LastEventID(), 10, 64)
+	return view.Events(func(yield func(view.Event, error) bool) {
 		for {
 			id++
-			if !yield(fmt.Appendf(nil, "id: %d\ndata: {\"event\":%d,\"worker\":%d}\n\n", id, id, worker.Self().ID), nil) {
-				return
-			}
-			select {
-			case <-tick.C:
-			case <-draining:
-				yield([]byte("retry: 1000\n\n"), nil)
-				return
-			case <-ctx.Done():
+			event := view.Event{ID: strconv.FormatUint(id, 10), Data: fmt.Sprintf(`{"event":%d,"worker":%d}`, id, worker.Self().ID)}
+			if !yield(event, nil) || wait(ctx, time.Second) != nil {
 				return
 			}
 		}
+	}), nil
+}
+
+// webSocketEcho sends every message back, until the client goes or the worker drains.
+func webSocketEcho(ctx context.Context, c *view.Conn) error {
+	for {
+		kind, message, err := c.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := c.Write(ctx, kind, message); err != nil {
+			return err
+		}
 	}
-	resp := view.WithHeader(view.Stream(chunks), "Content-Type", "text/event-stream")
-	return view.WithHeader(resp, "Cache-Control", "no-cache"), nil
 }
 
 func healthz(context.Context, *view.Request) (view.Response, error) {

@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"session": {"view"},
 	"openapi": {"internal/schema", "view"},
 
-	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema"},
+	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/websocket"},
 	"middleware": {"internal/requestid", "view"},
 	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
@@ -60,6 +60,7 @@ var allowed = map[string][]string{
 	"internal/upgrade":      {"internal/caught", "internal/process"},
 	"internal/caught":       nil,
 	"internal/watch":        nil,
+	"internal/websocket":    nil,
 
 	"internal/arbiter/mutate": nil,
 
