@@ -71,7 +71,11 @@ func FuzzJSONView(f *testing.F) {
 		default:
 			t.Fatalf("%s: %q %q %q: %d %s", name, query, ctype, body, first.Code, first.Body)
 		}
-		if sync := post("sync", ctype, body); sync.Code != first.Code || sync.Body.String() != first.Body.String() {
+		sync := post("sync", ctype, body)
+		if len(body) > 1<<12 && sync.Code == http.StatusRequestEntityTooLarge {
+			return // it was read before anything was looked at
+		}
+		if sync.Code != first.Code || sync.Body.String() != first.Body.String() {
 			t.Errorf("%s: %q: async answers %d %s, sync %d %s", name, body, first.Code, first.Body, sync.Code, sync.Body)
 		}
 		if first.Code == http.StatusOK && first.Body.Len() <= 1<<12 {
@@ -135,10 +139,13 @@ func FuzzMultipart(f *testing.F) {
 		switch a.Code {
 		case 200, 400, 413:
 		default:
-			t.Errorf("%q %q: %d %s", ctype, body, a.Code, a.Body)
+			t.Errorf("%q %.200q: %d %s", ctype, body, a.Code, a.Body)
+		}
+		if len(body) > 1<<12 && s.Code == http.StatusRequestEntityTooLarge {
+			return // it was read before the form was looked at
 		}
 		if a.Code != s.Code || a.Body.String() != s.Body.String() {
-			t.Errorf("%q %q: async answers %d %s, sync %d %s", ctype, body, a.Code, a.Body, s.Code, s.Body)
+			t.Errorf("%q %.200q: async answers %d %s, sync %d %s", ctype, body, a.Code, a.Body, s.Code, s.Body)
 		}
 	})
 }

@@ -107,6 +107,13 @@ function wordsOf(schema) {
 
 const stringsOf = { "date-time": "2026-01-31T12:00:00Z", date: "2026-01-31", time: "12:00:00", email: "ada@example.org", uuid: "00000000-0000-4000-8000-000000000000", uri: "https://example.org/", ip: "192.0.2.1", ipv4: "192.0.2.1", ipv6: "2001:db8::1", hostname: "example.org" };
 
+// needsWords says whether only a person can tell what a schema allows.
+function needsWords(outer) {
+  const s = resolve(parts(outer).schema);
+  const inner = s.items ? resolve(parts(s.items).schema) : {};
+  return [s, inner].some((x) => x.pattern && !x.examples);
+}
+
 // exampleOf makes a value that the schema is likely to allow.
 function exampleOf(outer, above) {
   const { schema, nullable } = parts(outer);
@@ -122,10 +129,13 @@ function exampleOf(outer, above) {
     case "boolean": return true;
     case "integer": case "number": return s.minimum ?? (s.exclusiveMinimum !== undefined ? s.exclusiveMinimum + 1 : Math.min(1, s.maximum ?? 1));
     case "string": return s.contentEncoding ? "" : stringsOf[s.format] || (s.pattern ? "" : "text".padEnd(Math.min(s.minLength || 0, 99), "x").slice(0, s.maxLength ?? 99));
-    case "array": return Array.from({ length: Math.max(1, Math.min(s.minItems || 0, 5)) }, () => exampleOf(s.items || {}, within));
+    case "array": return within.includes(refName(parts(s.items || {}).schema)) && !s.minItems ? [] : Array.from({ length: Math.max(1, Math.min(s.minItems || 0, 5)) }, () => exampleOf(s.items || {}, within));
     case "object": {
       const made = {};
-      for (const [field, value] of Object.entries(s.properties || {})) if (!value.readOnly) made[field] = exampleOf(value, within);
+      for (const [field, value] of Object.entries(s.properties || {})) {
+        const needed = (s.required || []).includes(field);
+        if (!value.readOnly && (needed || !needsWords(value))) made[field] = exampleOf(value, within);
+      }
       if (s.additionalProperties && typeof s.additionalProperties === "object") made.key = exampleOf(s.additionalProperties, within);
       return made;
     }
