@@ -173,12 +173,12 @@ func (c *colouring) decide(fn inspector.Cursor) colour {
 		return colour{}
 	}
 	declared, isDecl := n.(*ast.FuncDecl)
-	switch shape := shapeOf(sig); {
-	case isDecl && c.marked(declared), shape == syncView:
+	switch {
+	case isDecl && c.marked(declared), shapeOf(sig) == syncView:
 		return colour{kind: sync, by: n}
 	case hasContext(sig):
 		return colour{kind: async, by: n}
-	case isDecl, shape == handler:
+	case isDecl:
 		return colour{kind: plain, by: n}
 	}
 	col := c.given(fn)
@@ -246,15 +246,15 @@ func (c *colouring) argument(call inspector.Cursor, i int) colour {
 	return colour{}
 }
 
-// variable is the colour of the functions that a local variable holds: that of
-// all its uses, if they agree.
+// variable is the colour of the functions that a variable holds: that of all its
+// uses, if they agree and are all in this package.
 func (c *colouring) variable(left ast.Expr) colour {
 	id, ok := left.(*ast.Ident)
 	if !ok {
 		return colour{}
 	}
 	v, ok := c.info.ObjectOf(id).(*types.Var)
-	if !ok || v.IsField() || v.Parent() == c.pkg.Scope() {
+	if !ok || v.IsField() || v.Parent() == c.pkg.Scope() && v.Exported() {
 		return colour{}
 	}
 	var all colour

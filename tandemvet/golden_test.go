@@ -1,28 +1,30 @@
 package tandemvet
 
 import (
+	"maps"
 	"testing"
 
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/analysis/analysistest"
 )
 
-// golden runs one rule over packages under testdata. What is found, and nothing
-// else, must be in want comments.
-func golden(t *testing.T, o Options, name string, packages ...string) {
-	t.Helper()
-	for _, a := range Analyzers(&o) {
-		if a.Name == name {
-			runOver(t, a, packages)
-			return
-		}
+// The packages under testdata are of this module, so that they use the real
+// bridge and view. What any rule finds in them, and nothing else, must be in want
+// comments. One run for all: most of its time goes to loading net/http.
+func TestWhatIsFoundAndWhatIsNot(t *testing.T) {
+	packages := []string{
+		"synccall", "adaptasync", "nestedsync", "lostctx", "lostctx/elsewhere",
+		"sleepasync", "sleepasync/elsewhere", "txgather", "suppression",
 	}
-	t.Fatalf("no rule %s", name)
+	runOver(t, together(Analyzers(nil)), packages...)
 }
 
-// runOver runs an analyzer over packages under testdata, which are of this module
-// so that they use the real bridge and view.
-func runOver(t *testing.T, a *analysis.Analyzer, packages []string) {
+// The facts are those of the analyzer that all rules require.
+func TestFactsReachImportingPackages(t *testing.T) {
+	runOver(t, Analyzers(nil)[0].Requires[0], "store")
+}
+
+func runOver(t *testing.T, a *analysis.Analyzer, packages ...string) {
 	t.Helper()
 	var patterns []string
 	for _, p := range packages {
@@ -33,35 +35,28 @@ func runOver(t *testing.T, a *analysis.Analyzer, packages []string) {
 	}
 }
 
-func TestSyncCallsInAsyncCode(t *testing.T) {
-	golden(t, Options{}, "synccall", "synccall")
-}
-
-func TestAdaptersOfAsyncFunctions(t *testing.T) {
-	golden(t, Options{}, "adaptasync", "adaptasync")
-}
-
-func TestFramesInsideFrames(t *testing.T) {
-	golden(t, Options{}, "nestedsync", "nestedsync")
-}
-
-func TestLostContexts(t *testing.T) {
-	golden(t, Options{}, "lostctx", "lostctx", "lostctx/elsewhere")
-}
-
-func TestSleepsInAsyncCode(t *testing.T) {
-	golden(t, Options{}, "sleepasync", "sleepasync", "sleepasync/elsewhere")
-}
-
-func TestTransactionsInGathers(t *testing.T) {
-	golden(t, Options{}, "txgather", "txgather")
-}
-
-func TestSuppressions(t *testing.T) {
-	golden(t, Options{}, "suppression", "suppression")
-}
-
-// The facts are those of the analyzer that all rules require.
-func TestFactsReachImportingPackages(t *testing.T) {
-	runOver(t, Analyzers(nil)[0].Requires[0], []string{"store"})
+// together is one analyzer of all rules, whose findings begin with the rule.
+func together(rules []*analysis.Analyzer) *analysis.Analyzer {
+	return &analysis.Analyzer{
+		Name:     "together",
+		Doc:      "run all rules",
+		Requires: rules[0].Requires,
+		Run: func(pass *analysis.Pass) (any, error) {
+			results := maps.Clone(pass.ResultOf)
+			for _, a := range rules {
+				own := *pass
+				own.Analyzer, own.ResultOf = a, results
+				own.Report = func(d analysis.Diagnostic) {
+					d.Message = a.Name + ": " + d.Message
+					pass.Report(d)
+				}
+				result, err := a.Run(&own)
+				if err != nil {
+					return nil, err
+				}
+				results[a] = result
+			}
+			return nil, nil
+		},
+	}
 }

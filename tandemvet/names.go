@@ -51,15 +51,11 @@ const (
 	other shape = iota
 	asyncView
 	syncView
-	handler // net/http's; view.Path takes it as async, view.Sync as sync
 )
 
 func shapeOf(sig *types.Signature) shape {
 	in, out := sig.Params(), sig.Results()
 	switch {
-	case in.Len() == 2 && out.Len() == 0 &&
-		isNamed(in.At(0).Type(), "net/http", "ResponseWriter") && isPointerTo(in.At(1).Type(), "net/http", "Request"):
-		return handler
 	case out.Len() != 2 || !isNamed(out.At(0).Type(), viewPath, "Response") || !types.Identical(out.At(1).Type(), types.Universe.Lookup("error").Type()):
 		return other
 	case in.Len() == 1 && isPointerTo(in.At(0).Type(), viewPath, "Request"):

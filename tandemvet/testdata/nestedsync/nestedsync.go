@@ -11,6 +11,8 @@ import (
 
 var report = bridge.SyncToAsync(func(id int) (string, error) { return "", nil })
 
+func detached() context.Context { return nil }
+
 func legacy() (int, error) { return 0, nil }
 
 func load(ctx context.Context) (int, error) {
@@ -75,8 +77,13 @@ func fine(ctx context.Context, r *view.Request) (view.Response, error) {
 		_, _ = bridge.RunSync(ctx, legacy, bridge.Parallel())
 		_, _ = bridge.SyncToAsync(func(int) (int, error) { return 0, nil }, bridge.Parallel())(ctx, 1)
 		// A ctx of another scope, or of none.
-		_, _ = bridge.RunSync(context.Background(), legacy)
+		_, _ = bridge.RunSync(context.Background(), legacy) // want `lostctx: context.Background where there is a ctx`
 		return 0, ctx.Err()
+	})
+	// A ctx of the frame's own that shadows the one around it.
+	_, _ = bridge.RunSyncScoped(ctx, func(s *bridge.Scope) (int, error) {
+		ctx := detached()
+		return bridge.RunSync(ctx, legacy)
 	})
 	// This one does not have the turn.
 	_, _ = bridge.RunSync(ctx, func() (int, error) { return load(ctx) }, bridge.Parallel())
@@ -101,5 +108,5 @@ func two(ctx, other context.Context) {
 }
 
 func withBackground(ctx context.Context) {
-	_, _ = bridge.RunSync(context.Background(), legacy)
+	_, _ = bridge.RunSync(context.Background(), legacy) // want `lostctx: context.Background where there is a ctx`
 }

@@ -98,16 +98,3 @@ func shadowed(ctx context.Context) {
 	sleep := func(context.Context) func() { return legacy }
 	sleep(ctx)
 }
-
-// A suppression behind code is for that line alone.
-func suppressed(ctx context.Context) {
-	time.Sleep(1) //tandemvet:ignore sleepasync for a reason
-	time.Sleep(2) // want `suppressed has a ctx`
-	//tandemvet:ignore sleepasync for another reason
-	time.Sleep(3)
-	time.Sleep(4) // want `suppressed has a ctx`
-	//tandemvet:ignore sleepasync
-	time.Sleep(5) // want `suppressed has a ctx`
-	//tandemvet:ignore lostctx of another rule
-	time.Sleep(6) // want `suppressed has a ctx`
-}

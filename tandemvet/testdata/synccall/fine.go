@@ -157,3 +157,8 @@ func both() (context.Context, *view.Request)         { return nil, nil }
 func takes(ctx context.Context, r *view.Request)     {}
 func passes(ctx context.Context)                     { takes(both()) }
 func passesOn(ctx context.Context, r *view.Request) { _ = bridge.Parallel(); _ = make([]store.Query, 1); _ = append([]int{}, 1) }
+
+// Hook may be called from anywhere.
+var Hook = func() { store.Titles() }
+
+func callsHook(ctx context.Context) { Hook() }

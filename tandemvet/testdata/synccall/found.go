@@ -2,6 +2,7 @@ package synccall
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/tandemvet/testdata/store"
@@ -133,3 +134,18 @@ func (generic[T]) load(r *view.Request) { _, _ = loadUser(r) }
 func useGeneric(ctx context.Context, r *view.Request) {
 	generic[int]{}.load(r) // want `sync-only \(synccall.generic.load → synccall.loadUser → bridge.Await\)`
 }
+
+var hook = func() {
+	store.Titles() // want `callsOwnHook has a ctx`
+}
+
+func callsOwnHook(ctx context.Context) { hook() }
+
+// A handler is run here, by what is known of it.
+func callsHandler(ctx context.Context) {
+	serve(func(http.ResponseWriter, *http.Request) {
+		store.Titles() // want `callsHandler has a ctx`
+	})
+}
+
+func serve(f func(http.ResponseWriter, *http.Request)) { f(nil, nil) }
