@@ -12,9 +12,9 @@ const nestedsyncDoc = `report sync code that runs another sync frame with the ct
 
 One sync frame of a request runs at a time. Code of a frame that catches the ctx
 of the async code around it, and runs another frame with that, waits for the turn
-that it has itself: it would deadlock, or get bridge.ErrWouldDeadlock. Sync code
-calls sync code directly, and async code by bridge.Await. Frames that are
-bridge.Parallel do not wait for a turn.`
+that it has itself, and gets bridge.ErrWouldDeadlock. Sync code calls sync code
+directly, and async code by bridge.Await. Frames that are bridge.Parallel do not
+wait for a turn.`
 
 func nestedsync(c *check) {
 	c.eachCall(func(_ inspector.Cursor, call *ast.CallExpr, col colour) {
