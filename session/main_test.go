@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,8 @@ func visits(r *view.Request) (view.Response, error) {
 			return nil, err
 		}
 		panic("after it was set")
+	case "unavailable":
+		return nil, errors.Join(session.Set(r, "visits", n+1), view.Errorf(http.StatusServiceUnavailable, "later"))
 	case "refuse":
 		return nil, refuse(session.Set(r, "visits", n+1))
 	case "huge":

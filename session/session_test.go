@@ -59,6 +59,9 @@ func TestWhatAFailedRequestSetIsNotKept(t *testing.T) {
 	if h := b.get("/visits?fail", 500, ""); h.Get("Set-Cookie") != "" || h.Get("Vary") != "Cookie" {
 		t.Errorf("header %v", h)
 	}
+	if h := b.get("/visits?unavailable", 503, ""); h.Get("Set-Cookie") != "" {
+		t.Errorf("header %v", h)
+	}
 	b.get("/visits?refuse", 403, "") // an answer like any other
 	b.get("/visits?delete", 200, "1")
 	if len(b.cookies) != 0 {

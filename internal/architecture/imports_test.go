@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"cmd/tandemvet":  {"tandemvet"},
 
 	"bridge":  {"internal/funcname", "internal/oncpu"},
+	"auth":    {"bridge", "session", "view"},
 	"session": {"view"},
 	"openapi": {"internal/schema", "view"},
 
