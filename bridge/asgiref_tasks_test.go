@@ -179,7 +179,7 @@ func TestAsgirefDoubleNestedTask(t *testing.T) {
 func TestAsgirefTwoNestedTasksWithAsyncioRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for how, opts := range map[string][]bridge.SyncOption{"plain": nil, "pinned": {bridge.Pinned()}} {
-			l := limits(1, bridge.Queue(0))
+			l := limits(1) // one may outlive the frame while the other asks
 			s, ctx := request(t, t.Context(), l)
 			event := make(chan struct{})
 			var tasks, barrier sync.WaitGroup

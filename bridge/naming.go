@@ -70,12 +70,10 @@ func (n *naming) merge(ctx context.Context) *labels {
 	flat := []string{}
 	pprof.ForLabels(ctx, func(key, value string) bool {
 		l.of = append(l.of, [2]string{key, value})
-		if key != "sync" {
-			flat = append(flat, key, value)
-		}
+		flat = append(flat, key, value)
 		return true
 	})
-	flat = append(flat, "sync", n.name)
+	flat = append(flat, "sync", n.name) // the last of a key counts
 	l.merged = pprof.WithLabels(context.Background(), pprof.Labels(flat...))
 	return l
 }

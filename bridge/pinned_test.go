@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -185,91 +184,6 @@ func TestContradictoryOptionsPanicWhenGiven(t *testing.T) {
 	idle(t, lim)
 }
 
-func TestAPanicInAPinnedFrameReachesItsCallerAndLeavesTheThread(t *testing.T) {
-	l := limits(1)
-	s, ctx := request(t, t.Context(), l)
-	must[struct{}](t)(bridge.RunSync(ctx, func() (struct{}, error) {
-		mine, _ := tid()
-		func() {
-			defer func() {
-				p, ok := recover().(*bridge.PanicError)
-				if !ok || p.Value != "kaboom" || !strings.Contains(string(p.Stack), "bridge_test.explode") {
-					t.Errorf("recovered %#v, want a PanicError with the stack of explode", p)
-				}
-			}()
-			_, _ = bridge.Await(s, func(ctx context.Context) (struct{}, error) {
-				return bridge.RunSync(ctx, run(explode)) // over two goroutines, and on the thread
-			})
-		}()
-		if id := must[int](t)(bridge.Await(s, func(ctx context.Context) (int, error) { return bridge.RunSync(ctx, tid) })); id != mine {
-			t.Errorf("then on thread %d, want %d", id, mine)
-		}
-		return struct{}{}, nil
-	}, bridge.Pinned()))
-	idle(t, l.Blocking)
-}
-
-// exits runs f on a goroutine of its own and says whether that ended by Goexit.
-func exits(f func()) bool {
-	ended := make(chan bool)
-	go func() {
-		returned := false
-		defer func() { ended <- !returned }()
-		f()
-		returned = true
-	}()
-	return <-ended
-}
-
-func TestGoexitInAPinnedFrameEndsItsCallerAndTheThread(t *testing.T) {
-	l := limits(1)
-	_, ctx := request(t, t.Context(), l)
-	first := must[int](t)(bridge.RunSync(ctx, tid, bridge.Pinned()))
-	if !exits(func() { _, _ = bridge.RunSync(ctx, run(runtime.Goexit), bridge.Pinned()) }) {
-		t.Error("the caller went on")
-	}
-	if id := must[int](t)(bridge.RunSync(ctx, tid, bridge.Pinned())); id == first {
-		t.Error("the next frame found the thread that was ended")
-	}
-	idle(t, l.Blocking)
-}
-
-func TestGoexitInWhatAPinnedFrameAwaitsEndsTheFrame(t *testing.T) {
-	l := limits(1)
-	s, ctx := request(t, t.Context(), l)
-	if !exits(func() {
-		_, _ = bridge.RunSync(ctx, func() (struct{}, error) {
-			return bridge.Await(s, waiting(func(context.Context) { runtime.Goexit() }))
-		}, bridge.Pinned())
-	}) {
-		t.Error("the caller went on")
-	}
-	idle(t, l.Blocking)
-}
-
-func TestTheThreadOutlivesItsScopeUntilTheLastFrameHasReturned(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := limits(1)
-		s, ctx := request(t, t.Context(), l)
-		release := make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			must[struct{}](t)(bridge.RunSync(ctx, run(func() {
-				before, _ := tid()
-				<-release
-				if now, _ := tid(); now != before {
-					t.Errorf("moved from thread %d to %d", before, now)
-				}
-			}), bridge.Pinned()))
-		})
-		synctest.Wait()
-		s.Close()
-		close(release)
-		wg.Wait()
-		idle(t, l.Blocking)
-	})
-}
-
 // A goroutine that the frame started has its own thread: its Await leaves that of
 // the frame alone, and pinned work below waits until the frame lets it.
 func TestAwaitFromAGoroutineOfAPinnedFrameLeavesTheThreadToTheFrame(t *testing.T) {
@@ -297,22 +211,29 @@ func TestAwaitFromAGoroutineOfAPinnedFrameLeavesTheThreadToTheFrame(t *testing.T
 }
 
 func TestWorkThatWaitsForTheThreadIsDroppedWithItsContext(t *testing.T) {
+	ends := func(_ *bridge.Scope, cancel context.CancelCauseFunc) { cancel(errGoodbye) }
+	closes := func(s *bridge.Scope, _ context.CancelCauseFunc) { s.Close() }
 	for name, drop := range map[string]struct {
-		by   func(s *bridge.Scope, cancel context.CancelCauseFunc)
-		want error
+		by       func(s *bridge.Scope, cancel context.CancelCauseFunc)
+		shielded bool // it waits until the thread is free, and does not run then
+		want     error
 	}{
-		"its ctx ends":        {func(_ *bridge.Scope, cancel context.CancelCauseFunc) { cancel(errGoodbye) }, errGoodbye},
-		"the scope is closed": {func(s *bridge.Scope, _ context.CancelCauseFunc) { s.Close() }, bridge.ErrScopeClosed},
+		"its ctx ends":                         {ends, false, errGoodbye},
+		"the scope is closed":                  {closes, false, bridge.ErrScopeClosed},
+		"the scope is closed, its ctx goes on": {closes, true, bridge.ErrScopeClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := limits(1)
 				s, ctx := request(t, t.Context(), l)
+				dropped := make(chan error, 1)
 				must[struct{}](t)(bridge.RunSync(ctx, run(func() {
-					dropped := make(chan error, 1)
 					var cancel context.CancelCauseFunc
 					go func() {
 						_, _ = bridge.Await(s, waiting(func(ctx context.Context) {
+							if drop.shielded {
+								ctx = context.WithoutCancel(ctx)
+							}
 							ctx, cancel = context.WithCancelCause(ctx)
 							_, err := bridge.RunSync(ctx, run(func() { t.Error("it ran") }))
 							dropped <- err
@@ -320,10 +241,14 @@ func TestWorkThatWaitsForTheThreadIsDroppedWithItsContext(t *testing.T) {
 					}()
 					synctest.Wait()
 					drop.by(s, cancel)
-					if err := <-dropped; !errors.Is(err, drop.want) {
-						t.Errorf("err = %v, want %v", err, drop.want)
+					synctest.Wait()
+					if len(dropped) == 0 != drop.shielded {
+						t.Errorf("dropped while the frame runs: %v", len(dropped) > 0)
 					}
 				}), bridge.Pinned()))
+				if err := <-dropped; !errors.Is(err, drop.want) {
+					t.Errorf("err = %v, want %v", err, drop.want)
+				}
 				idle(t, l.Blocking)
 			})
 		})

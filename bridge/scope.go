@@ -196,7 +196,10 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 	case o.parallel:
 		return s.enterParallel(ctx, l, o)
 	}
-	labels := o.naming.over(ctx)
+	var labels *labels
+	if o.naming != nil {
+		labels = o.naming.over(ctx)
+	}
 	s.mu.Lock()
 	l, err := s.take(ctx, l)
 	if err != nil {
@@ -345,11 +348,11 @@ func (s *Scope) grant(l *lane) {
 }
 
 // leave ends a frame and says whether it was abandoned. The permit is given back
-// before the lane, so that the next frame of the request finds it.
+// before the lane, so that the next frame of the request finds it. What each frame
+// sets is left for the next to overwrite.
 func (fr *frame) leave() (late bool) {
 	s := fr.lane.scope
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if late = fr.abandoned; late {
 		fr.abandoned = false
 		fr.limiter.abandoned.remove(fr)
@@ -361,13 +364,19 @@ func (fr *frame) leave() (late bool) {
 		s.pins--
 		s.unpin()
 	}
-	fr.live, fr.ctx, fr.limiter, fr.below = false, nil, nil, nil
-	fr.labels, fr.sample = nil, nil
+	fr.live = false
 	fr.run++
+	if fr.below != nil {
+		fr.below = nil
+	}
+	if fr.sample != nil {
+		fr.sample = nil
+	}
 	if !fr.alone {
 		s.unlink(fr)
 		s.leaveLane(fr.lane)
 	}
+	s.mu.Unlock()
 	return late
 }
 
@@ -400,22 +409,24 @@ func (l *lane) place(o SyncOption) (lim *Limiter, borrowed, pinned bool) {
 	return want, false, pinned
 }
 
+// link adds a frame that is in no list. Most are alone in it, and then nothing is
+// written that is so already: to the garbage collector each pointer is work.
 func (s *Scope) link(fr *frame) {
-	fr.next, fr.prev = s.last, nil
 	if s.last != nil {
+		fr.next = s.last
 		s.last.prev = fr
 	}
 	s.last = fr
 }
 
 func (s *Scope) unlink(fr *frame) {
-	if fr.prev != nil {
-		fr.prev.next = fr.next
+	prev, next := fr.prev, fr.next
+	if prev != nil {
+		prev.next, fr.prev = next, nil
 	} else {
-		s.last = fr.next
+		s.last = next
 	}
-	if fr.next != nil {
-		fr.next.prev = fr.prev
+	if next != nil {
+		next.prev, fr.next = prev, nil
 	}
-	fr.prev, fr.next = nil, nil
 }

@@ -64,10 +64,10 @@ func (o SyncOption) mustAgree() {
 // one would wait for the turn that f has, and gets [ErrWouldDeadlock], or on another
 // goroutine the end of ctx. It calls sync code directly, and async code by [Await].
 func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption) (R, error) {
-	return runSync(ctx, f, merge(opts))
-}
-
-func runSync[R any](ctx context.Context, f func() (R, error), o SyncOption) (R, error) {
+	var o SyncOption
+	if len(opts) > 0 {
+		o = merge(opts)
+	}
 	l := laneOf(ctx)
 	if l == nil {
 		var s Scope
@@ -84,16 +84,19 @@ func runSync[R any](ctx context.Context, f func() (R, error), o SyncOption) (R, 
 		return apart(ctx, fr, f)
 	}
 	defer fr.leave()
+	if fr.plain {
+		return body(f)
+	}
 	return on(fr, f)
 }
 
 // RunSyncScoped is [RunSync] for a function that awaits: f is given a scope that
 // stands for this very frame, until f returns.
 func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts ...SyncOption) (R, error) {
-	return runSyncScoped(ctx, f, merge(opts))
-}
-
-func runSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), o SyncOption) (R, error) {
+	var o SyncOption
+	if len(opts) > 0 {
+		o = merge(opts)
+	}
 	l := laneOf(ctx)
 	if l == nil {
 		var s Scope
@@ -144,7 +147,7 @@ func SyncToAsync[A, R any](f func(A) (R, error), opts ...SyncOption) func(contex
 	mustBeSync[A](f == nil)
 	o := nameAfter(f, merge(opts))
 	return func(ctx context.Context, a A) (R, error) {
-		return runSync(ctx, func() (R, error) { return f(a) }, o)
+		return RunSync(ctx, func() (R, error) { return f(a) }, o)
 	}
 }
 
@@ -154,7 +157,7 @@ func SyncToAsyncScoped[A, R any](f func(*Scope, A) (R, error), opts ...SyncOptio
 	mustBeSync[A](f == nil)
 	o := nameAfter(f, merge(opts))
 	return func(ctx context.Context, a A) (R, error) {
-		return runSyncScoped(ctx, func(s *Scope) (R, error) { return f(s, a) }, o)
+		return RunSyncScoped(ctx, func(s *Scope) (R, error) { return f(s, a) }, o)
 	}
 }
 
