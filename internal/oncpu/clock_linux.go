@@ -29,9 +29,6 @@ func used(clock int32) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// usedByAll is the CPU time of all threads of the process.
-func usedByAll() time.Duration { return used(unix.CLOCK_PROCESS_CPUTIME_ID) }
-
 // delayed is how long a thread has waited for a CPU although it could have run.
 // 0 where the kernel does not count it.
 func delayed(tid int) time.Duration {

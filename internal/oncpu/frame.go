@@ -27,16 +27,16 @@ type spent struct {
 	wall     time.Duration
 	cpu      time.Duration
 	delay    time.Duration // ready to run, on no CPU
-	all      time.Duration // CPU time of the whole process
 	switches int64         // of the thread, by itself
-}
-
-func (s spent) minus(b spent) spent {
-	return spent{s.wall - b.wall, s.cpu - b.cpu, s.delay - b.delay, s.all - b.all, s.switches - b.switches}
+	runnable runnable      // what goroutines waited for a P
 }
 
 func (s spent) plus(b spent) spent {
-	return spent{s.wall + b.wall, s.cpu + b.cpu, s.delay + b.delay, s.all + b.all, s.switches + b.switches}
+	return spent{s.wall + b.wall, s.cpu + b.cpu, s.delay + b.delay, s.switches + b.switches, s.runnable.plus(b.runnable)}
+}
+
+func (s spent) minus(b spent) spent {
+	return spent{s.wall - b.wall, s.cpu - b.cpu, s.delay - b.delay, s.switches - b.switches, s.runnable.minus(b.runnable)}
 }
 
 // spent reads what has been used so far. Reading takes time itself, much where
@@ -46,7 +46,7 @@ func (s spent) plus(b spent) spent {
 func (f *Frame) spent(late bool) spent {
 	s := spent{wall: time.Since(f.watch.began), cpu: used(f.clock)}
 	if f.held != nil {
-		s.delay, s.all, s.switches = delayed(f.tid), usedByAll(), switched()
+		s.delay, s.switches, s.runnable = delayed(f.tid), switched(), waits()
 	}
 	if late {
 		s.wall = time.Since(f.watch.began)
@@ -55,18 +55,12 @@ func (f *Frame) spent(late bool) spent {
 }
 
 // computes says whether that is the account of code that computes for most of its
-// time. Time for which the kernel had no CPU for it does not count. Where the
-// process uses all its CPUs Go itself may have had none; then it is known by how
-// much it does at a stretch.
+// time. Time for which the kernel had no CPU for it does not count, nor that for
+// which Go had no P: about as much each time that the goroutine gave its own away
+// as all goroutines waited on average.
 func (s spent) computes() bool {
-	switch {
-	case s.cpu < burns:
-		return false
-	case s.cpu >= (s.wall-s.delay)/2:
-		return true
-	}
-	full := s.wall * time.Duration(runtime.GOMAXPROCS(0)) / 10 * 9
-	return s.all >= full && s.cpu/time.Duration(s.switches+1) >= burns
+	own := s.wall - s.delay - time.Duration(s.switches)*s.runnable.mean()
+	return s.cpu >= burns && s.cpu >= own/2
 }
 
 // Frame begins a sync frame on the calling goroutine: code of that name, inside a

@@ -131,6 +131,17 @@ func TestAsyncCodeThatHoldsItsThreadIsReportedWithItsStack(t *testing.T) {
 	}
 }
 
+func TestAsyncCodeThatComputesAfterALongWaitIsReported(t *testing.T) {
+	watcher, log := watching(t)
+	all := watcher.Route("GET /", "app.late").until(t, log, func(*Watch) {
+		time.Sleep(75 * time.Millisecond)
+		heavy()
+	})
+	if len(all) != 1 || all[0].View != "app.late" {
+		t.Errorf("reported %+v", all)
+	}
+}
+
 func TestAsyncCodeThatWaitsIsNotReported(t *testing.T) {
 	watcher, log := watching(t)
 	route := watcher.Route("GET /", "app.waits")
@@ -226,14 +237,15 @@ func TestWhatComputes(t *testing.T) {
 		own  spent
 		want bool
 	}{
-		"all of its time":                        {spent{wall: 20 * ms, cpu: 20 * ms}, true},
-		"half":                                   {spent{wall: 20 * ms, cpu: 10 * ms}, true},
-		"less than half":                         {spent{wall: 20 * ms, cpu: 9 * ms}, false},
-		"too little":                             {spent{wall: 4 * ms, cpu: 4 * ms}, false},
-		"the kernel had no CPU":                  {spent{wall: 100 * ms, cpu: 20 * ms, delay: 70 * ms}, true},
-		"Go had none, and it has long stretches": {spent{wall: 100 * ms, cpu: 20 * ms, all: time.Hour, switches: 2}, true},
-		"all are busy, and it waits again and again": {spent{wall: 100 * ms, cpu: 20 * ms, all: time.Hour, switches: 10}, false},
-		"others are idle": {spent{wall: 100 * ms, cpu: 20 * ms, all: 20 * ms, switches: 2}, false},
+		"all of its time":                {spent{wall: 20 * ms, cpu: 20 * ms}, true},
+		"half":                           {spent{wall: 20 * ms, cpu: 10 * ms}, true},
+		"less than half":                 {spent{wall: 20 * ms, cpu: 9 * ms}, false},
+		"too little":                     {spent{wall: 4 * ms, cpu: 4 * ms}, false},
+		"the kernel had no CPU":          {spent{wall: 100 * ms, cpu: 20 * ms, delay: 70 * ms}, true},
+		"Go had no P, twice":             {spent{wall: 100 * ms, cpu: 20 * ms, switches: 2, runnable: runnable{10, 300 * ms}}, true},
+		"it waits, and Go is busy":       {spent{wall: 100 * ms, cpu: 20 * ms, switches: 1, runnable: runnable{10, 300 * ms}}, false},
+		"it waits, and Go is not":        {spent{wall: 100 * ms, cpu: 20 * ms, switches: 2, runnable: runnable{10, ms}}, false},
+		"it waits, and nobody else runs": {spent{wall: 100 * ms, cpu: 20 * ms, switches: 2}, false},
 	} {
 		if got := c.own.computes(); got != c.want {
 			t.Errorf("%s: computes %v", name, got)

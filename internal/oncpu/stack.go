@@ -58,9 +58,9 @@ var module = strings.TrimSuffix(reflect.TypeFor[Watch]().PkgPath(), "internal/on
 func frames(record string) []string {
 	var out []string
 	for line := range strings.Lines(record) {
-		// "#", address, function+offset, file:line
+		// "#", address, function+offset, file:line; labels have a "#", too
 		fields := strings.Fields(line)
-		if len(fields) < 4 || fields[0] != "#" {
+		if len(fields) < 4 || fields[0] != "#" || !strings.HasPrefix(fields[1], "0x") {
 			continue
 		}
 		function, _, _ := strings.Cut(fields[2], "+0x")

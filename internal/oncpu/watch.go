@@ -181,7 +181,7 @@ func (w *Watch) held() time.Duration {
 	if cpu := w.holds(now); cpu > 0 {
 		return cpu
 	}
-	if now.cpu-w.last < hog/100 {
+	if now.cpu-w.last < hog/100 && !w.route.report.known() {
 		w.pause = min(2*w.pause, longest) // it waits for something that takes its time
 	} else {
 		w.pause = hog
