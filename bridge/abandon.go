@@ -39,6 +39,7 @@ func apart[R any](ctx context.Context, fr *frame, f func() (R, error)) (R, error
 	e := &errand{done: make(chan struct{})}
 	e.f = func() { r, err = on(fr, f) }
 	begun, lim, turn := time.Now(), fr.limiter, fr.run
+	fr.setApart()
 	go e.run(func() {
 		if late := fr.leave(); late && e.caught != nil {
 			slog.Error("abandoned sync code panicked", "limiter", lim.name, "ran", time.Since(begun),
@@ -58,6 +59,13 @@ func apart[R any](ctx context.Context, fr *frame, f func() (R, error)) (R, error
 	return r, err
 }
 
+func (fr *frame) setApart() {
+	s := fr.lane.scope
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fr.apart = true
+}
+
 // abandon gives up waiting for a run of fr. It is false if its caller has to wait
 // on: because the cause is no deadline, or because the run is over.
 func (fr *frame) abandon(run uint64, begun time.Time, cause error, done <-chan struct{}) bool {
@@ -67,7 +75,7 @@ func (fr *frame) abandon(run uint64, begun time.Time, cause error, done <-chan s
 	s := fr.lane.scope
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if fr.live && fr.run == run && fr.awaits > 0 {
+	if fr.live && fr.run == run && (fr.awaits > 0 || fr.told) {
 		s.mu.Unlock()
 		timer := time.NewTimer(AwaitGrace)
 		select {

@@ -119,7 +119,7 @@ func (s *Scope) suspend() (l *lane, from origin, err error) {
 	if fr.pinned {
 		from.thread = s.thread
 	}
-	l = &lane{Context: ctx, scope: s, above: fr, run: fr.run, next: fr.below}
+	l = &lane{Context: ctx, scope: s, above: fr, run: fr.run, next: fr.below, apart: fr.apart}
 	l.frame.lane = l
 	fr.below = l
 	fr.awaits++
@@ -146,6 +146,7 @@ func (s *Scope) suspend() (l *lane, from origin, err error) {
 // lane behind a frame that still runs there climbs when that ends.
 func (l *lane) resume() {
 	s := l.scope
+	told := l.apart && l.Context.Err() != nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.above == nil { // a job's own lane stays
@@ -161,6 +162,7 @@ func (l *lane) resume() {
 				break
 			}
 		}
+		fr.told = fr.told || told
 		fr.awaits--
 		if fr.awaits == 0 {
 			fr.limiter.resume()

@@ -54,6 +54,7 @@ type lane struct {
 	// Guarded by scope.mu.
 	closed bool
 	busy   bool // a frame runs here, or is about to
+	apart  bool // as above is; never changed
 	frame  frame
 }
 
@@ -69,6 +70,8 @@ type frame struct {
 	borrowed  bool // its permit is that of a frame above
 	pinned    bool
 	plain     bool // runs where it is called, with no name and not measured
+	apart     bool // on a goroutine of its own
+	told      bool // apart, and what it awaited saw its ctx end
 	abandoned bool // nobody waits for it any more
 	awaits    int  // Awaits in progress; the permit is held while there is none
 	below     *lane
@@ -354,9 +357,9 @@ func (fr *frame) leave() (late bool) {
 	s := fr.lane.scope
 	s.mu.Lock()
 	if late = fr.abandoned; late {
-		fr.abandoned = false
 		fr.limiter.abandoned.remove(fr)
 	}
+	fr.apart, fr.told, fr.abandoned = false, false, false
 	if fr.awaits == 0 {
 		fr.limiter.release()
 	}

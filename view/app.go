@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/internal/oncpu"
@@ -24,6 +25,7 @@ type App struct {
 	limits     bridge.Limits
 	log        *slog.Logger
 	maxBody    int64
+	deadline   time.Duration // 0 or less: none
 	syncOnly   bool
 	middleware []Middleware
 	routes     []Route
@@ -188,6 +190,7 @@ type endpoint struct {
 	view    AsyncView
 	maxBody int64
 	socket  bool
+	late    error // the cause of its deadline
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
@@ -220,6 +223,11 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	}
 	if sample != nil {
 		ctx = sample.Context(ctx)
+	}
+	if e.plan.Deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = e.bound(ctx, r)
+		defer cancel()
 	}
 	r.ctx = r.scope.Open(ctx, e.app.limits)
 	defer r.end()

@@ -126,8 +126,8 @@ func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
 	if a.retryAfter != "" {
 		w.Header().Set("Retry-After", a.retryAfter)
 	}
-	if a.status == http.StatusRequestEntityTooLarge && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close") // else net/http waits for the rest of a small one
+	if (a.status == http.StatusRequestEntityTooLarge || a.status == http.StatusRequestTimeout) && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // else net/http waits for the rest of a small body
 	}
 	for key, values := range a.header {
 		w.Header()[key] = slices.Clone(values) // whoever adds to it must not add to the error's
@@ -192,7 +192,8 @@ func (r *Request) logger() *slog.Logger { return r.app.logger() }
 // write ends the request. All permits are back by now.
 func (r *Request) write(resp Response, err error) {
 	if err != nil {
-		if errors.Is(r.http.Context().Err(), context.Canceled) {
+		// net/http takes a body that it could not read for a client that has left.
+		if errors.Is(r.http.Context().Err(), context.Canceled) && !errors.Is(err, errBodyLate) {
 			r.report(StatusClientGone, err)
 			r.out.WriteHeader(StatusClientGone) // else net/http would say 200 to whoever logs it
 			return
@@ -236,9 +237,13 @@ func (r *Request) respond(resp Response) (err error) {
 	}()
 	switch innermost(resp).(type) {
 	case jsonResponse, *bytesResponse, *failure, redirect, stream:
-		return resp.Respond(&r.out, r.http)
+		return resp.Respond(&r.out, r.served())
 	}
-	req := r.http.WithContext(r.ctx) // others' code, which may want the scope
+	req := r.http
+	if r.limit != nil && r.limit.apart {
+		req = r.limit.served // the other is its abandoned sync code's
+	}
+	req = req.WithContext(r.ctx) // others' code, which may want the scope
 	defer func() {
 		if req.MultipartForm != nil {
 			_ = req.MultipartForm.RemoveAll() // net/http knows of its own request's only

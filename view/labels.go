@@ -14,16 +14,19 @@ import (
 // seen so, and takes no memory of its own.
 type routed Request
 
-func (c *routed) Deadline() (time.Time, bool) { return c.http.Context().Deadline() }
-func (c *routed) Done() <-chan struct{}       { return c.http.Context().Done() }
-func (c *routed) Err() error                  { return c.http.Context().Err() }
+// server is the server's context. The request's own http may change meanwhile.
+func (c *routed) server() context.Context { return (*Request)(c).served().Context() }
+
+func (c *routed) Deadline() (time.Time, bool) { return c.server().Deadline() }
+func (c *routed) Done() <-chan struct{}       { return c.server().Done() }
+func (c *routed) Err() error                  { return c.server().Err() }
 
 // Value finds the labels first.
 func (c *routed) Value(key any) any {
 	if v := c.route.Value(key); v != nil {
 		return v
 	}
-	return c.http.Context().Value(key)
+	return c.server().Value(key)
 }
 
 func routeLabels(pattern string) context.Context {

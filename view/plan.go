@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/tandem-go/tandem/bridge"
 )
@@ -13,13 +14,14 @@ import (
 type RoutePlan struct {
 	Pattern   string
 	Name      string
-	View      string      // the view function's name, or the type's of a [Resource]
-	Methods   []string    // what a Resource answers, sorted; nil for others: it is in the pattern
-	Colour    Mode        // the view's
-	Layers    []LayerPlan // middleware, outermost first
-	Crossings int         // between async and sync, for a request that reaches the view
-	Limiter   string      // where its sync code takes permits; "" if it has none
-	Types     *Types      // what it takes and answers; nil if that is not known
+	View      string        // the view function's name, or the type's of a [Resource]
+	Methods   []string      // what a Resource answers, sorted; nil for others: it is in the pattern
+	Colour    Mode          // the view's
+	Layers    []LayerPlan   // middleware, outermost first
+	Crossings int           // between async and sync, for a request that reaches the view
+	Deadline  time.Duration // of a request; 0: it has none
+	Limiter   string        // where its sync code takes permits; "" if it has none
+	Types     *Types        // what it takes and answers; nil if that is not known
 	Doc       Documentation
 	Pinned    bool // its sync code runs on one thread per request; see [Pinned]
 }
@@ -87,7 +89,8 @@ func (b *builder) wrap(m Middleware, outer Mode) {
 // toAsync is the crossing into sync code. The body is read first, outside the
 // permit.
 func (b *builder) toAsync(f SyncView) AsyncView {
-	opts, decode := b.opts, b.decode
+	opts, decode, letGo := b.opts, b.decode, b.plan.Deadline > 0
+	apart := slices.Concat(opts, []bridge.SyncOption{bridge.Abandonable()})
 	b.decode = nil
 	alone := len(b.plan.Layers) == 0
 	return func(ctx context.Context, r *Request) (Response, error) {
@@ -101,6 +104,9 @@ func (b *builder) toAsync(f SyncView) AsyncView {
 			if err := r.decodeAhead(decode); err != nil && alone {
 				return r.failed(err), err
 			}
+		}
+		if letGo && !r.limit.apart {
+			return r.runApart(ctx, f, apart)
 		}
 		resp, err := bridge.RunSync(ctx, func() (Response, error) { return f(r) }, opts...)
 		return r.settle(resp, err)
@@ -159,6 +165,7 @@ func (a *App) outers(ms []Middleware) []Mode {
 // build settles the plan of a route and composes its handler.
 func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	b := builder{plan: RoutePlan{Pattern: rt.pattern, Name: rt.name, View: rt.view, Methods: rt.methods, Colour: rt.inner.mode(), Types: rt.types, Doc: rt.doc}, decode: rt.decode}
+	b.plan.Deadline = a.deadlineOf(rt)
 	if b.plan.Name == "" {
 		b.plan.Name = rt.view
 	}
@@ -189,7 +196,10 @@ func (a *App) build(rt Route) (RoutePlan, http.Handler) {
 	b.to(Async)
 
 	plan := &RoutePlan{}
-	e := &endpoint{app: a, route: a.watcher.Route(rt.pattern, rt.view), plan: plan, labels: routeLabels(rt.pattern), view: b.async, maxBody: rt.maxBody, socket: rt.socket}
+	e := &endpoint{
+		app: a, route: a.watcher.Route(rt.pattern, rt.view), plan: plan, labels: routeLabels(rt.pattern), view: b.async,
+		maxBody: rt.maxBody, socket: rt.socket, late: errDeadline(b.plan.Deadline),
+	}
 	if e.maxBody == 0 {
 		e.maxBody = a.maxBody
 	}

@@ -38,6 +38,7 @@ type Request struct {
 	sent      io.ReadCloser // the body as the server gave it
 	formErr   error
 	input     any         // of a typed sync view: a pointer to it, or the error
+	limit     *limit      // nil without a deadline
 	goesOn    func()      // what is left to do when the connection was taken over
 	untie     func() bool // of a WebSocket's
 
@@ -158,12 +159,16 @@ func (r *Request) readAhead() error {
 		return nil
 	}
 	r.body = new(spool)
+	calm := r.hurry()
 	err := r.body.fill(r.http.Body)
 	var tooBig *http.MaxBytesError
 	switch {
 	case err == nil:
+		calm()
 		r.http.Body = r.body
 		return nil
+	case r.bodyLate(err):
+		return &Error{Status: http.StatusRequestTimeout, Message: "the request's body took too long", Err: errBodyLate}
 	case errors.As(err, &tooBig), errors.Is(err, errSpool):
 		return err
 	}
@@ -181,12 +186,21 @@ func (r *Request) end() {
 	}
 }
 
-// close ends the scope and gives back what the request had.
+// close ends the scope and the server's use of the request.
 func (r *Request) close() {
 	r.scope.Close()
 	// net/http must find its own body there: only then does it see that some of it
 	// was not read, and lets the client take the answer before it hangs up on it.
-	r.http.Body = r.sent
+	r.served().Body = r.sent
+	r.drop()
+}
+
+// drop gives back what the request had when its last user calls it: the server, or
+// sync code that it has abandoned the request to.
+func (r *Request) drop() {
+	if r.limit != nil && r.limit.users.Add(-1) >= 0 {
+		return
+	}
 	if r.body != nil {
 		r.body.drop()
 	}
@@ -267,6 +281,9 @@ func (r *Request) SetUser(u User) {
 func (r *Request) LastHeader(f func(http.Header)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.limit != nil && r.limit.abandoned {
+		return // the answer is another's
+	}
 	if before := r.out.last; before != nil {
 		r.out.last = func(h http.Header) { f(h); before(h) }
 		return

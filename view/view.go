@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/internal/funcname"
@@ -53,20 +54,21 @@ func (m Mode) String() string {
 
 // Route is one pattern and its view. Make it with [Path] or [Resource].
 type Route struct {
-	pattern string
-	name    string
-	view    string // the function's name
-	inner   stage
-	methods []string // of a Resource
-	limiter *bridge.Limiter
-	cpu     bool
-	pinned  bool
-	maxBody int64
-	socket  bool // its requests may outlive their handler
-	ms      []Middleware
-	types   *Types
-	decode  func(*Request) any // reads a typed sync view's input, outside its permit
-	doc     Documentation
+	pattern  string
+	name     string
+	view     string // the function's name
+	inner    stage
+	methods  []string // of a Resource
+	limiter  *bridge.Limiter
+	cpu      bool
+	pinned   bool
+	maxBody  int64
+	deadline time.Duration // 0: the app's; less: none
+	socket   bool          // its requests may outlive their handler
+	ms       []Middleware
+	types    *Types
+	decode   func(*Request) any // reads a typed sync view's input, outside its permit
+	doc      Documentation
 }
 
 // Path makes a route of a view. The pattern is one of [http.ServeMux].
