@@ -239,16 +239,12 @@ func (r *Request) respond(resp Response) (err error) {
 	case jsonResponse, *bytesResponse, *failure, redirect, stream:
 		return resp.Respond(&r.out, r.served())
 	}
-	req := r.http
+	ours := r.http
 	if r.limit != nil && r.limit.apart {
-		req = r.limit.served // the other is its abandoned sync code's
+		ours = r.limit.served // the other is its abandoned sync code's
 	}
-	req = req.WithContext(r.ctx) // others' code, which may want the scope
-	defer func() {
-		if req.MultipartForm != nil {
-			_ = req.MultipartForm.RemoveAll() // net/http knows of its own request's only
-		}
-	}()
+	req, done := r.lend(ours)
+	defer done()
 	return resp.Respond(&r.out, req)
 }
 

@@ -35,6 +35,7 @@ type Request struct {
 	out       output
 	seen      *sighting     // nil without observers
 	body      *spool        // once it has been read ahead
+	kept      *spool        // the answer of a plain handler that is sync
 	sent      io.ReadCloser // the body as the server gave it
 	formErr   error
 	input     any         // of a typed sync view: a pointer to it, or the error
@@ -186,6 +187,17 @@ func (r *Request) end() {
 	}
 }
 
+// lend gives others' code a request of ours, with the scope's context. done is to
+// be called when that code is through with it.
+func (r *Request) lend(ours *http.Request) (req *http.Request, done func()) {
+	req = ours.WithContext(r.ctx)
+	return req, func() {
+		if req.MultipartForm != nil {
+			_ = req.MultipartForm.RemoveAll() // net/http knows of its own request's only
+		}
+	}
+}
+
 // close ends the scope and the server's use of the request.
 func (r *Request) close() {
 	r.scope.Close()
@@ -203,6 +215,9 @@ func (r *Request) drop() {
 	}
 	if r.body != nil {
 		r.body.drop()
+	}
+	if r.kept != nil {
+		r.kept.drop()
 	}
 	if f := r.http.MultipartForm; f != nil {
 		_ = f.RemoveAll() // temporary files; the system's own cleaning gets the rest

@@ -8,14 +8,15 @@ import (
 	"os"
 )
 
-// spoolMemory is how much of a body that is read ahead stays in memory, in bytes.
+// spoolMemory is how much of a body that is kept stays in memory, in bytes.
 // Requests that wait for a permit have theirs all at once; the rest goes to disk.
 const spoolMemory = 256 << 10
 
 // errSpool marks failures of the disk: ours, not the client's.
-var errSpool = errors.New("request body could not be stored")
+var errSpool = errors.New("body could not be stored")
 
-// spool holds a body between its arrival and its reading.
+// spool holds a request's body between its arrival and its reading, and that of a
+// response between its making and its sending.
 type spool struct {
 	memory bytes.Buffer
 	file   *os.File // the rest; without a name
@@ -34,28 +35,47 @@ func (s *spool) fill(body io.Reader) error {
 		}
 		return err
 	}
-	f, err := os.CreateTemp("", "tandem-body-")
-	if err != nil {
-		return fmt.Errorf("%w: %w", errSpool, err)
-	}
-	s.file = f
-	if err := os.Remove(f.Name()); err != nil {
-		return fmt.Errorf("%w: %w", errSpool, err)
-	}
-	if _, err := io.Copy(disk{f}, io.MultiReader(bytes.NewReader(more[:]), body)); err != nil {
+	if _, err := io.Copy(disk{s}, io.MultiReader(bytes.NewReader(more[:]), body)); err != nil {
 		return err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	return s.rewind()
+}
+
+// Write adds to the body: in memory as long as there is room.
+func (s *spool) Write(b []byte) (int, error) {
+	if s.file == nil && s.memory.Len()+len(b) <= spoolMemory {
+		return s.memory.Write(b)
+	}
+	return disk{s}.Write(b)
+}
+
+// rewind makes what was written ready to be read.
+func (s *spool) rewind() error {
+	if s.file == nil {
+		return nil
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("%w: %w", errSpool, err)
 	}
 	return nil
 }
 
-// disk marks errors of writing, to tell them from those of reading the body.
-type disk struct{ f *os.File }
+// disk is the part of a spool that is a file without a name. Its errors are
+// marked, to tell them from those of reading the body.
+type disk struct{ *spool }
 
 func (d disk) Write(b []byte) (int, error) {
-	n, err := d.f.Write(b)
+	if d.file == nil {
+		f, err := os.CreateTemp("", "tandem-body-")
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", errSpool, err)
+		}
+		d.file = f
+		if err := os.Remove(f.Name()); err != nil {
+			return 0, fmt.Errorf("%w: %w", errSpool, err)
+		}
+	}
+	n, err := d.file.Write(b)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errSpool, err)
 	}
