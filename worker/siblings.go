@@ -182,7 +182,7 @@ func (s *siblings) end(done func() bool) bool {
 
 const (
 	// A worker with more than its part passes on what it has just accepted…
-	passFactor, passSlack = 1.125, 4
+	passFactor, passSlack = 1.125, 1
 	// … unless nobody wanted the last one: not for so long.
 	passAgain = time.Second
 	// passRoom is how long it waits for room in the queue meanwhile. It is a rest
