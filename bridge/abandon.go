@@ -30,14 +30,23 @@ const AwaitGrace = 100 * time.Millisecond
 func Abandonable() SyncOption { return SyncOption{abandonable: true} }
 
 // apart runs f on a goroutine of its own, as the frame fr, and waits for it or for
-// the deadline.
+// the deadline. What has not begun when ctx ends, because it waits for a thread,
+// does not begin.
 func apart[R any](ctx context.Context, fr *frame, f func() (R, error)) (R, error) {
 	var (
-		r   R
-		err error
+		r     R
+		err   error
+		first atomic.Bool // f's beginning, or the end of ctx
 	)
 	e := &errand{done: make(chan struct{})}
-	e.f = func() { r, err = on(fr, f) }
+	e.f = func() {
+		r, err = on(fr, func() (r R, err error) {
+			if !first.CompareAndSwap(false, true) {
+				return r, context.Cause(ctx)
+			}
+			return f()
+		})
+	}
 	begun, lim, turn := time.Now(), fr.limiter, fr.run
 	fr.setApart()
 	go e.run(func() {
@@ -49,7 +58,7 @@ func apart[R any](ctx context.Context, fr *frame, f func() (R, error)) (R, error
 	select {
 	case <-e.done:
 	case <-ctx.Done():
-		if fr.abandon(turn, begun, context.Cause(ctx), e.done) {
+		if !first.CompareAndSwap(false, true) && fr.abandon(turn, begun, context.Cause(ctx), e.done) {
 			var zero R
 			return zero, fmt.Errorf("%w: %w", ErrAbandoned, context.Cause(ctx))
 		}

@@ -146,6 +146,32 @@ func TestWorkThatIsStillQueuedAtItsDeadlineIsNotAbandoned(t *testing.T) {
 	})
 }
 
+func TestWorkThatWaitsForItsThreadAtItsDeadlineIsNotAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limits(2)
+		_, ctx := request(t, t.Context(), l)
+		_, below := request(t, ctx, l) // another turn, the same thread
+		release := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { must[struct{}](t)(bridge.RunSync(ctx, run(func() { <-release }), bridge.Pinned())) })
+		synctest.Wait()
+		for range 20 { // who sees the deadline first is a matter of luck
+			late, cancel := context.WithTimeout(below, time.Second)
+			_, err := bridge.RunSync(late, run(func() { t.Error("it ran") }), bridge.Pinned(), bridge.Abandonable())
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, bridge.ErrAbandoned) {
+				t.Errorf("err = %v, want the deadline's alone: the work never began", err)
+			}
+		}
+		if st := l.Blocking.Stats(); st.AbandonedTotal != 0 || st.InUse != 1 {
+			t.Errorf("%+v, want nothing abandoned", st)
+		}
+		close(release)
+		wg.Wait()
+		idle(t, l.Blocking)
+	})
+}
+
 func TestACancelledContextAbandonsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits(1)

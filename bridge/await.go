@@ -30,6 +30,15 @@ func Await[R any](s Scoped, f func(context.Context) (R, error)) (R, error) {
 		return zero, err
 	}
 	defer l.resume()
+	if l.above == nil { // a job's own code has no permit to give back
+		return f(l)
+	}
+	return lent(from, l, f)
+}
+
+// lent runs f while the permit of the frame that awaits it is given back. It is
+// found on the stack by its name, as body is.
+func lent[R any](from origin, l *lane, f func(context.Context) (R, error)) (R, error) {
 	if from != (origin{}) {
 		return awaitFrom(from, l, f)
 	}

@@ -143,3 +143,27 @@ func TestWaitingOutsideAFrameIsNotRefused(t *testing.T) {
 		}
 	}
 }
+
+// A job's awaits are not the frame's that it is opened inside: nobody has given its
+// permit back. Frames inside the job do so for themselves.
+func TestAJobInsideAFrameDoesNotWaitWithTheFramesPermit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limits(1)
+		extra := bridge.NewLimiter(1)
+		_, ctx := request(t, t.Context(), l)
+		must[struct{}](t)(bridge.RunSync(ctx, run(func() {
+			job := bridge.NewRoot(t.Context(), bridge.Limits{Blocking: extra})
+			defer job.Close()
+			must[struct{}](t)(bridge.Await(job, func(ctx context.Context) (struct{}, error) {
+				refused := func(ctx context.Context) {
+					if _, err := bridge.RunSync(ctx, run(func() {}), bridge.On(l.Blocking)); !errors.Is(err, bridge.ErrWouldDeadlock) {
+						t.Errorf("err = %v, want ErrWouldDeadlock", err)
+					}
+				}
+				refused(ctx)
+				return bridge.RunSync(ctx, func() (struct{}, error) { return bridge.Await(job, waiting(refused)) })
+			}))
+		})))
+		idle(t, l.Blocking, extra)
+	})
+}

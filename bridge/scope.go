@@ -116,7 +116,8 @@ func (s *Scope) Open(ctx context.Context, limits Limits) context.Context {
 
 // NewRoot returns a scope for a command or a job. The goroutine that holds it
 // counts as sync code without a permit: it may call [Await] at once. Close it
-// when the job ends.
+// when the job ends. Inside a sync frame of another scope it leaves that frame's
+// permit where it is, so what would have to wait there gets [ErrWouldDeadlock].
 func NewRoot(ctx context.Context, limits Limits) *Scope {
 	s := new(Scope)
 	s.Open(ctx, limits)
@@ -204,6 +205,7 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 		labels = o.naming.over(ctx)
 	}
 	s.mu.Lock()
+	from := l
 	l, err := s.take(ctx, l)
 	if err != nil {
 		s.mu.Unlock()
@@ -217,6 +219,13 @@ func (l *lane) enter(ctx context.Context, o SyncOption) (*frame, error) {
 		s.mu.Unlock()
 		err := s.queueFor(ctx, lim)
 		s.mu.Lock()
+		now, _ := l.nearest()
+		if now != l && err == nil { // its Await is over: climb, and wait there
+			lim.release()
+			s.leaveLane(l)
+			s.mu.Unlock()
+			return from.enter(ctx, o)
+		}
 		if err == nil && s.ending.closed.Load() {
 			lim.release()
 			err = ErrScopeClosed

@@ -285,6 +285,41 @@ func TestWaitersBelowAnAwaitThatReturnsClimbWithTheirTurn(t *testing.T) {
 	})
 }
 
+func TestAFrameWhoseAwaitEndsWhileItQueuesForAPermitWaitsForTheFrameAbove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limits(1)
+		extra := bridge.NewLimiter(1)
+		s, ctx := request(t, t.Context(), l)
+		var wg sync.WaitGroup
+		end := hold(t, &wg, extra)
+		above, ran := false, false
+		must[struct{}](t)(bridge.RunSync(ctx, run(func() {
+			must[struct{}](t)(bridge.Await(s, waiting(func(ctx context.Context) {
+				wg.Go(func() {
+					must[struct{}](t)(bridge.RunSync(ctx, run(func() {
+						if ran = true; above {
+							t.Error("two frames of one request run at once")
+						}
+					}), bridge.On(extra)))
+				})
+				synctest.Wait() // it has the turn below the frame, and no permit
+			})))
+			above = true
+			end()
+			synctest.Wait() // the permit is there; the turn is the frame's
+			if st := extra.Stats(); ran || st.InUse != 0 {
+				t.Errorf("ran: %v, %+v; want it to wait, and without a permit", ran, st)
+			}
+			above = false
+		})))
+		wg.Wait()
+		if !ran {
+			t.Error("it never ran")
+		}
+		idle(t, l.Blocking, extra)
+	})
+}
+
 func TestAnAwaitThatOutlivesItsFrameTakesNoPermitBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits(1, bridge.Queue(0))
