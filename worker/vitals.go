@@ -15,7 +15,8 @@ const vitalsEvery = 500 * time.Millisecond
 // four: in its status and metrics, and to judge by. A worker all of whose permits
 // of one limiter are held for --timeout, with none given back and somebody
 // waiting, is as stuck as one that does not run at all, and is replaced. Without
-// this option they are those of [bridge.DefaultLimits].
+// this option they are those of [bridge.DefaultLimits]. A drain waits, within
+// DrainTimeout, for what was abandoned in one of them, see [bridge.Abandonable].
 func Permits(limiters ...*bridge.Limiter) Option {
 	return func(o *options) { o.limiters = append([]*bridge.Limiter{}, limiters...) }
 }
@@ -24,11 +25,7 @@ func Permits(limiters ...*bridge.Limiter) Option {
 // whose scheduler runs. Notifications go another way, see beat: they may have to
 // wait for a supervisor that does not read.
 func (r *run) vitals(ended <-chan struct{}) {
-	limiters := r.limiters
-	if limiters == nil {
-		def := bridge.DefaultLimits()
-		limiters = []*bridge.Limiter{def.Blocking, def.CPU}
-	}
+	limiters := r.shown()
 	if n := len(limiters); n > scoreboard.MaxLimiters {
 		r.logger.Warn("the supervisor is not shown the permits of all limiters", "limiters", n, "shown", scoreboard.MaxLimiters)
 		limiters = limiters[:scoreboard.MaxLimiters]
@@ -57,6 +54,7 @@ func sample(l *bridge.Limiter) scoreboard.Sample {
 	return scoreboard.Sample{
 		Name: l.Name(), Limit: s.Permits, InUse: s.InUse, Queue: s.Queued, Starving: s.Starving,
 		Rejected: s.Rejected, Waited: s.Waited, Waits: s.WaitCounts,
+		Abandoned: s.Abandoned, AbandonedTotal: s.AbandonedTotal, OldestAbandoned: s.OldestAbandoned,
 	}
 }
 

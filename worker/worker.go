@@ -147,9 +147,12 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 	r.logger.Info("draining", "because", reason, "in_flight", r.server.board.Brief().InFlight)
 	r.notify(fmt.Sprintf("STOPPING=1\nSTATUS=draining: %s", reason))
 	drained := make(chan error, 1)
-	r.helpers.Go(func() { drained <- r.server.drain(r.drainTimeout, r.linger) })
+	patience, hurry := context.WithTimeout(context.WithoutCancel(ctx), r.drainTimeout)
+	defer hurry()
+	r.helpers.Go(func() { drained <- r.drain(patience) })
 	select {
 	case reason = <-quick:
+		hurry()
 		r.server.end() // which the drain sees, and leaves the rest to stop
 		cut := <-drained
 		r.stop(reason)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/middleware"
@@ -38,7 +39,7 @@ func newSite(s settings, client *http.Client, options ...view.Option) *site {
 		computing = int(s.CPUPermits)
 	}
 	limits := bridge.Limits{Blocking: bridge.NewLimiter(int(s.BlockingPermits)), CPU: bridge.NewCPULimiter(computing)}
-	options = append(options, view.Limits(limits))
+	options = append(options, view.Limits(limits), view.DefaultDeadline(time.Duration(s.RequestTimeout)))
 	if s.ServerTiming {
 		options = append(options, view.ServerTiming(nil))
 	}
@@ -101,11 +102,11 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 			about: "Any method: says what arrived, and at which worker.",
 		},
 		{
-			route: view.Path("GET /stream/", stream, view.Describe[chunks, view.Response]()), link: "/stream/?n=10&ms=300",
+			route: view.Path("GET /stream/", stream, view.Deadline(-1), view.Describe[chunks, view.Response]()), link: "/stream/?n=10&ms=300",
 			about: "n chunks, one every ms milliseconds, each sent as soon as it is there. Try curl -N.",
 		},
 		{
-			route: view.Path("GET /events/", events), link: "/events/",
+			route: view.Path("GET /events/", events, view.Deadline(-1)), link: "/events/",
 			about: "Server-sent events, one a second. They end when the worker drains, and a browser's EventSource goes on at the next one.",
 		},
 		{

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kelseyhightower/envconfig"
 
@@ -29,6 +30,7 @@ type settings struct {
 	WorkerClass     workerClass `split_words:"true" desc:"mixed: async views run free, sync ones take a permit; sync: every request takes one"`
 	BlockingPermits permits     `split_words:"true" desc:"how many sync views and functions may block at once, 40"`
 	CPUPermits      autoPermits `split_words:"true" desc:"how many may compute at once, auto: this worker's share of CPUs less one, at least 1"`
+	RequestTimeout  timeout     `split_words:"true" desc:"how long a request may take, such as 30s; 0, the default: without a bound. Streams and sockets have none"`
 	AccessLog       accessLog   `split_words:"true" desc:"one line per request on stdout: off, common, combined or json; 200s of /healthz are left out"`
 	ServerTiming    onOff       `split_words:"true" desc:"on: every answer says in Server-Timing where the time went, for all to see; off"`
 	WeatherURL      serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the weather; the app's own stand-in"`
@@ -183,6 +185,22 @@ func (p *autoPermits) UnmarshalText(text []byte) error {
 	if err := (*permits)(p).UnmarshalText(text); err != nil {
 		return fmt.Errorf("%w, or auto", err)
 	}
+	return nil
+}
+
+// timeout is a length of time; 0 is none.
+type timeout time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (t *timeout) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 || d > 24*time.Hour {
+		return fmt.Errorf("%q is no such time; give 0 to 24h, such as 30s", text)
+	}
+	*t = timeout(d)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tandem-go/tandem/middleware"
 )
@@ -39,7 +40,7 @@ func TestSettings(t *testing.T) {
 		"defaults": {want: defaults},
 		"empty is not set": {
 			env: map[string]string{
-				"APP_ADDR": "", "APP_WORKER_CLASS": "", "APP_BLOCKING_PERMITS": "", "APP_CPU_PERMITS": "", "APP_WEATHER_URL": "",
+				"APP_ADDR": "", "APP_WORKER_CLASS": "", "APP_BLOCKING_PERMITS": "", "APP_CPU_PERMITS": "", "APP_WEATHER_URL": "", "APP_REQUEST_TIMEOUT": "",
 				"APP_DATABASE_URL": "", "APP_ACCESS_LOG": "", "APP_TRUSTED_PROXIES": "", "APP_TLS_CERT": "", "APP_TLS_KEY": "",
 			},
 			want: defaults,
@@ -48,12 +49,12 @@ func TestSettings(t *testing.T) {
 			env: map[string]string{
 				"APP_ADDR": ":9000", "APP_WORKER_CLASS": "mixed", "APP_BLOCKING_PERMITS": "7", "APP_CPU_PERMITS": "3",
 				"APP_WEATHER_URL": "http://w/1", "APP_NEWS_URL": "https://n/2", "APP_STOCKS_URL": "http://s:81/3", "APP_ACCESS_LOG": "json",
-				"APP_SERVER_TIMING": "on",
+				"APP_SERVER_TIMING": "on", "APP_REQUEST_TIMEOUT": "1m30s",
 			},
 			want: settings{
 				Addr: ":9000", WorkerClass: mixed, BlockingPermits: 7, CPUPermits: 3,
 				WeatherURL: "http://w/1", NewsURL: "https://n/2", StocksURL: "http://s:81/3",
-				AccessLog: accessLog{on: true, format: middleware.JSON}, ServerTiming: true,
+				AccessLog: accessLog{on: true, format: middleware.JSON}, ServerTiming: true, RequestTimeout: timeout(90 * time.Second),
 			},
 		},
 		"class sync":           {env: map[string]string{"APP_WORKER_CLASS": "sync"}, want: with(func(s *settings) { s.WorkerClass = syncOnly })},
@@ -69,6 +70,10 @@ func TestSettings(t *testing.T) {
 		"cpu permits":          {env: map[string]string{"APP_CPU_PERMITS": "-1"}, err: "or auto"},
 		"service, no scheme":   {env: map[string]string{"APP_NEWS_URL": "news.internal"}, err: "http://"},
 		"service, no host":     {env: map[string]string{"APP_STOCKS_URL": "http:///x"}, err: "http://"},
+		"timeout, none":        {env: map[string]string{"APP_REQUEST_TIMEOUT": "0"}, want: defaults},
+		"timeout, no unit":     {env: map[string]string{"APP_REQUEST_TIMEOUT": "30"}, err: "such as 30s"},
+		"timeout, negative":    {env: map[string]string{"APP_REQUEST_TIMEOUT": "-1s"}, err: "0 to 24h"},
+		"timeout, for ever":    {env: map[string]string{"APP_REQUEST_TIMEOUT": "25h"}, err: "0 to 24h"},
 		"database":             {env: map[string]string{"APP_DATABASE_URL": "postgres://u:hush@h/d"}, err: "not in this version"},
 		"database, bad":        {env: map[string]string{"APP_DATABASE_URL": "mysql://u:hush@h/d"}, err: "neither a postgres:// URL"},
 		"access log, off":      {env: map[string]string{"APP_ACCESS_LOG": "off", "APP_SERVER_TIMING": "off"}, want: defaults},

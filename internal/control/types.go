@@ -86,6 +86,11 @@ type PermitStatus struct {
 	// StarvingSeconds is for how long none was given back although all are taken
 	// and somebody waits; --timeout is how long it may.
 	StarvingSeconds float64 `json:"starving_seconds"`
+
+	// Abandoned is sync code that goes on past its request's deadline, which has
+	// been answered; the oldest has run for OldestAbandonedSeconds, 0 without any.
+	Abandoned              int64   `json:"abandoned"`
+	OldestAbandonedSeconds float64 `json:"oldest_abandoned_seconds"`
 }
 
 // The results of a reload.

@@ -48,6 +48,8 @@ var (
 	descQueue    = desc("sync_queue_length", "Who waits for a permit.", "limiter")
 	descWait     = desc("sync_queue_wait_seconds", "How long those waited who had to wait for a permit.", "limiter")
 	descRejected = desc("sync_rejected_total", "Who got no permit: the queue was full, or the wait too long.", "limiter")
+	descLeft     = desc("sync_abandoned", "Sync code that goes on past its request's deadline.", "limiter")
+	descLeftAll  = desc("sync_abandoned_total", "Sync code that went on past its request's deadline.", "limiter")
 
 	descLines   = desc("log_lines_total", "Log records of workers that were read.")
 	descDropped = desc("log_lines_dropped_total", "Log records dropped because the sink was slower than they came.")
@@ -137,6 +139,8 @@ func (c collector) collectRequests(s sender) {
 		s.gauge(descQueue, float64(now.queue), l.Name)
 		s.histogram(descWait, l.Waits, l.Name)
 		s.counter(descRejected, l.Rejected, l.Name)
+		s.gauge(descLeft, float64(now.abandoned), l.Name)
+		s.counter(descLeftAll, l.Abandoned, l.Name)
 	}
 }
 

@@ -125,7 +125,8 @@ func TestContract(t *testing.T) {
 		`tandem_reloads_total{result="ok"} 1`, `tandem_reloads_total{result="failed"} 0`, `tandem_requests_total{code="200",method="GET"} 4`,
 		`tandem_request_duration_seconds_bucket{le="+Inf"} 7`, `tandem_requests_in_flight 2`, `tandem_sync_permits_in_use{limiter="blocking"} 39`,
 		`tandem_sync_queue_length{limiter="blocking"} 7`, `tandem_sync_queue_wait_seconds_count{limiter="blocking"} 7`,
-		`tandem_sync_rejected_total{limiter="blocking"} 7`, `tandem_log_lines_total 100`, `tandem_log_lines_dropped_total 3`,
+		`tandem_sync_rejected_total{limiter="blocking"} 7`, `tandem_sync_abandoned{limiter="blocking"} 1`,
+		`tandem_sync_abandoned_total{limiter="blocking"} 14`, `tandem_log_lines_total 100`, `tandem_log_lines_dropped_total 3`,
 		`tandem_accept_queue_length{listener="tcp://127.0.0.1:8000"} 3`,
 	} {
 		if !strings.Contains(body, "\n"+want+"\n") {

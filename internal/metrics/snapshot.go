@@ -45,7 +45,7 @@ type Present struct {
 	limiters              map[string]*permits
 }
 
-type permits struct{ limit, inUse, queue int64 }
+type permits struct{ limit, inUse, queue, abandoned int64 }
 
 // Add adds what a worker's board says.
 func (p *Present) Add(c scoreboard.Counters) {
@@ -68,6 +68,7 @@ func (p *Present) Add(c scoreboard.Counters) {
 		sum.limit += bounded(l.Limit)
 		sum.inUse += bounded(l.InUse)
 		sum.queue += bounded(l.Queue)
+		sum.abandoned += bounded(l.Abandoned)
 	}
 }
 

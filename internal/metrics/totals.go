@@ -36,6 +36,8 @@ type LimiterTotal struct {
 	Name     string    `json:"name"`
 	Waits    Histogram `json:"waits"`
 	Rejected uint64    `json:"rejected"`
+
+	Abandoned uint64 `json:"abandoned"` // sync code that went on past a deadline
 }
 
 // State is everything that the totals are made of, as a value: it can go to
@@ -89,8 +91,9 @@ type Totals struct {
 }
 
 type limiter struct {
-	waits    Histogram
-	rejected uint64
+	waits     Histogram
+	rejected  uint64
+	abandoned uint64
 }
 
 // reading is what a worker had counted when it was read last.
@@ -135,7 +138,7 @@ func Restore(s State) *Totals {
 func restoreLimiters(list []LimiterTotal) map[string]*limiter {
 	m := make(map[string]*limiter, len(list))
 	for _, l := range list {
-		m[l.Name] = &limiter{l.Waits.rebucket(scoreboard.WaitBounds[:]), l.Rejected}
+		m[l.Name] = &limiter{l.Waits.rebucket(scoreboard.WaitBounds[:]), l.Rejected, l.Abandoned}
 	}
 	return m
 }
@@ -157,7 +160,7 @@ func (t *Totals) State() State {
 func saveLimiters(m map[string]*limiter) []LimiterTotal {
 	list := make([]LimiterTotal, 0, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		list = append(list, LimiterTotal{name, m[name].waits.clone(), m[name].rejected})
+		list = append(list, LimiterTotal{name, m[name].waits.clone(), m[name].rejected, m[name].abandoned})
 	}
 	return list
 }
@@ -214,6 +217,7 @@ func (t *Totals) readLimiters(w *reading, now []scoreboard.Permits, limit uint64
 			continue // no room: only a board that changes its limiters' names comes here
 		}
 		sound = advance(&total.rejected, &seen.rejected, p.Rejected, limit) && sound
+		sound = advance(&total.abandoned, &seen.abandoned, p.AbandonedTotal, limit) && sound
 		var ok bool
 		seen.waits, ok = total.waits.grow(seen.waits, p.Waits, limit, age)
 		sound = sound && ok

@@ -45,6 +45,8 @@ func (w *honest) serve(method string, code int, took float64) {
 	c.Duration.Counts[b]++
 	c.Duration.Sum += took
 	c.Permits[0].Rejected++
+	c.Permits[0].AbandonedTotal += 2
+	c.Permits[0].Abandoned = 1
 	c.Permits[0].Waits.Counts[0]++
 	c.Permits[0].Waits.Sum += .001
 }
@@ -97,7 +99,7 @@ func TestAWorkerIsCountedOnceToItsLastRequest(t *testing.T) {
 	if s.Abandoned != 2 || s.Exits["signal"] != 1 || s.Starts != 1 || len(s.Workers) != 0 || s.Faults != 0 || !s.Counted {
 		t.Errorf("%+v", s)
 	}
-	if l := s.Limiters; len(l) != 1 || l[0].Name != "blocking" || l[0].Rejected != 3 || count(l[0].Waits) != 3 {
+	if l := s.Limiters; len(l) != 1 || l[0].Name != "blocking" || l[0].Rejected != 3 || l[0].Abandoned != 6 || count(l[0].Waits) != 3 {
 		t.Errorf("%+v", l)
 	}
 	// The next worker of the same number is another one: it begins at zero.
@@ -203,7 +205,7 @@ func hostile(rng *rand.Rand) scoreboard.Counters {
 	for range rng.IntN(30) {
 		c.Permits = append(c.Permits, scoreboard.Permits{
 			Name: []string{"", "\xff\n", "cpu", fmt.Sprint("l", rng.IntN(100))}[rng.IntN(4)], Limit: int64(any()), InUse: -int64(any()), Queue: int64(any()),
-			Waits: h(scoreboard.WaitBounds[:]), Rejected: any(),
+			Waits: h(scoreboard.WaitBounds[:]), Rejected: any(), Abandoned: -int64(any()), AbandonedTotal: any(),
 		})
 	}
 	return c
@@ -239,7 +241,7 @@ func neverDown(t *testing.T, seed uint64, before, after State) {
 	histograms("duration", before.Duration, after.Duration)
 	for _, l := range before.Limiters {
 		i := slices.IndexFunc(after.Limiters, func(d LimiterTotal) bool { return d.Name == l.Name })
-		if i < 0 || after.Limiters[i].Rejected < l.Rejected {
+		if i < 0 || after.Limiters[i].Rejected < l.Rejected || after.Limiters[i].Abandoned < l.Abandoned {
 			fail("rejected", l, after.Limiters)
 		}
 		histograms("waits", l.Waits, after.Limiters[i].Waits)

@@ -9,7 +9,7 @@ import (
 
 // Version is the version of the layout. The head is the same in every version;
 // whoever maps a board of another version uses the head and nothing behind it.
-const Version = 2
+const Version = 3
 
 // magic opens every board: "tandemsb" read as a little-endian number.
 const magic uint64 = 0x62736d65646e6174
@@ -99,7 +99,11 @@ type limiter struct {
 	rejected atomic.Uint64
 	nanos    atomic.Uint64
 	counts   [len(WaitBounds) + 1]atomic.Uint64
-	_        [cacheLine - (len(WaitBounds)+9)*8%cacheLine]byte
+
+	abandoned      atomic.Int64 // go on although nobody waits for them
+	oldest         atomic.Int64 // for so long, in nanoseconds, when it was written
+	abandonedTotal atomic.Uint64
+	_              [cacheLine - (len(WaitBounds)+12)*8%cacheLine]byte
 }
 
 // slot is one request in flight. Its words are written without atomics, which

@@ -19,6 +19,10 @@ type Permits struct {
 	// permit back although all were taken and somebody wanted one; 0 where that was
 	// not so.
 	Starving time.Duration
+
+	Abandoned       int64         // sync code that goes on past its request's deadline, in its permit unless it awaits
+	AbandonedTotal  uint64        // since the worker started
+	OldestAbandoned time.Duration // for how long the oldest of those had run when the worker last said so
 }
 
 // Sample is what a worker writes of a limiter.
@@ -29,6 +33,9 @@ type Sample struct {
 	Rejected            uint64
 	Waited              time.Duration
 	Waits               [len(WaitBounds) + 1]uint64
+	Abandoned           int
+	AbandonedTotal      uint64
+	OldestAbandoned     time.Duration
 }
 
 // SetPermits writes what a limiter says, as number i of [MaxLimiters]; beyond
@@ -49,6 +56,9 @@ func (b *Board) SetPermits(i int, s Sample) {
 	for j := range s.Waits {
 		l.counts[j].Store(s.Waits[j])
 	}
+	l.abandoned.Store(int64(s.Abandoned))
+	l.oldest.Store(int64(s.OldestAbandoned))
+	l.abandonedTotal.Store(s.AbandonedTotal)
 	l.limit.Store(int64(s.Limit)) // last: it says that there is a limiter
 	runtime.KeepAlive(b)
 }
@@ -74,6 +84,10 @@ func (b *Board) Permits() []Permits {
 			Waits:    newHistogram(WaitBounds[:]),
 			Rejected: l.rejected.Load(),
 			Starving: max(0, time.Duration(l.starving.Load())),
+
+			Abandoned:       exactly(l.abandoned.Load()),
+			AbandonedTotal:  l.abandonedTotal.Load(),
+			OldestAbandoned: max(0, time.Duration(l.oldest.Load())),
 		}
 		p.Waits.read(l.counts[:], &l.nanos)
 		out = append(out, p)

@@ -138,7 +138,7 @@ func TestPermits(t *testing.T) {
 	if got := mine.Permits(); got != nil || mine.Starving() != 0 {
 		t.Errorf("a new board has permits: %+v", got)
 	}
-	s := Sample{Name: "blocking", Limit: 40, InUse: 41, Queue: 3, Rejected: 5, Waited: 3 * time.Second, Starving: time.Second}
+	s := Sample{Name: "blocking", Limit: 40, InUse: 41, Queue: 3, Rejected: 5, Waited: 3 * time.Second, Starving: time.Second, Abandoned: 2, AbandonedTotal: 7, OldestAbandoned: time.Minute}
 	s.Waits[0], s.Waits[len(WaitBounds)] = 2, 1
 	theirs.SetPermits(0, s)
 	theirs.SetPermits(2, Sample{Name: "a name that is longer than its room", Limit: 1})
@@ -149,7 +149,8 @@ func TestPermits(t *testing.T) {
 	}
 	p := got[0]
 	if p.Name != "blocking" || p.Limit != 40 || p.InUse != 41 || p.Queue != 3 || p.Rejected != 5 ||
-		p.Waits.Count() != 3 || p.Waits.Sum != 3 || p.Starving != time.Second {
+		p.Waits.Count() != 3 || p.Waits.Sum != 3 || p.Starving != time.Second ||
+		p.Abandoned != 2 || p.AbandonedTotal != 7 || p.OldestAbandoned != time.Minute {
 		t.Errorf("read %+v", p)
 	}
 	if p := got[1]; p.Name != "a name that is l" || p.Starving != 0 {
@@ -205,7 +206,7 @@ func FuzzHostilePage(f *testing.F) {
 		}
 		for _, p := range c.Permits {
 			text(t, p.Name, nameRoom)
-			if p.Starving < 0 || p.Limit < 0 || p.InUse < 0 || p.Queue < 0 || p.Limit > exact {
+			if p.Starving < 0 || p.Abandoned < 0 || p.Abandoned > exact || p.OldestAbandoned < 0 || p.Limit < 0 || p.InUse < 0 || p.Queue < 0 || p.Limit > exact {
 				t.Fatalf("permits %+v", p)
 			}
 		}

@@ -51,10 +51,10 @@ func TestLayout(t *testing.T) {
 		"unlisted":  {unsafe.Offsetof(p.unlisted), 1408},
 		"durations": {unsafe.Offsetof(p.durations), 1472},
 		"limiters":  {unsafe.Offsetof(p.limiters), 1664},
-		"codes":     {unsafe.Offsetof(p.codes), 2432},
-		"slots":     {unsafe.Offsetof(p.slots), 42560},
+		"codes":     {unsafe.Offsetof(p.codes), 2688},
+		"slots":     {unsafe.Offsetof(p.slots), 42816},
 		"one slot":  {unsafe.Sizeof(p.slots[0]), 384},
-		"end":       {unsafe.Sizeof(p), 435776},
+		"end":       {unsafe.Sizeof(p), 436032},
 	} {
 		if at[0] != at[1] {
 			t.Errorf("%s is at %d, version %d has it at %d", name, at[0], Version, at[1])
@@ -168,7 +168,7 @@ func TestOpenRefuses(t *testing.T) {
 		"not sealed":    {memfd(pageSize, 0, nil), "not sealed"},
 		"another magic": {memfd(pageSize, seals, func(p *page) { p.magic++ }), "does not begin like"},
 		"a lie on size": {memfd(pageSize, seals, func(p *page) { p.size++ }), "claims"},
-		"half a page":   {memfd(pageSize, seals, func(p *page) { p.size-- }), "version 2 has"},
+		"half a page":   {memfd(pageSize, seals, func(p *page) { p.size-- }), "version 3 has"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			board, err := Open(c.fd)
@@ -192,14 +192,20 @@ func TestOpenRefuses(t *testing.T) {
 // A supervisor that was upgraded in place meets boards that were made before,
 // and a worker may be older or newer than its supervisor.
 func TestAnotherVersionIsUsedAsFarAsItsHeadGoes(t *testing.T) {
-	for name, size := range map[string]int{"older and smaller": headSize, "newer and larger": pageSize + 4096} {
+	for name, other := range map[string]struct {
+		version uint32
+		size    int
+	}{
+		"older and smaller": {1, headSize}, "the one before": {2, 435776}, "newer and larger": {Version + 1, pageSize + 4096},
+	} {
 		t.Run(name, func(t *testing.T) {
+			size := other.size
 			fd, err := unix.MemfdCreate("test", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 			if err != nil {
 				t.Fatal(err)
 			}
 			raw := make([]byte, size)
-			p := head{magic: magic, version: Version + 1, size: uint32(size)}
+			p := head{magic: magic, version: other.version, size: uint32(size)}
 			copy(raw, unsafe.Slice((*byte)(unsafe.Pointer(&p)), headSize))
 			for i := headSize; i < size; i++ {
 				raw[i] = 0xa5 // whatever it means, it is not ours to change

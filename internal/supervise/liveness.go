@@ -138,7 +138,7 @@ func (s *Supervisor) logStuck(w *worker) {
 	for _, p := range w.board.Permits() {
 		if p.Starving >= w.timeout {
 			s.log.Error("worker has all its permits taken, gives none back, and work waits for one", "worker", w.id, "limiter", p.Name,
-				"permits", p.Limit, "waiting", p.Queue, "for", p.Starving.Round(time.Millisecond).String())
+				"permits", p.Limit, "waiting", p.Queue, "abandoned", p.Abandoned, "for", p.Starving.Round(time.Millisecond).String())
 		}
 	}
 	for i, r := range w.board.InFlight() {

@@ -75,6 +75,7 @@ func fromBoard(ws *control.WorkerStatus, board *scoreboard.Board) {
 	for _, p := range c.Permits {
 		ws.Permits = append(ws.Permits, control.PermitStatus{
 			Limiter: p.Name, Limit: p.Limit, InUse: p.InUse, Queue: p.Queue, Rejected: p.Rejected, StarvingSeconds: seconds(p.Starving),
+			Abandoned: p.Abandoned, OldestAbandonedSeconds: seconds(p.OldestAbandoned),
 		})
 	}
 	for i, r := range board.InFlight() {
