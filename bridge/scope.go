@@ -365,13 +365,14 @@ func (s *Scope) grant(l *lane) {
 func (fr *frame) leave() (late bool) {
 	s := fr.lane.scope
 	s.mu.Lock()
-	if late = fr.abandoned; late {
-		fr.limiter.abandoned.remove(fr)
-	}
-	fr.apart, fr.told, fr.abandoned = false, false, false
+	late = fr.abandoned
 	if fr.awaits == 0 {
 		fr.limiter.release()
 	}
+	if late { // whoever waits for that finds the permit
+		fr.limiter.abandoned.remove(fr)
+	}
+	fr.apart, fr.told, fr.abandoned = false, false, false
 	if fr.pinned {
 		s.pins--
 		s.unpin()

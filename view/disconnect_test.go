@@ -197,7 +197,7 @@ func TestTheConnectionOfAnAbandonedViewServesTheNextRequest(t *testing.T) {
 							r.LastHeader(func(h http.Header) { h.Set("X-Late", "changed") })
 						}
 					}
-				}, view.Deadline(500*time.Millisecond)),
+				}, view.Deadline(time.Second)),
 				view.Path("/next", func(context.Context, *view.Request) (view.Response, error) { return view.Text("next"), nil }),
 			})
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/late?q=query", strings.NewReader("body"))
@@ -317,7 +317,7 @@ func TestTheDeadlineOfReadingTheBodyEndsWithTheBody(t *testing.T) {
 	app.Routes(view.Path("/", func(r *view.Request) (view.Response, error) {
 		_, err := bridge.Await(r, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil })
 		return view.Text("late"), err
-	}, view.Deadline(200*time.Millisecond)))
+	}, view.Deadline(time.Second)))
 	conn, r := dial(t, app, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
 	for range 2 {
 		resp, err := http.ReadResponse(r, nil)
