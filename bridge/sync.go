@@ -9,9 +9,9 @@ import (
 // SyncOption says how a sync frame runs.
 type SyncOption struct {
 	limiter     *Limiter
+	naming      *naming
 	parallel    bool
 	pinned      bool
-	naming      *naming
 	abandonable bool
 }
 
@@ -70,10 +70,7 @@ func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption
 	}
 	l := laneOf(ctx)
 	if l == nil {
-		var s Scope
-		ctx = s.Open(ctx, Limits{})
-		defer s.Close()
-		l = &s.root
+		return scopeless(ctx, func(ctx context.Context) (R, error) { return RunSync(ctx, f, opts...) })
 	}
 	fr, err := l.enter(ctx, o)
 	if err != nil {
@@ -99,10 +96,7 @@ func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts .
 	}
 	l := laneOf(ctx)
 	if l == nil {
-		var s Scope
-		ctx = s.Open(ctx, Limits{})
-		defer s.Close()
-		l = &s.root
+		return scopeless(ctx, func(ctx context.Context) (R, error) { return RunSyncScoped(ctx, f, opts...) })
 	}
 	fr, err := l.enter(ctx, o)
 	if err != nil {
@@ -115,6 +109,14 @@ func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts .
 	}
 	defer fr.leave()
 	return on(fr, func() (R, error) { return f(s) })
+}
+
+// scopeless runs f in a scope that is there for it alone. What most calls do not
+// need is kept out of them: even a defer that is not reached costs.
+func scopeless[R any](ctx context.Context, f func(context.Context) (R, error)) (R, error) {
+	var s Scope
+	defer s.Close()
+	return f(s.Open(ctx, Limits{}))
 }
 
 // on runs f as the frame fr where that belongs: most where they are called.
