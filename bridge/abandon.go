@@ -32,7 +32,7 @@ func Abandonable() SyncOption { return SyncOption{abandonable: true} }
 // apart runs f on a goroutine of its own, as the frame fr, and waits for it or for
 // the deadline. What has not begun when ctx ends, because it waits for a thread,
 // does not begin.
-func apart[R any](ctx context.Context, fr *frame, f func() (R, error)) (R, error) {
+func apart[R any](ctx context.Context, fr *frame, given any, f func() (R, error)) (R, error) {
 	var (
 		r     R
 		err   error
@@ -40,7 +40,7 @@ func apart[R any](ctx context.Context, fr *frame, f func() (R, error)) (R, error
 	)
 	e := &errand{done: make(chan struct{})}
 	e.f = func() {
-		r, err = on(fr, func() (r R, err error) {
+		r, err = on(fr, given, func() (r R, err error) {
 			if !first.CompareAndSwap(false, true) {
 				return r, context.Cause(ctx)
 			}

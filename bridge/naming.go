@@ -80,9 +80,9 @@ func (n *naming) merge(ctx context.Context) *labels {
 
 // labelled runs f on the calling goroutine under the frame's name, if it has one,
 // and measures it if the request is sampled.
-func labelled[R any](fr *frame, f func() (R, error)) (R, error) {
+func labelled[R any](fr *frame, given any, f func() (R, error)) (R, error) {
 	if fr.lane.scope.watch != nil && !fr.limiter.cpu {
-		defer fr.measure(f)()
+		defer fr.measure(given)()
 	}
 	if fr.labels == nil {
 		return body(f)

@@ -9,8 +9,8 @@ import (
 // Of a request that is sampled, sync frames on limiters for code that waits are
 // measured: see package oncpu. Of others it costs a frame a look at its scope.
 
-// measure begins to measure fr, which runs f, on the goroutine that runs it. It
-// returns what ends that.
+// measure begins to measure fr, called after f if it has no name, on the goroutine
+// that runs it. It returns what ends that.
 func (fr *frame) measure(f any) (end func()) {
 	var name string
 	if fr.labels != nil {

@@ -78,13 +78,13 @@ func RunSync[R any](ctx context.Context, f func() (R, error), opts ...SyncOption
 		return zero, err
 	}
 	if o.abandonable {
-		return apart(ctx, fr, f)
+		return apart(ctx, fr, f, f)
 	}
 	defer fr.leave()
 	if fr.plain {
 		return body(f)
 	}
-	return on(fr, f)
+	return on(fr, f, f)
 }
 
 // RunSyncScoped is [RunSync] for a function that awaits: f is given a scope that
@@ -105,10 +105,10 @@ func RunSyncScoped[R any](ctx context.Context, f func(*Scope) (R, error), opts .
 	}
 	s := &Scope{of: fr, run: fr.run}
 	if o.abandonable {
-		return apart(ctx, fr, func() (R, error) { return f(s) })
+		return apart(ctx, fr, f, func() (R, error) { return f(s) })
 	}
 	defer fr.leave()
-	return on(fr, func() (R, error) { return f(s) })
+	return on(fr, f, func() (R, error) { return f(s) })
 }
 
 // scopeless runs f in a scope that is there for it alone. What most calls do not
@@ -119,24 +119,25 @@ func scopeless[R any](ctx context.Context, f func(context.Context) (R, error)) (
 	return f(s.Open(ctx, Limits{}))
 }
 
-// on runs f as the frame fr where that belongs: most where they are called.
-func on[R any](fr *frame, f func() (R, error)) (R, error) {
+// on runs f as the frame fr where that belongs: most where they are called. given
+// is the function that the caller gave, which f may be a wrapping of.
+func on[R any](fr *frame, given any, f func() (R, error)) (R, error) {
 	switch {
 	case fr.plain:
 		return body(f)
 	case fr.pinned, fr.limiter.cpu:
-		return onThread(fr, f)
+		return onThread(fr, given, f)
 	}
-	return labelled(fr, f)
+	return labelled(fr, given, f)
 }
 
 // onThread runs f on a thread of the frame's scope or of its limiter.
-func onThread[R any](fr *frame, f func() (R, error)) (r R, err error) {
+func onThread[R any](fr *frame, given any, f func() (R, error)) (r R, err error) {
 	place := fr.compute
 	if fr.pinned {
 		place = fr.runPinned
 	}
-	if notBegun := place(func() { r, err = labelled(fr, f) }); notBegun != nil {
+	if notBegun := place(func() { r, err = labelled(fr, given, f) }); notBegun != nil {
 		return r, notBegun
 	}
 	return r, err

@@ -207,12 +207,33 @@ func TestAnAsyncViewIsNotBlamedForTheSyncCodeBelow(t *testing.T) {
 
 // A closure has the name of the function that it is in.
 func TestSyncCodeWithoutANameIsNamedAfterItsClosure(t *testing.T) {
-	_, sync, _ := found(t, view.Path("GET /", func(ctx context.Context, _ *view.Request) (view.Response, error) {
-		_, err := bridge.RunSync(ctx, func() (int, error) { return legacySum(20) })
-		return view.Text("computed"), err
-	}))
-	if len(sync) != 1 || sync[0]["function"] != "view_test.TestSyncCodeWithoutANameIsNamedAfterItsClosure.func1.1" {
-		t.Errorf("reported %v", sync)
+	plain := func(ctx context.Context, opts ...bridge.SyncOption) error {
+		_, err := bridge.RunSync(ctx, func() (int, error) { return legacySum(20) }, opts...)
+		return err
+	}
+	scoped := func(ctx context.Context, opts ...bridge.SyncOption) error {
+		_, err := bridge.RunSyncScoped(ctx, func(*bridge.Scope) (int, error) { return legacySum(20) }, opts...)
+		return err
+	}
+	for name, c := range map[string]struct {
+		run  func(context.Context, ...bridge.SyncOption) error
+		opts []bridge.SyncOption
+		want string
+	}{
+		"plain":               {plain, nil, "func1.1"},
+		"scoped":              {scoped, nil, "func2.1"},
+		"abandonable":         {plain, []bridge.SyncOption{bridge.Abandonable()}, "func1.1"},
+		"scoped, pinned":      {scoped, []bridge.SyncOption{bridge.Pinned()}, "func2.1"},
+		"scoped, abandonable": {scoped, []bridge.SyncOption{bridge.Abandonable()}, "func2.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, sync, _ := found(t, view.Path("GET /", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				return view.Text("computed"), c.run(ctx, c.opts...)
+			}))
+			if len(sync) != 1 || sync[0]["function"] != "view_test.TestSyncCodeWithoutANameIsNamedAfterItsClosure."+c.want {
+				t.Errorf("reported %v", sync)
+			}
+		})
 	}
 }
 
