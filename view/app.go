@@ -221,13 +221,13 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if e.socket {
 		ctx = r.tie(ctx)
 	}
-	if sample != nil {
-		ctx = sample.Context(ctx)
-	}
 	if e.plan.Deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = e.bound(ctx, r)
 		defer cancel()
+	}
+	if sample != nil { // last: the scope looks for it in its own context alone
+		ctx = sample.Context(ctx)
 	}
 	r.ctx = r.scope.Open(ctx, e.app.limits)
 	defer r.end()

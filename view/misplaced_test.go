@@ -187,17 +187,19 @@ func TestCodeInItsPlaceIsNotReported(t *testing.T) {
 // and not against the view.
 func TestAnAsyncViewIsNotBlamedForTheSyncCodeBelow(t *testing.T) {
 	for name, c := range map[string]struct {
-		opts []bridge.SyncOption
-		want string
+		opts  []bridge.SyncOption
+		want  string
+		route []view.RouteOption
 	}{
-		"function":    {nil, "view_test.legacySum"},
-		"named":       {[]bridge.SyncOption{bridge.As("the old sum")}, "the old sum"},
-		"pinned":      {[]bridge.SyncOption{bridge.Pinned()}, "view_test.legacySum"},
-		"parallel":    {[]bridge.SyncOption{bridge.Parallel()}, "view_test.legacySum"},
-		"abandonable": {[]bridge.SyncOption{bridge.Abandonable()}, "view_test.legacySum"},
+		"function":        {nil, "view_test.legacySum", nil},
+		"named":           {[]bridge.SyncOption{bridge.As("the old sum")}, "the old sum", nil},
+		"pinned":          {[]bridge.SyncOption{bridge.Pinned()}, "view_test.legacySum", nil},
+		"parallel":        {[]bridge.SyncOption{bridge.Parallel()}, "view_test.legacySum", nil},
+		"abandonable":     {[]bridge.SyncOption{bridge.Abandonable()}, "view_test.legacySum", nil},
+		"with a deadline": {nil, "view_test.legacySum", []view.RouteOption{view.Deadline(time.Minute)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, sync, async := found(t, view.Path("GET /", crosses(c.opts...)))
+			s, sync, async := found(t, view.Path("GET /", crosses(c.opts...), c.route...))
 			if len(sync) != 1 || len(async) != 0 || s.Misplaced().Async != 0 || sync[0]["function"] != c.want || sync[0]["route"] != "GET /" {
 				t.Fatalf("reported %v and %v", sync, async)
 			}
