@@ -50,7 +50,10 @@ func unauthorized(r *view.Request) (view.Response, error) {
 		if !isLocal(wanted) {
 			wanted = r.URL().RequestURI()
 		}
-		to := st.login + "?next=" + url.QueryEscape(wanted)
+		to := st.login
+		if isLocal(wanted) { // else Next would not take it
+			to += "?next=" + url.QueryEscape(wanted)
+		}
 		return view.WithHeader(view.Redirect(to, http.StatusSeeOther), "Cache-Control", "no-store"), nil
 	}
 	e := &view.Error{Status: http.StatusUnauthorized, Code: "unauthenticated", Message: "log in first"}
@@ -87,7 +90,7 @@ func isScope(s string) bool {
 
 // LoginPage makes middleware that has [Require] and [LoggedIn] send the anonymous
 // who visit a page, by GET or HEAD with a browser, to a login page, with the page
-// they wanted as the parameter "next"; [Next] reads it. Others get their 401. The
+// they wanted as the parameter "next", if it has at most 2048 bytes; [Next] reads it. Others get their 401. The
 // path is one of this site without a query; it panics if it is not.
 func LoginPage(path string) view.Middleware {
 	if !isLocal(path) || strings.ContainsAny(path, "?#") {
@@ -108,11 +111,14 @@ func Next(r *view.Request, fallback string) string {
 	return fallback
 }
 
+// maxNext bounds the path to come back to, in bytes: it is in a header, escaped.
+const maxNext = 2048
+
 // isLocal says whether a browser stays on this site when it is sent there. Two
 // slashes begin a host, a browser takes a backslash for a slash, and control
 // characters for nothing.
 func isLocal(path string) bool {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || len(path) > 2048 {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || len(path) > maxNext {
 		return false
 	}
 	if strings.ContainsFunc(path, func(c rune) bool { return c == '\\' || c <= ' ' || c == 0x7f || c == '\uFFFD' }) {

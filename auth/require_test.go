@@ -106,6 +106,7 @@ func TestBrowsersAreSentToTheLoginPage(t *testing.T) {
 		"unwanted HTML":    {"GET", "/members", "text/html;q=0, application/json", ""},
 		"malformed weight": {"GET", "/members", "text/html;q=x", ""},
 		"nothing":          {"GET", "/members", "", ""},
+		"a very long page": {"GET", "/members?" + strings.Repeat("a", 3000), browser, "/login/"},
 	} {
 		r := httptest.NewRequest(c.method, c.target, nil)
 		r.Header.Set("Accept", c.accept)
