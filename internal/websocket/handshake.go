@@ -137,7 +137,7 @@ func checkOrigin(r *http.Request, allowed []string) *Refusal {
 		return nil
 	}
 	u, err := url.Parse(origins[0])
-	if len(origins) > 1 || err != nil || u.Scheme == "" || u.Host == "" {
+	if len(origins) > 1 || err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origins[0] {
 		return refuse(http.StatusForbidden, "the Origin of this handshake is none that can be told")
 	}
 	host := hostOf(u.Host, u.Scheme)

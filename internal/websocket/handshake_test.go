@@ -86,6 +86,8 @@ func TestHandshakesThatAreNoneAreRefused(t *testing.T) {
 		{[]string{"Origin: https://here.test:8443"}, 403, foreign, nil},
 		{[]string{"Origin: null"}, 403, untold, nil},
 		{[]string{"Origin: here.test"}, 403, untold, nil},
+		{[]string{"Origin: https://elsewhere.test@here.test"}, 403, untold, nil},
+		{[]string{"Origin: https://here.test/elsewhere"}, 403, untold, nil},
 		{[]string{"Origin: https://here.test| https://elsewhere.test"}, 403, untold, nil},
 	}
 	for _, test := range tests {
