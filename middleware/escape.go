@@ -1,6 +1,10 @@
 package middleware
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
 
 // maxField is how much of a field is written, in bytes; the client chooses most.
 const maxField = 4 << 10
@@ -52,22 +56,34 @@ func appendToken(b []byte, s string) []byte { return appendEscaped(b, bounded(s)
 // appendQuotable writes what stands between quotes.
 func appendQuotable(b []byte, s string) []byte { return appendEscaped(b, bounded(s), true) }
 
-// appendMember writes another member of a JSON object.
+// appendMember writes another member of a JSON object. Besides what JSON wants
+// escaped it escapes all that does not print: some readers end a line at U+0085 or
+// U+2028, and a terminal obeys U+009B.
 func appendMember(b []byte, name, value string) []byte {
 	b = append(append(append(b, `,"`...), name...), `":"`...)
 	value = bounded(value)
 	if !utf8.ValidString(value) {
 		value = string(appendEscaped(nil, value, true))
 	}
-	for i := range len(value) {
-		switch c := value[i]; {
+	for _, c := range value {
+		switch {
 		case c == '"', c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ', c == 0x7f:
-			b = append(b, '\\', 'u', '0', '0', lowerHex[c>>4], lowerHex[c&15])
+			b = append(b, '\\', byte(c))
+		case ' ' <= c && c < 0x7f:
+			b = append(b, byte(c))
+		case strconv.IsPrint(c):
+			b = utf8.AppendRune(b, c)
+		case c > 0xffff:
+			high, low := utf16.EncodeRune(c)
+			b = appendUnicode(appendUnicode(b, high), low)
 		default:
-			b = append(b, c)
+			b = appendUnicode(b, c)
 		}
 	}
 	return append(b, '"')
+}
+
+// appendUnicode writes one UTF-16 unit as JSON escapes it.
+func appendUnicode(b []byte, c rune) []byte {
+	return append(b, '\\', 'u', lowerHex[c>>12&15], lowerHex[c>>8&15], lowerHex[c>>4&15], lowerHex[c&15])
 }
