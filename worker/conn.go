@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,8 @@ import (
 
 // stallTimeout is how long a client may send nothing of a body that it has
 // begun, or take nothing of an answer. A slow one that gets on is not bounded,
-// nor is a stream that has nothing to say.
+// nor is a stream that has nothing to say. Of a body that was given up nothing more
+// is read: net/http would wait for the rest of it before the answer, and after.
 const stallTimeout = time.Minute
 
 // What a connection is doing. It is closed without loss while it is silent or
@@ -39,6 +41,7 @@ type conn struct {
 	state  atomic.Int32
 	closed atomic.Bool
 	timed  atomic.Bool // net/http or a handler has set a read deadline of its own
+	gaveUp atomic.Bool // waiting for the rest of a body
 	outer  net.Conn    // what http.Server calls it: itself, or TLS around it. Set before it is served
 
 	door     *door
@@ -78,11 +81,17 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.idleMeansSilent()
 		if bounded {
+			if c.gaveUp.Load() {
+				return 0, os.ErrDeadlineExceeded
+			}
 			_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.stall))
 		}
 		n, err := c.Conn.Read(b)
 		if bounded && !c.timed.Load() {
 			_ = c.Conn.SetReadDeadline(time.Time{})
+			if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+				c.gaveUp.Store(true)
+			}
 		}
 		if n > 0 {
 			c.came()

@@ -44,6 +44,28 @@ func TestABodyThatStopsComingIsGivenUp(t *testing.T) {
 	}
 }
 
+// Each read would wait for another stall, net/http's before the answer and after it
+// among them; a thousand of them last longer than a test may.
+func TestOfWhoHasStalledNothingMoreIsRead(t *testing.T) {
+	addr, drain := alone(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		for range 1000 {
+			if _, err := r.Body.Read(make([]byte, 10)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the handler read: %v", err)
+			}
+		}
+	}), worker.StallTimeout(stall))
+	c := dial(t, addr)
+	if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, closing, err := c.receive(); status != http.StatusOK || !closing || err != nil {
+		t.Errorf("%d, closing %v, %v", status, closing, err)
+	}
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
+}
+
 // The body is there; what takes its time is the handler.
 func TestAHandlerMayTakeLongerThanAStall(t *testing.T) {
 	addr, drain := alone(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
