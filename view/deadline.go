@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -90,11 +89,6 @@ func (r *Request) hurry() (calm func()) {
 		return func() {}
 	}
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
-}
-
-// bodyLate says whether an error of reading the body is the deadline's.
-func (r *Request) bodyLate(err error) bool {
-	return r.limit != nil && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // runApart runs f as a sync frame that the request need not wait for.

@@ -7,12 +7,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -114,11 +117,16 @@ func (r *Request) Form() (url.Values, error) {
 		if err == nil {
 			err = r.http.ParseMultipartForm(formMemory)
 		}
-		var tooBig *http.MaxBytesError
+		var (
+			tooBig *http.MaxBytesError
+			disk   *fs.PathError
+		)
 		switch {
 		case err == nil, errors.Is(err, http.ErrNotMultipart):
-		case errors.As(err, &tooBig):
+		case errors.As(err, &tooBig), errors.Is(err, errSpool):
 			r.formErr = err
+		case errors.As(err, &disk):
+			r.formErr = fmt.Errorf("keep the files of a form: %w", err)
 		default:
 			r.formErr = &Error{Status: http.StatusBadRequest, Message: "malformed form", Err: err}
 		}
@@ -161,19 +169,39 @@ func (r *Request) readAhead() error {
 	}
 	r.body = new(spool)
 	calm := r.hurry()
-	err := r.body.fill(r.http.Body)
+	if err := r.body.fill(r.http.Body); err != nil {
+		return unreadable(err)
+	}
+	calm()
+	r.http.Body = r.body
+	return nil
+}
+
+// unreadable is the answer to a body that could not be read. What the network says
+// of it, with its addresses, is for the log alone.
+func unreadable(err error) error {
 	var tooBig *http.MaxBytesError
 	switch {
-	case err == nil:
-		calm()
-		r.http.Body = r.body
-		return nil
-	case r.bodyLate(err):
+	case errors.Is(err, os.ErrDeadlineExceeded): // the request's, or the server's bound on silence
 		return &Error{Status: http.StatusRequestTimeout, Message: "the request's body took too long", Err: errBodyLate}
 	case errors.As(err, &tooBig), errors.Is(err, errSpool):
 		return err
 	}
 	return &Error{Status: http.StatusBadRequest, Message: "request body could not be read", Err: err}
+}
+
+// witness remembers how reading ended, to tell it from what readers make of it.
+type witness struct {
+	io.Reader
+	err error
+}
+
+func (w *witness) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
 }
 
 // end is the end of the request's goroutine, and of the request unless it goes on
@@ -228,7 +256,8 @@ func (r *Request) drop() {
 var errNoValue = errors.New("no value")
 
 // Decode reads the body as one JSON value. Its errors are answers: 415 for
-// another content type, 400 for what is not such a value, 413 for too much.
+// another content type, 400 for what is not such a value, 413 for too much, 408 for
+// what did not come.
 func Decode[T any](r *Request) (T, error) {
 	var v T
 	if ct := r.http.Header.Get("Content-Type"); ct != "" {
@@ -237,7 +266,8 @@ func Decode[T any](r *Request) (T, error) {
 			return v, Errorf(http.StatusUnsupportedMediaType, "content type %q is not JSON", ct)
 		}
 	}
-	dec := json.NewDecoder(r.Body())
+	body := &witness{Reader: r.Body()}
+	dec := json.NewDecoder(body)
 	err := dec.Decode(&v)
 	if err == nil {
 		if _, err = dec.Token(); errors.Is(err, io.EOF) {
@@ -247,9 +277,8 @@ func Decode[T any](r *Request) (T, error) {
 			err = errors.New("more than one value")
 		}
 	}
-	var tooBig *http.MaxBytesError
-	if errors.As(err, &tooBig) {
-		return v, err
+	if body.err != nil {
+		return v, unreadable(body.err)
 	}
 	if errors.Is(err, io.EOF) {
 		err = errNoValue

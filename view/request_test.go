@@ -124,13 +124,6 @@ type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func TestADiskThatIsFullIsOurFault(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir()+"/missing")
-	s := newSite(t, 1, []view.Route{view.Path("/", digest)})
-	w := s.do(httptest.NewRequest("POST", "/", bytes.NewReader(make([]byte, 1<<20))))
-	expectError(t, w, 500, "Internal Server Error")
-}
-
 func TestDecode(t *testing.T) {
 	type post struct {
 		Title string `json:"title"`

@@ -87,7 +87,11 @@ func (s *spool) Read(b []byte) (int, error) {
 	if n, err := s.memory.Read(b); err == nil || s.file == nil {
 		return n, err
 	}
-	return s.file.Read(b)
+	n, err := s.file.Read(b)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", errSpool, err)
+	}
+	return n, err
 }
 
 // Close does nothing: the request drops it.

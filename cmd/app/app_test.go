@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"go.uber.org/goleak"
 
@@ -210,6 +212,15 @@ func TestEchoBoundsTheBody(t *testing.T) {
 	}
 	if resp, body := ask(t, server, "POST", "/echo/", strings.Repeat("x", view.DefaultMaxBody+1)); resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("a body beyond the bound: %s\n%.200s", resp.Status, body)
+	}
+}
+
+func TestEchoSaysNothingOfTheNetwork(t *testing.T) {
+	broken := iotest.ErrReader(errors.New("read tcp 10.0.0.7:8000: connection reset"))
+	w := httptest.NewRecorder()
+	newSite(newSettings(), nil).app.ServeHTTP(w, httptest.NewRequest("POST", "/echo/", broken))
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"error":"the body cannot be read"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

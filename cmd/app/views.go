@@ -107,7 +107,8 @@ func echo(_ context.Context, r *view.Request) (view.Response, error) {
 		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 			return nil, err // which is a 413
 		}
-		return nil, view.Errorf(http.StatusBadRequest, "the body cannot be read: %w", err)
+		// What the network says has addresses in it: that is for the log.
+		return nil, &view.Error{Status: http.StatusBadRequest, Message: "the body cannot be read", Err: err}
 	}
 	headers := maps.Clone(r.Header())
 	headers["Host"] = []string{r.Host()} // net/http keeps it apart
