@@ -46,6 +46,7 @@ func (h *history) outcome(err error) {
 // two at once.
 func (h *history) async(ctx context.Context, seed uint64, depth int) {
 	d := dice(seed)
+	serial := new(atomic.Int64) // frames that have a turn here
 	for range 1 + d.IntN(3) {
 		select {
 		case <-time.After(pause(d)):
@@ -56,24 +57,31 @@ func (h *history) async(ctx context.Context, seed uint64, depth int) {
 		}
 		one, two := d.Uint64(), d.Uint64()
 		if d.IntN(3) > 0 {
-			h.frame(ctx, one, depth-1)
+			h.frame(ctx, serial, one, depth-1)
 			continue
 		}
 		_, _, err := bridge.Gather2(ctx,
-			waiting(func(ctx context.Context) { h.frame(ctx, one, depth-1) }),
-			waiting(func(ctx context.Context) { h.frame(ctx, two, depth-1) }))
+			waiting(func(ctx context.Context) { h.frame(ctx, serial, one, depth-1) }),
+			waiting(func(ctx context.Context) { h.frame(ctx, serial, two, depth-1) }))
 		h.outcome(err)
 	}
 }
 
-func (h *history) frame(ctx context.Context, seed uint64, depth int) {
+func (h *history) frame(ctx context.Context, serial *atomic.Int64, seed uint64, depth int) {
 	d := dice(seed)
 	var opts []bridge.SyncOption
-	if d.IntN(3) == 0 {
-		opts = append(opts, bridge.Parallel())
-	}
-	if d.IntN(3) == 0 {
-		opts = append(opts, bridge.On(h.slow))
+	if d.IntN(4) == 0 {
+		opts = append(opts, bridge.Pinned())
+	} else {
+		if d.IntN(3) == 0 {
+			opts, serial = append(opts, bridge.Parallel()), new(atomic.Int64)
+		}
+		switch d.IntN(6) {
+		case 0, 1:
+			opts = append(opts, bridge.On(h.slow))
+		case 2:
+			opts = append(opts, bridge.On(h.limits.CPU))
+		}
 	}
 	if d.IntN(2) == 0 {
 		opts = append(opts, bridge.Abandonable())
@@ -85,6 +93,10 @@ func (h *history) frame(ctx context.Context, seed uint64, depth int) {
 	_, err := bridge.RunSyncScoped(ctx, func(s *bridge.Scope) (struct{}, error) {
 		h.running.Add(1)
 		defer h.running.Add(-1)
+		if serial.Add(1) > 1 {
+			h.t.Error("two frames have the same turn")
+		}
+		defer serial.Add(-1)
 		defer close(ran)
 		h.sync(s, d.Uint64(), depth)
 		return struct{}{}, nil
@@ -138,7 +150,7 @@ func FuzzEveryHistoryEndsIdle(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			opts := []bridge.LimiterOption{bridge.Queue(int(queue % 8)), bridge.QueueTimeout(5 * time.Millisecond)}
 			h := &history{t: t, slow: bridge.NewLimiter(1, opts...)}
-			h.limits = bridge.Limits{Blocking: bridge.NewLimiter(1+int(permits%4), opts...)}
+			h.limits = bridge.Limits{Blocking: bridge.NewLimiter(1+int(permits%4), opts...), CPU: bridge.NewCPULimiter(1, opts...)}
 			d := dice(seed)
 			for range 5 {
 				request := d.Uint64()
@@ -148,7 +160,7 @@ func FuzzEveryHistoryEndsIdle(f *testing.F) {
 			time.Sleep(time.Hour) // all that can still move moves; the bubble's end proves that nothing is left
 			synctest.Wait()
 			var abandoned uint64
-			for _, l := range []*bridge.Limiter{h.limits.Blocking, h.slow} {
+			for _, l := range []*bridge.Limiter{h.limits.Blocking, h.limits.CPU, h.slow} {
 				st := l.Stats()
 				if st.InUse != 0 || st.Queued != 0 || st.Abandoned != 0 || st.OldestAbandoned != 0 {
 					t.Errorf("limiter %q is not idle afterwards: %+v", l.Name(), st)
