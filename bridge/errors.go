@@ -30,8 +30,8 @@ var (
 
 	// ErrWouldDeadlock is returned for a sync call made directly inside a sync
 	// frame, on its goroutine, that would have to wait there for its turn, a
-	// permit of whichever limiter, or a thread. Whoever waits while he holds a
-	// permit may wait for himself.
+	// permit of whichever limiter, or the thread that it is on. Whoever waits while
+	// he holds a permit may wait for himself.
 	ErrWouldDeadlock = errors.New("sync call inside a sync frame would wait with the frame's permit held: call the function directly, or make the call below bridge.Await")
 
 	// ErrSynchronousOnly is returned by what works in sync code alone when async
