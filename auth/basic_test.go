@@ -119,6 +119,19 @@ func TestAnUnknownNameCostsAsMuchAsAWrongPassword(t *testing.T) {
 	}
 }
 
+// A lookup may say why it refuses; that is for the log.
+func TestWhyALookupRefusesIsNotTheClientsToKnow(t *testing.T) {
+	d := newDirectory(t)
+	d.fail = fmt.Errorf("row 7 of users is locked: %w", auth.ErrCredentials)
+	for colour, checker := range d.checkers() {
+		s := d.serve(nil, auth.Basic("x", checker))
+		resp := s.get("/async", "Authorization", "Basic "+b64("ada:open sesame"))
+		if got := body(resp); resp.StatusCode != 401 || !strings.Contains(got, `"error":"wrong name or password"`) || !strings.Contains(s.log.String(), "row 7 of users") {
+			t.Errorf("%s: %d %s; log %s", colour, resp.StatusCode, got, s.log)
+		}
+	}
+}
+
 func TestFailuresThatAreOursAreNotTheClients(t *testing.T) {
 	d := newDirectory(t)
 	right := "Basic " + b64("ada:open sesame")

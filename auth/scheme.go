@@ -74,7 +74,7 @@ func (s *scheme[C]) identify(r *view.Request, find func(C) (view.User, error)) e
 func (s *scheme[C]) answer(err error) error {
 	switch {
 	case errors.Is(err, ErrCredentials):
-		return &view.Error{Status: http.StatusUnauthorized, Code: "credentials", Message: err.Error(), Header: challenge(s.refusal)}
+		return &view.Error{Status: http.StatusUnauthorized, Code: "credentials", Message: ErrCredentials.Error(), Err: err, Header: challenge(s.refusal)}
 	case errors.Is(err, ErrUnknown), errors.Is(err, errMalformed):
 		return &view.Error{Status: http.StatusUnauthorized, Code: "credentials", Message: "wrong credentials", Err: err, Header: challenge(s.refusal)}
 	}
