@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
@@ -55,12 +56,15 @@ func (d dashboard) call(name, url string) func(context.Context) (json.RawMessage
 	}
 }
 
-func fetchJSON(ctx context.Context, client *http.Client, url string) (json.RawMessage, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func fetchJSON(ctx context.Context, client *http.Client, address string) (json.RawMessage, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := client.Do(req)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return nil, failed.Err // its own text has the URL, which may hold a secret
+	}
 	if err != nil {
 		return nil, err
 	}

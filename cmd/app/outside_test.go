@@ -80,6 +80,14 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
+func TestAServiceThatCannotBeAskedKeepsTheSecretsOfItsURL(t *testing.T) {
+	client := &http.Client{Transport: outside{"weather": func(context.Context) (int, string, error) { return 0, "", errors.New("connection refused") }}}
+	_, err := fetchJSON(t.Context(), client, "http://user:hunter2@weather/now?token=s3cret")
+	if err == nil || err.Error() != "connection refused" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDashboardStopsWhenTheClientGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSettings()
