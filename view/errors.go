@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/tandem-go/tandem/bridge"
 )
@@ -21,7 +22,7 @@ const StatusClientGone = 499
 var ErrNoResponse = errors.New("the view returned neither a response nor an error")
 
 // Error is an error with an answer of its own. Its Message goes to the client;
-// its cause goes to the log alone.
+// its cause goes to the log alone, as "cause" beside the error.
 type Error struct {
 	Status  int    // 400 to 599
 	Code    string // for programs; "code" in the body; may be empty
@@ -47,7 +48,7 @@ func Errorf(status int, format string, args ...any) *Error {
 	return &Error{Status: status, Message: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// Error gives the message and the cause.
+// Error gives the message; without one the status text and the cause.
 func (e *Error) Error() string {
 	msg := e.Message
 	if msg == "" {
@@ -265,7 +266,25 @@ func (r *Request) report(status int, err error) {
 	case status >= 500:
 		level = slog.LevelError
 	}
-	r.logger().LogAttrs(r.ctx, level, "request failed",
+	attrs := []slog.Attr{
 		slog.Int("status", status), slog.String("request_id", r.ID()),
-		slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path), slog.Any("error", err))
+		slog.String("method", r.http.Method), slog.String("path", r.http.URL.Path), slog.Any("error", err),
+	}
+	if cause := untold(err); cause != "" {
+		attrs = append(attrs, slog.String("cause", cause))
+	}
+	r.logger().LogAttrs(r.ctx, level, "request failed", attrs...)
+}
+
+// untold is what err does not say of the causes of the Errors in it: their text may
+// become a message, so it is without them.
+func untold(err error) string {
+	said := err.Error()
+	var causes []string
+	for e := (*Error)(nil); errors.As(err, &e) && e.Err != nil; err = e.Err {
+		if cause := e.Err.Error(); !strings.Contains(said, cause) {
+			causes = append(causes, cause)
+		}
+	}
+	return strings.Join(causes, ": ")
 }

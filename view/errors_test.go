@@ -66,6 +66,32 @@ func TestErrorsBecomeAnswersThatLeakNothing(t *testing.T) {
 	}
 }
 
+func TestTheCauseOfAnErrorIsInTheLogAlone(t *testing.T) {
+	secret := errors.New("dial tcp 10.0.0.7: password wrong")
+	taken := &view.Error{Status: 409, Message: "name is taken", Err: secret}
+	for name, c := range map[string]struct {
+		err   error
+		cause any // in the log besides the error; nil: none
+	}{
+		"with a message":        {taken, secret.Error()},
+		"wrapped":               {fmt.Errorf("save: %w", taken), secret.Error()},
+		"joined":                {errors.Join(errors.New("also"), taken), secret.Error()},
+		"of a cause":            {&view.Error{Status: 403, Message: "no", Err: fmt.Errorf("for: %w", taken)}, "for: name is taken: " + secret.Error()},
+		"in the message":        {view.Errorf(400, "save: %w", secret), nil},
+		"in place of a message": {&view.Error{Status: 502, Err: secret}, nil},
+		"none":                  {view.Errorf(400, "odd"), nil},
+	} {
+		s := newSite(t, 1, []view.Route{view.Path("/", func(context.Context, *view.Request) (view.Response, error) { return nil, c.err })})
+		w := s.get("/")
+		if r := s.log.only(t); r["cause"] != c.cause || r["error"] != c.err.Error() {
+			t.Errorf("%s: log %v", name, r)
+		}
+		if c.cause != nil && strings.Contains(w.Body.String(), "password") {
+			t.Errorf("%s: %s", name, w.Body)
+		}
+	}
+}
+
 func TestErrorCodeIsInTheBody(t *testing.T) {
 	s := newSite(t, 1, []view.Route{view.Path("/", func(*view.Request) (view.Response, error) {
 		return nil, &view.Error{Status: 402, Code: "card_declined", Message: "no"}
