@@ -3,7 +3,9 @@ package bridge_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,8 +15,8 @@ import (
 )
 
 // history is one random course of a few requests over few permits: frames below
-// awaits below frames, some with a deadline, some abandoned at it, while the
-// requests are cancelled and closed at any moment.
+// awaits below frames, some with a deadline, some abandoned at it, some ended by a
+// panic or by Goexit, while the requests are cancelled and closed at any moment.
 type history struct {
 	t         *testing.T
 	limits    bridge.Limits
@@ -22,6 +24,8 @@ type history struct {
 	abandoned atomic.Uint64
 	running   atomic.Int64
 }
+
+var errKaboom = errors.New("kaboom")
 
 func dice(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
@@ -89,6 +93,11 @@ func (h *history) frame(ctx context.Context, serial *atomic.Int64, seed uint64, 
 		ctx, cancel = context.WithTimeout(ctx, pause(d))
 		defer cancel()
 	}
+	defer func() {
+		if v := recover(); v != nil && !errors.Is(bridge.Caught(v), errKaboom) {
+			panic(v)
+		}
+	}()
 	ran := make(chan struct{})
 	_, err := bridge.RunSyncScoped(ctx, func(s *bridge.Scope) (struct{}, error) {
 		h.running.Add(1)
@@ -99,6 +108,12 @@ func (h *history) frame(ctx context.Context, serial *atomic.Int64, seed uint64, 
 		defer serial.Add(-1)
 		defer close(ran)
 		h.sync(s, d.Uint64(), depth)
+		switch d.IntN(16) {
+		case 0:
+			panic(errKaboom)
+		case 1:
+			runtime.Goexit() // ends what is around it on the same goroutine, too
+		}
 		return struct{}{}, nil
 	}, opts...)
 	h.outcome(err)
@@ -132,6 +147,7 @@ func (h *history) request(seed uint64) {
 	d := dice(seed)
 	s := new(bridge.Scope)
 	ctx := s.Open(h.t.Context(), h.limits)
+	defer s.Close()
 	if d.IntN(2) == 0 {
 		time.AfterFunc(pause(d)*2, func() { s.Cancel(errGoodbye) })
 	}
@@ -139,13 +155,15 @@ func (h *history) request(seed uint64) {
 		time.AfterFunc(pause(d)*2, s.Close)
 	}
 	h.async(ctx, d.Uint64(), 3)
-	s.Close()
 }
 
 func FuzzEveryHistoryEndsIdle(f *testing.F) {
 	for seed := range uint64(60) {
 		f.Add(seed, uint8(seed%3), uint8(seed%4))
 	}
+	before := slog.Default() // who hears of the panics of what was abandoned
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	f.Cleanup(func() { slog.SetDefault(before) })
 	f.Fuzz(func(t *testing.T, seed uint64, permits, queue uint8) {
 		synctest.Test(t, func(t *testing.T) {
 			opts := []bridge.LimiterOption{bridge.Queue(int(queue % 8)), bridge.QueueTimeout(5 * time.Millisecond)}
