@@ -223,10 +223,19 @@ func (r *Request) write(resp Response, err error) {
 	case gone:
 		r.out.WriteHeader(StatusClientGone)
 	default:
+		for _, key := range ofBody {
+			delete(r.out.Header(), key)
+		}
 		if err := r.failed(err).Respond(&r.out, r.http); err != nil {
 			r.report(StatusClientGone, err)
 		}
 	}
+}
+
+// ofBody are the headers that describe a body: that of another answer is not so.
+var ofBody = []string{
+	"Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "Content-Language", "Content-Range",
+	"Accept-Ranges", "Etag", "Last-Modified", "Trailer", "Transfer-Encoding",
 }
 
 // respond lets resp write itself, and makes a panic of it an error.

@@ -92,6 +92,24 @@ func TestTheCauseOfAnErrorIsInTheLogAlone(t *testing.T) {
 	}
 }
 
+func TestAStatusThatIsNoneBecomesA500(t *testing.T) {
+	for _, code := range []int{99, 1000, 9999} {
+		s := newSite(t, 1, []view.Route{
+			view.Path("/status", func(*view.Request) (view.Response, error) { return view.Status(code), nil }),
+			view.Path("/with", func(*view.Request) (view.Response, error) { return view.WithStatus(view.JSON(1), code), nil }),
+			view.Path("/plain", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }),
+			view.Path("/blocking", view.Blocking(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))),
+		})
+		targets := []string{"/status", "/with", "/plain", "/blocking"}
+		if code < 200 {
+			targets = targets[:3] // the writer of a blocking handler drops what is below
+		}
+		for _, target := range targets {
+			expectError(t, s.get(target), 500, "Internal Server Error")
+		}
+	}
+}
+
 func TestErrorCodeIsInTheBody(t *testing.T) {
 	s := newSite(t, 1, []view.Route{view.Path("/", func(*view.Request) (view.Response, error) {
 		return nil, &view.Error{Status: 402, Code: "card_declined", Message: "no"}

@@ -40,7 +40,8 @@ func (o *output) cancel(cause error) {
 func (o *output) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
 func (o *output) WriteHeader(code int) {
-	if code >= 200 || code == http.StatusSwitchingProtocols {
+	// What is beyond three digits net/http refuses with a panic, and an answer has not begun.
+	if code >= 200 && code <= 999 || code == http.StatusSwitchingProtocols {
 		o.begin(code)
 	}
 	o.ResponseWriter.WriteHeader(code)
