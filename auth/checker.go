@@ -70,7 +70,8 @@ func NewChecker[L ByName](p *Passwords, byName L, opts ...CheckerOption) *Checke
 
 // Check returns the account of that name if the password is its own, else
 // [ErrCredentials]. A name that is unknown takes as long as a password that is
-// wrong. A sync lookup takes a permit of the Blocking limiter, verifying one of the
+// wrong, as long as hashes are of the cost of the Passwords: hash anew what
+// [Passwords.NeedsRehash]. A sync lookup takes a permit of the Blocking limiter, verifying one of the
 // CPU limiter.
 func (c *Checker) Check(ctx context.Context, r *view.Request, name, password string) (Account, error) {
 	if !plausible(name, password) {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -47,6 +49,30 @@ func upload(t *testing.T, size int) (body []byte, contentType string) {
 	return b.Bytes(), mw.FormDataContentType()
 }
 
+func TestAnAnswerDoesNotRepeatWhatIsLong(t *testing.T) {
+	s := newSite(t, 1, []view.Route{view.Path("/", func(_ context.Context, r *view.Request) (view.Response, error) {
+		_, err := view.Decode[struct{ N int }](r)
+		return view.NoContent(), err
+	})})
+	long := strings.Repeat("9", 1<<20)
+	for name, r := range map[string]*http.Request{
+		"a number":       httptest.NewRequest("POST", "/", strings.NewReader(`{"N":`+long+`}`)),
+		"a content type": httptest.NewRequest("POST", "/", strings.NewReader("{}")),
+	} {
+		if name == "a content type" {
+			r.Header.Set("Content-Type", long)
+		}
+		if w := s.do(r); w.Code < 400 || w.Code >= 500 || w.Body.Len() > 500 {
+			t.Errorf("%s: %d with %d bytes", name, w.Code, w.Body.Len())
+		}
+	}
+	for _, r := range s.log.records(t) {
+		if line := fmt.Sprint(r); len(line) > 3000 {
+			t.Errorf("a record of %d bytes: %.200s", len(line), line)
+		}
+	}
+}
+
 func TestABodyThatCannotBeReadSaysNothingOfTheNetwork(t *testing.T) {
 	type post struct {
 		Title string `json:"title"`
@@ -56,6 +82,10 @@ func TestABodyThatCannotBeReadSaysNothingOfTheNetwork(t *testing.T) {
 			_, err := view.Decode[post](r)
 			return view.NoContent(), err
 		}),
+		view.Path("/form", func(_ context.Context, r *view.Request) (view.Response, error) {
+			_, err := r.Form()
+			return view.NoContent(), err
+		}),
 		view.Path("/typed", view.JSONView(func(context.Context, *view.Request, post) (view.None, error) { return view.None{}, nil })),
 		view.Path("/sync", view.JSONViewSync(func(*view.Request, post) (view.None, error) { return view.None{}, nil })),
 	})
@@ -63,12 +93,18 @@ func TestABodyThatCannotBeReadSaysNothingOfTheNetwork(t *testing.T) {
 		err     error
 		status  int
 		message string
+		form    string
 	}{
-		{&net.OpError{Op: "read", Net: "tcp", Err: errors.New("10.0.0.7: connection reset")}, 400, "request body could not be read"},
-		{&net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, 408, "the request's body took too long"},
+		{&net.OpError{Op: "read", Net: "tcp", Err: errors.New("10.0.0.7: connection reset")}, 400, "request body could not be read", "malformed form"},
+		{&net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, 408, "the request's body took too long", "the request's body took too long"},
 	} {
 		for _, target := range []string{"/decode", "/typed", "/sync"} {
 			expectError(t, s.do(httptest.NewRequest("POST", target, io.MultiReader(strings.NewReader(`{"title":`), iotest.ErrReader(c.err)))), c.status, c.message)
+		}
+		for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x"} {
+			r := httptest.NewRequest("POST", "/form", iotest.ErrReader(c.err))
+			r.Header.Set("Content-Type", kind)
+			expectError(t, s.do(r), c.status, c.form)
 		}
 	}
 }

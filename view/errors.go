@@ -292,7 +292,7 @@ func untold(err error) string {
 	var causes []string
 	for e := (*Error)(nil); errors.As(err, &e) && e.Err != nil; err = e.Err {
 		if cause := e.Err.Error(); !strings.Contains(said, cause) {
-			causes = append(causes, cause)
+			causes = append(causes, fmt.Sprintf("%.1000s", cause))
 		}
 	}
 	return strings.Join(causes, ": ")

@@ -123,8 +123,8 @@ func (r *Request) Form() (url.Values, error) {
 		)
 		switch {
 		case err == nil, errors.Is(err, http.ErrNotMultipart):
-		case errors.As(err, &tooBig), errors.Is(err, errSpool):
-			r.formErr = err
+		case errors.As(err, &tooBig), errors.Is(err, errSpool), errors.Is(err, os.ErrDeadlineExceeded):
+			r.formErr = unreadable(err)
 		case errors.As(err, &disk):
 			r.formErr = fmt.Errorf("keep the files of a form: %w", err)
 		default:
@@ -263,7 +263,7 @@ func Decode[T any](r *Request) (T, error) {
 	if ct := r.http.Header.Get("Content-Type"); ct != "" {
 		mt, _, err := mime.ParseMediaType(ct)
 		if err != nil || mt != "application/json" && !strings.HasSuffix(mt, "+json") {
-			return v, Errorf(http.StatusUnsupportedMediaType, "content type %q is not JSON", ct)
+			return v, Errorf(http.StatusUnsupportedMediaType, "content type %.200q is not JSON", ct)
 		}
 	}
 	body := &witness{Reader: r.Body()}
@@ -283,7 +283,8 @@ func Decode[T any](r *Request) (T, error) {
 	if errors.Is(err, io.EOF) {
 		err = errNoValue
 	}
-	return v, &Error{Status: http.StatusBadRequest, Message: "request body: " + err.Error(), Err: err}
+	// It may have a value in it, as long as the client likes.
+	return v, &Error{Status: http.StatusBadRequest, Message: fmt.Sprintf("request body: %.200s", err), Err: err}
 }
 
 // User is who asks. The zero value is nobody in particular. One that was given to
