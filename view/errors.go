@@ -131,7 +131,7 @@ func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Connection", "close") // else net/http waits for the rest of a small body
 	}
 	for key, values := range a.header {
-		w.Header()[key] = slices.Clone(values) // whoever adds to it must not add to the error's
+		put(w.Header(), key, slices.Clone(values)) // whoever adds to it must not add to the error's
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return jsonResponse{v: ErrorBody{a.message, a.code, f.id, a.fields}, status: a.status}.Respond(w, r)

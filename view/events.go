@@ -87,11 +87,15 @@ type EventsOption func(*events)
 
 // Heartbeat is how long the stream may be silent before a comment is sent, so that
 // nobody in between takes it for dead; 0: for ever.
-func Heartbeat(d time.Duration) EventsOption { return func(e *events) { e.heartbeat = d } }
+func Heartbeat(d time.Duration) EventsOption {
+	return func(e *events) { e.heartbeat = max(0, d) }
+}
 
 // Reconnect is how long clients wait before they come back when the worker drains:
 // from d to three times d, each another time, so that they do not come all at once.
-func Reconnect(d time.Duration) EventsOption { return func(e *events) { e.reconnect = d } }
+func Reconnect(d time.Duration) EventsOption {
+	return func(e *events) { e.reconnect = max(0, d) }
+}
 
 // Events answers with server-sent events, each flushed to the client before the
 // next is asked for. The sequence runs on the request's goroutine, after all

@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,7 +16,8 @@ import (
 // given back, so a slow client holds none; a handler that panics has answered
 // nothing yet and becomes a 500. So it cannot stream, hijack, or send informational
 // statuses: its writer has no such methods, and drops statuses below 200. Its
-// request's context ends like an async view's.
+// request's context ends like an async view's. Its header begins empty: what it sets
+// comes in the place of what is there, as with [WithHeader].
 //
 // Plans call it view.Blocking unless the route has a [Name].
 func Blocking(h http.Handler) SyncView {
@@ -61,8 +61,11 @@ func (k *kept) WriteHeader(code int) {
 // Write keeps as much as the handler has declared.
 func (k *kept) Write(b []byte) (int, error) {
 	k.WriteHeader(http.StatusOK)
-	if k.err != nil {
+	switch {
+	case k.err != nil:
 		return 0, k.err
+	case !k.hasBody():
+		return 0, http.ErrBodyNotAllowed
 	}
 	var over error
 	if k.left >= 0 {
@@ -80,11 +83,18 @@ func (k *kept) Write(b []byte) (int, error) {
 	return n, over
 }
 
+// hasBody says whether an answer of that status may have one.
+func (k *kept) hasBody() bool {
+	return k.status != http.StatusNoContent && k.status != http.StatusNotModified
+}
+
 // Respond sends what was written.
 func (k *kept) Respond(w http.ResponseWriter, _ *http.Request) error {
 	k.WriteHeader(http.StatusOK)
-	maps.Copy(w.Header(), k.sent)
-	if k.left < 0 && k.status != http.StatusNoContent && k.status != http.StatusNotModified && len(k.trailers()) == 0 {
+	for name, values := range k.sent {
+		put(w.Header(), name, values)
+	}
+	if k.left < 0 && k.hasBody() && len(k.trailers()) == 0 {
 		w.Header()["Content-Length"] = []string{strconv.FormatInt(k.size, 10)}
 	}
 	if err := k.body.rewind(); err != nil {

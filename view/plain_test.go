@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,42 @@ func TestABlockingHandlersAnswerThatFindsNoRoomOnDiskIsA500(t *testing.T) {
 	expectError(t, s.get("/"), http.StatusInternalServerError, "Internal Server Error")
 	if msg, _ := s.log.only(t)["error"].(string); !hasAll(msg, "keep the response", "/nonexistent") {
 		t.Errorf("the log says %q", msg)
+	}
+}
+
+func TestABlockingHandlersBodyWhereThereIsNoneIsRefused(t *testing.T) {
+	for _, status := range []int{http.StatusNoContent, http.StatusNotModified} {
+		c := connect(t, blocking(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			if n, err := io.WriteString(w, "body"); n != 0 || !errors.Is(err, http.ErrBodyNotAllowed) {
+				t.Errorf("%d: wrote %d, %v", status, n, err)
+			}
+		}).start())
+		c.send("GET", "/", "", "")
+		if resp, body := c.answer(); resp.StatusCode != status || body != "" || resp.Header.Get("Content-Type") != "" {
+			t.Errorf("%d: %d %v %q", status, resp.StatusCode, resp.Header, body)
+		}
+	}
+}
+
+// What middleware of net/http varies by stays beside what the view varies by.
+func TestVaryIsAddedToByBlockingHandlersAndByErrors(t *testing.T) {
+	s := newSite(t, 1, []view.Route{
+		view.Path("/plain", view.Blocking(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Add("Vary", "Cookie") }))),
+		view.Path("/error", func(*view.Request) (view.Response, error) {
+			return nil, &view.Error{Status: http.StatusTeapot, Header: http.Header{"Vary": {"Cookie"}}}
+		}),
+	})
+	s.Use(view.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Vary", "Origin")
+			next.ServeHTTP(w, r)
+		})
+	}))
+	for _, target := range []string{"/plain", "/error"} {
+		if got := s.get(target).Header()["Vary"]; !slices.Equal(got, []string{"Origin", "Cookie"}) {
+			t.Errorf("%s: Vary %q", target, got)
+		}
 	}
 }
 

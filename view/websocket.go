@@ -40,12 +40,20 @@ type WebSocketView struct {
 type WebSocketOption func(*WebSocketView)
 
 // ReadLimit bounds a message from the client, in bytes after decompression; a
-// longer one closes the connection with 1009.
-func ReadLimit(n int64) WebSocketOption { return func(v *WebSocketView) { v.config.ReadLimit = n } }
+// longer one closes the connection with 1009. It panics if n is less than one.
+func ReadLimit(n int64) WebSocketOption {
+	if n < 1 {
+		panic(fmt.Sprintf("view.ReadLimit(%d): a message has at least one byte", n))
+	}
+	return func(v *WebSocketView) { v.config.ReadLimit = n }
+}
 
 // WriteTimeout bounds one write to the client. A client that does not take it by
-// then is given up.
+// then is given up. It panics if d is not above 0.
 func WriteTimeout(d time.Duration) WebSocketOption {
+	if d <= 0 {
+		panic(fmt.Sprintf("view.WriteTimeout(%v): no client can take anything in that time", d))
+	}
 	return func(v *WebSocketView) { v.config.WriteTimeout = d }
 }
 
@@ -53,7 +61,7 @@ func WriteTimeout(d time.Duration) WebSocketOption {
 // nothing is heard for d after that. Without it a client that vanished without a
 // word is noticed when it is written to, or by the kernel.
 func KeepAlive(d time.Duration) WebSocketOption {
-	return func(v *WebSocketView) { v.config.KeepAlive = d }
+	return func(v *WebSocketView) { v.config.KeepAlive = max(0, d) }
 }
 
 // Deflate compresses messages with permessage-deflate where the client can. No

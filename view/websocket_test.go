@@ -368,3 +368,19 @@ func TestASlowReaderOfAWebSocketIsGivenUp(t *testing.T) {
 	}
 	<-server.freed
 }
+
+func TestBoundsOfAWebSocketThatLetNothingThroughPanic(t *testing.T) {
+	for name, give := range map[string]func(){
+		"view.ReadLimit(0)":     func() { view.ReadLimit(0) },
+		"view.WriteTimeout(0s)": func() { view.WriteTimeout(0) },
+	} {
+		func() {
+			defer func() {
+				if msg := fmt.Sprint(recover()); !strings.Contains(msg, name) {
+					t.Errorf("%s: panic %q", name, msg)
+				}
+			}()
+			give()
+		}()
+	}
+}
