@@ -39,7 +39,7 @@ func isolation(ctx context.Context, o options, r *report) error {
 		}
 		all = append(all, s)
 	}
-	r.text("Light: `GET /modern/`, %d a second at times fixed beforehand, latency from the intended time. Heavy: so many clients, each asking for `/busy/?ms=%d` again and again; `hash` only computes, `json` encodes and decodes, which keeps the garbage collector busy. Alone is the light load without the heavy one, in the same turn. %s each %d times.",
+	r.text("Light: `GET /modern/`, %d a second at times fixed beforehand, latency from the intended time. Heavy: so many clients, each asking for `/busy/?ms=%d` again and again; `hash` only computes, `json` encodes and decodes, which keeps the garbage collector busy. Alone is the light load without the heavy one, just before. %s each %d times.",
 		lightRate, heavyMS, o.each, o.reps)
 	rows := [][]string{{"beside", "server", "p50 ms alone", "p50 ms", "of alone", "p99 ms", "of net/http's", "heavy/s", "of net/http's"}}
 	for _, work := range heavyWorks {
@@ -59,17 +59,23 @@ func isolation(ctx context.Context, o options, r *report) error {
 func isolated(ctx context.Context, o options, all []*service, clients int, work string) (rows [][]string, err error) {
 	n := len(all)
 	alone, p50, p99, heavy := make([]sample, n), make([]sample, n), make([]sample, n), make([]sample, n)
+	// A server's load follows another server's: it has seen by then that its last
+	// clients have gone, by which new ones are spread over its workers.
 	for range o.reps {
 		for i, s := range all {
 			quiet, err := light(ctx, s.addr, o.each/2)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
+			alone[i] = append(alone[i], ms(quiet.Quantile(.5)))
+		}
+	}
+	for range o.reps {
+		for i, s := range all {
 			lit, rate, err := beside(ctx, s.addr, o.each, clients, work)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
-			alone[i] = append(alone[i], ms(quiet.Quantile(.5)))
 			p50[i] = append(p50[i], ms(lit.Quantile(.5)))
 			p99[i] = append(p99[i], ms(lit.Quantile(.99)))
 			heavy[i] = append(heavy[i], rate)
