@@ -153,10 +153,14 @@ func phase(*view.Request) (view.Response, error) { return nil, nil }
 func phases(ctx context.Context, r *view.Request) (view.Response, error) { return phase(r) }
 
 // Several results are passed on as they are.
-func both() (context.Context, *view.Request)         { return nil, nil }
-func takes(ctx context.Context, r *view.Request)     {}
-func passes(ctx context.Context)                     { takes(both()) }
-func passesOn(ctx context.Context, r *view.Request) { _ = bridge.Parallel(); _ = make([]store.Query, 1); _ = append([]int{}, 1) }
+func both() (context.Context, *view.Request)     { return nil, nil }
+func takes(ctx context.Context, r *view.Request) {}
+func passes(ctx context.Context)                 { takes(both()) }
+func passesOn(ctx context.Context, r *view.Request) {
+	_ = bridge.Parallel()
+	_ = make([]store.Query, 1)
+	_ = append([]int{}, 1)
+}
 
 // Hook may be called from anywhere.
 var Hook = func() { store.Titles() }

@@ -28,22 +28,22 @@ func found(ctx context.Context, db *sql.DB, conn *sql.Conn, idb bun.IDB, b bun.T
 	_, _, _ = bridge.Gather2(ctx,
 		func(ctx context.Context) (sql.Result, error) {
 			_, _ = tx.ExecContext(ctx, "once is told once") // want `transaction tx inside bridge.Gather2`
-			return tx.ExecContext(ctx, "") // the first use is the finding
+			return tx.ExecContext(ctx, "")                  // the first use is the finding
 		},
 		other)
 	_, _, _ = bridge.Gather2(ctx, other, func(ctx context.Context) (int, error) { return 0, conn.PingContext(ctx) }) // want `transaction conn inside bridge.Gather2`
 	_, _, _, _ = bridge.Gather3(ctx, other,
 		func(ctx context.Context) (int, error) { return 0, idb.Exec(ctx, "") }, // want `transaction idb inside bridge.Gather3`
-		func(ctx context.Context) (int, error) { return 0, b.Exec(ctx, "") }) // want `transaction b inside bridge.Gather3`
+		func(ctx context.Context) (int, error) { return 0, b.Exec(ctx, "") })   // want `transaction b inside bridge.Gather3`
 	_, _, _, _, _ = bridge.Gather4(ctx, other, other,
 		func(ctx context.Context) (int, error) { return 0, m.Exec(ctx, "") }, // want `transaction m inside bridge.Gather4`
-		func(ctx context.Context) (int, error) { return 0, u.Commit() }) // want `transaction u inside bridge.Gather4`
+		func(ctx context.Context) (int, error) { return 0, u.Commit() })      // want `transaction u inside bridge.Gather4`
 	_, err = bridge.GatherAll(ctx, 0, []int{1, 2}, func(ctx context.Context, n int) (int, error) {
 		return bridge.RunSync(ctx, func() (int, error) { return 0, tx.Commit() }) // want `transaction tx inside bridge.GatherAll`
 	})
 	_, _, _ = bridge.Gather2(ctx, other, func(context.Context) (int, error) { return 0, r.tx.Rollback() }) // want `transaction r.tx inside bridge.Gather2`
-	_, _, _ = bridge.Gather2(ctx, other, func(context.Context) (int, error) { return 0, al.Rollback() }) // want `transaction al inside bridge.Gather2`
-	load := func(ctx context.Context) (int, error) { return 0, tx.Rollback() } // want `transaction tx inside bridge.Gather2`
+	_, _, _ = bridge.Gather2(ctx, other, func(context.Context) (int, error) { return 0, al.Rollback() })   // want `transaction al inside bridge.Gather2`
+	load := func(ctx context.Context) (int, error) { return 0, tx.Rollback() }                             // want `transaction tx inside bridge.Gather2`
 	_, _, _ = bridge.Gather2(ctx, other, load)
 	exec := store.Tx{}
 	_, _ = bridge.GatherAll(ctx, 4, []string{""}, func(ctx context.Context, q string) (int, error) { return 0, exec.Exec(ctx, q) }) // want `transaction exec inside bridge.GatherAll`
