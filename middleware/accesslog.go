@@ -56,8 +56,9 @@ type Log struct {
 // No client can forge a line. Common and Combined are printable ASCII: quotes,
 // backslashes and all other bytes are written \xHH, in fields without quotes spaces
 // too, and a lone "-" that is not the sign for nothing. In JSON that holds for text
-// which is no UTF-8, and characters that do not print are written \uHHHH. A field beyond 4 KiB is cut and ends in "...". The target is
-// there with its query, which may hold what should not be in a log.
+// which is no UTF-8, and characters that do not print are written \uHHHH. A field
+// beyond 4 KiB is cut and ends in "...". The target is there with its query, which
+// may hold what should not be in a log.
 //
 // A w that fails is reported to slog.Default, once until it works again.
 func AccessLog(w io.Writer, c Log) view.Option {

@@ -22,7 +22,7 @@ type Security struct {
 	OpenerPolicy          string // Cross-Origin-Opener-Policy; "same-origin" by default
 	PermissionsPolicy     string // nothing by default
 
-	// HSTS is for how long browsers shall use nothing but HTTPS; zero sends no
+	// HSTS is for how long browsers shall use nothing but HTTPS, in whole seconds; zero sends no
 	// Strict-Transport-Security. It is sent over TLS only.
 	HSTS           time.Duration
 	HSTSSubdomains bool
@@ -59,7 +59,7 @@ func SecurityHeaders(c Security) (view.Middleware, error) {
 	}
 	secure := plain.Clone()
 	switch {
-	case c.HSTS < 0 || c.HSTS > 0 && c.HSTS < time.Second:
+	case c.HSTS < 0 || c.HSTS%time.Second != 0:
 		return view.Middleware{}, fmt.Errorf("security headers: HSTS of %v: give whole seconds, or 0 for none", c.HSTS)
 	case c.HSTS == 0 && (c.HSTSSubdomains || c.HSTSPreload):
 		return view.Middleware{}, errors.New("security headers: HSTS for subdomains or preload, but HSTS is 0")

@@ -124,6 +124,7 @@ func TestSecurityRefusesWhatCannotBeMeant(t *testing.T) {
 		"Permissions-Policy":              {PermissionsPolicy: "camera=(é)"},
 		"HSTS of -1h0m0s":                 {HSTS: -time.Hour},
 		"HSTS of 1ms":                     {HSTS: time.Millisecond},
+		"HSTS of 1.5s":                    {HSTS: 1500 * time.Millisecond},
 		"but HSTS is 0":                   {HSTSSubdomains: true},
 		"HSTSPreload needs":               {HSTS: time.Hour, HSTSPreload: true, HSTSSubdomains: true},
 		"HSTSPreload needs HSTSSubdomain": {HSTS: 9000 * time.Hour, HSTSPreload: true},

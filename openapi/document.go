@@ -223,11 +223,15 @@ func (d *describer) answers(op *huma.Operation, types view.Types, in *schema.Inp
 	if !types.Checked {
 		return
 	}
-	if in.Query() {
+	switch {
+	case in.Query() && in.Body != nil:
+		fails("400", "The query cannot be read, or the body is not JSON.")
+	case in.Query():
 		fails("400", "The query cannot be read.")
+	case in.Body != nil:
+		fails("400", "The body is not JSON.")
 	}
 	if in.Body != nil {
-		fails("400", "The body is not JSON.")
 		fails("413", "The body is too large.")
 		fails("415", "The content type is not that of JSON.")
 	}

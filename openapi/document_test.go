@@ -242,3 +242,43 @@ func TestInfoMustSayWhatIsDescribed(t *testing.T) {
 	}()
 	openapi.Routes(view.New(), openapi.Info{})
 }
+
+func TestA400IsDescribedByAllThatLeadsToIt(t *testing.T) {
+	type query struct {
+		Limit int `query:"limit"`
+	}
+	type body struct {
+		Body []string
+	}
+	type both struct {
+		Limit int `query:"limit"`
+		Body  []string
+	}
+	app := view.New()
+	app.Routes(
+		view.Path("POST /query/", view.JSONView(func(context.Context, *view.Request, query) (view.None, error) { return view.None{}, nil })),
+		view.Path("POST /body/", view.JSONView(func(context.Context, *view.Request, body) (view.None, error) { return view.None{}, nil })),
+		view.Path("POST /both/", view.JSONView(func(context.Context, *view.Request, both) (view.None, error) { return view.None{}, nil })),
+	)
+	text, err := openapi.Document(app, openapi.Info{Title: "x", Version: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct{ Description string }
+		}
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/query/": "The query cannot be read.",
+		"/body/":  "The body is not JSON.",
+		"/both/":  "The query cannot be read, or the body is not JSON.",
+	} {
+		if got := doc.Paths[path]["post"].Responses["400"].Description; got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}

@@ -16,7 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Carrier is what an input comes in. A nil Query is one that was not asked for.
+// Carrier is what an input comes in, but for query and body.
 type Carrier interface {
 	PathValue(name string) string
 	Header() http.Header
@@ -161,8 +161,8 @@ func (in *Input) Query() bool { return in.needQuery }
 // Optional says whether the body may be missing.
 func (in *Input) Optional() bool { return in.body.nullable }
 
-// Read fills the struct, or says what is wrong with the parameters and the body. The body is a JSON text that is
-// known to be valid; nil where there is none.
+// Read fills the struct, or says what is wrong with the parameters and the body. The query may be nil where [Input.Query]
+// is false. The body is a JSON text that is known to be valid; nil where there is none.
 func (in *Input) Read(into reflect.Value, from Carrier, query url.Values, body []byte) []Fault {
 	var out faults
 	for i := range in.Params {
