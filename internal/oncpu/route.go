@@ -12,7 +12,7 @@ import (
 const (
 	firstFew    = 4    // of each route
 	oneIn       = 64   // then
-	settledIn   = 1024 // of a route of which nothing was found in settledAfter samples
+	settledIn   = 1024 // of a route of which nothing was found in settledFrom samples
 	settledFrom = 64
 	eagerly     = 16 // at once, where something was found, and not all of it yet
 	perRoute    = 2  // at the same time
