@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"runtime"
 	"runtime/pprof"
 	"testing"
 )
@@ -90,6 +91,25 @@ func BenchmarkCrossingPinned(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n, _ = RunSync(ctx, func() (int, error) { return n + 1, nil }, pinned)
+	}
+}
+
+// What Go itself takes to hand something to a goroutine that has a thread for
+// itself and to get it back: the least that a pinned crossing can cost.
+func BenchmarkLockedThread(b *testing.B) {
+	work := make(chan chan struct{})
+	defer close(work)
+	go func() {
+		runtime.LockOSThread()
+		for done := range work {
+			close(done)
+		}
+	}()
+	b.ReportAllocs()
+	for b.Loop() {
+		done := make(chan struct{})
+		work <- done
+		<-done
 	}
 }
 
