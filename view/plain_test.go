@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -202,6 +203,19 @@ func TestABlockingHandlersBodyWhereThereIsNoneIsRefused(t *testing.T) {
 		c.send("GET", "/", "", "")
 		if resp, body := c.answer(); resp.StatusCode != status || body != "" || resp.Header.Get("Content-Type") != "" {
 			t.Errorf("%d: %d %v %q", status, resp.StatusCode, resp.Header, body)
+		}
+	}
+}
+
+func TestABlockingHandlersSilenceOnHEADSaysNothingOfTheLength(t *testing.T) {
+	s := blocking(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodHead {
+			_, _ = io.WriteString(w, "body")
+		}
+	})
+	for method, want := range map[string]string{http.MethodGet: "4", http.MethodHead: ""} {
+		if got := s.do(httptest.NewRequest(method, "/", nil)).Header().Get("Content-Length"); got != want {
+			t.Errorf("%s: length %q, want %q", method, got, want)
 		}
 	}
 }

@@ -212,7 +212,14 @@ func (s *withStatus) Respond(w http.ResponseWriter, r *http.Request) error {
 		c.status = s.code
 		return c.Respond(w, r)
 	}
-	return s.Response.Respond(&statusWriter{ResponseWriter: w, code: s.code}, r)
+	sw := &statusWriter{ResponseWriter: w, code: s.code}
+	if err := s.Response.Respond(sw, r); err != nil {
+		return err
+	}
+	if o, ok := told[*output](w); !sw.wrote && (!ok || !o.wrote) { // it had nothing to write, and has not hijacked
+		sw.WriteHeader(s.code)
+	}
+	return nil
 }
 
 // statusWriter writes one status in the place of another.

@@ -64,6 +64,21 @@ func TestResponses(t *testing.T) {
 	}
 }
 
+func TestAStatusIsThatOfAnAnswerWithoutABodyToo(t *testing.T) {
+	for name, resp := range map[string]view.Response{
+		"empty text under a header": view.WithHeader(view.Text(""), "X", "y"),
+		"empty stream":              view.Stream(func(func([]byte, error) bool) {}),
+		"silent handler":            view.HTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})),
+	} {
+		s := newSite(t, 1, []view.Route{view.Path("/", func(context.Context, *view.Request) (view.Response, error) {
+			return view.WithStatus(resp, http.StatusCreated), nil
+		})})
+		if w := s.get("/"); w.Code != http.StatusCreated || w.Body.Len() != 0 {
+			t.Errorf("%s: %d %q", name, w.Code, w.Body)
+		}
+	}
+}
+
 func TestNilStaysNilUnderHeadersAndStatuses(t *testing.T) {
 	if view.WithHeader(nil, "A", "b") != nil || view.WithStatus(nil, 201) != nil {
 		t.Error("not nil")
