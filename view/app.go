@@ -208,9 +208,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		}
 	}
 	if e.app.observers != nil {
-		if r.seen = sightingOf(w, hr); r.seen != nil { // else middleware made a request of its own
-			r.seen.reach(e.plan, r)
-		}
+		r.seen = sightingOf(w, hr) // nil: middleware made a request of its own
 	}
 	var clock *stopwatch
 	if e.app.timed != nil && e.app.timed(hr) {
@@ -230,6 +228,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		ctx = sample.Context(ctx)
 	}
 	r.ctx = r.scope.Open(ctx, e.app.limits)
+	if r.seen != nil {
+		r.seen.reach(e.plan, r)
+	}
 	defer r.end()
 	resp, err := e.answer(sample, r)
 	clock.viewReturned()

@@ -1,9 +1,12 @@
 package view_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -218,6 +221,40 @@ func TestABlockingHandlersSilenceOnHEADSaysNothingOfTheLength(t *testing.T) {
 			t.Errorf("%s: length %q, want %q", method, got, want)
 		}
 	}
+}
+
+// A form belongs to whoever has parsed it.
+func TestABlockingHandlerLeavesTheFilesOfAFormThatMiddlewareHasRead(t *testing.T) {
+	s := newSite(t, 1, []view.Route{view.Path("POST /", view.Blocking(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, _, err := r.FormFile("file"); err != nil {
+			t.Error(err)
+		}
+	})))}, view.BodyLimit(-1))
+	s.Use(view.Use(func(next view.AsyncView) view.AsyncView {
+		return func(ctx context.Context, r *view.Request) (view.Response, error) {
+			if _, err := r.Form(); err != nil {
+				t.Error(err)
+			}
+			resp, err := next(ctx, r)
+			if f, _, missing := r.FormFile("file"); missing != nil {
+				t.Errorf("after the view: %v", missing)
+			} else {
+				_ = f.Close()
+			}
+			return resp, err
+		}
+	}))
+	var form bytes.Buffer
+	mw := multipart.NewWriter(&form)
+	part, err := mw.CreateFormFile("file", "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write(make([]byte, 12<<20)) // which goes to disk
+	_ = mw.Close()
+	r := httptest.NewRequest("POST", "/", &form)
+	r.Header.Set("Content-Type", mw.FormDataContentType())
+	expect(t, s.do(r), 200, "")
 }
 
 // What middleware of net/http varies by stays beside what the view varies by.

@@ -220,8 +220,8 @@ func (r *Request) end() {
 func (r *Request) lend(ours *http.Request) (req *http.Request, done func()) {
 	req = ours.WithContext(r.ctx)
 	return req, func() {
-		if req.MultipartForm != nil {
-			_ = req.MultipartForm.RemoveAll() // net/http knows of its own request's only
+		if f := req.MultipartForm; f != nil && f != ours.MultipartForm {
+			_ = f.RemoveAll() // net/http knows of its own request's only
 		}
 	}
 }
