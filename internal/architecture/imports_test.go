@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"auth":    {"bridge", "session", "view"},
 	"session": {"view"},
 	"openapi": {"internal/schema", "view"},
+	"orm":     {"bridge"},
 
 	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/websocket"},
 	"middleware": {"internal/requestid", "view"},

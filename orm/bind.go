@@ -1,0 +1,175 @@
+package orm
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/uptrace/bun/dialect/pgdialect"
+)
+
+// bound makes what the driver is given of a field's value in a row.
+func (c *column) bound(row reflect.Value) (any, error) {
+	v, err := row.FieldByIndexErr(c.Index)
+	if err != nil { // below a nil pointer to an embedded struct
+		return nil, nil
+	}
+	if c.NullZero && c.IsZero(v) {
+		return nil, nil
+	}
+	if c.Tag.HasOption("array") && c.model.db.dialect == PostgreSQL {
+		return pgdialect.Array(v.Interface()), nil
+	}
+	arg, err := bindable(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.name(), err)
+	}
+	return arg, nil
+}
+
+// bindable makes what the driver is given of a value: what database/sql knows, and
+// JSON of all other structs, maps and slices.
+func bindable(v reflect.Value) (any, error) {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return nil, nil
+		}
+		if _, ok := v.Interface().(driver.Valuer); ok {
+			break
+		}
+		v = v.Elem()
+	}
+	if v.Type() == timeType {
+		return v.Interface().(time.Time).UTC(), nil
+	}
+	if valuer, ok := v.Interface().(driver.Valuer); ok {
+		arg, err := valuer.Value()
+		if t, ok := arg.(time.Time); ok {
+			arg = t.UTC()
+		}
+		return arg, err
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return v.Bool(), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int(), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if v.Uint() > math.MaxInt64 {
+			return nil, fmt.Errorf("%w: %d is beyond what a database's integers hold", ErrType, v.Uint())
+		}
+		return int64(v.Uint()), nil
+	case reflect.Float32, reflect.Float64:
+		return v.Float(), nil
+	case reflect.String:
+		return v.String(), nil
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return v.Bytes(), nil
+		}
+		fallthrough
+	case reflect.Array, reflect.Map, reflect.Struct:
+		if (v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.IsNil() {
+			return nil, nil
+		}
+		text, err := json.Marshal(v.Interface())
+		return string(text), err
+	}
+	return nil, fmt.Errorf("%w: a %s cannot be stored", ErrType, v.Type())
+}
+
+// argument makes what the driver is given of a value that a column is compared
+// with or set to, and refuses what cannot be one of its values.
+func (c *column) argument(value any) (any, error) {
+	v := reflect.ValueOf(value)
+	for v.IsValid() && v.Kind() == reflect.Pointer && v.Type().Elem().Kind() != reflect.Struct {
+		v = v.Elem() // of a nil pointer: invalid
+	}
+	if !v.IsValid() {
+		return nil, nil
+	}
+	want := c.IndirectType
+	if c.rel != nil {
+		other, err := c.rel.other()
+		if err != nil {
+			return nil, err
+		}
+		if row := reflect.Indirect(v); row.IsValid() && row.Type() == other.typ { // a row stands for its key
+			return other.key.bound(row)
+		}
+		want = other.key.IndirectType
+	}
+	if v.Type() == want || v.Type() == reflect.PointerTo(want) {
+		return bindable(v)
+	}
+	if _, ok := v.Interface().(driver.Valuer); ok {
+		return bindable(v)
+	}
+	wrong := func() error {
+		return fmt.Errorf("%w: %s is %s, got %s", ErrType, c.name(), want, v.Type())
+	}
+	switch want.Kind() {
+	case reflect.Bool, reflect.String:
+		if v.Kind() != want.Kind() {
+			return nil, wrong()
+		}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if !v.CanInt() && !v.CanUint() {
+			return nil, wrong()
+		}
+		arg, err := bindable(v)
+		if n, ok := arg.(int64); err == nil && ok && outside(n, want) {
+			return nil, fmt.Errorf("%w: %s is %s, which does not hold %d", ErrType, c.name(), want, n)
+		}
+		return arg, err
+	case reflect.Float32, reflect.Float64:
+		if !v.CanInt() && !v.CanUint() && !v.CanFloat() {
+			return nil, wrong()
+		}
+	case reflect.Slice:
+		if want.Elem().Kind() == reflect.Uint8 && v.Kind() != reflect.String {
+			return nil, wrong()
+		}
+	default:
+		if want == timeType {
+			return nil, wrong()
+		}
+	}
+	return bindable(v)
+}
+
+// outside says whether an integer is none of a type's values.
+func outside(n int64, typ reflect.Type) bool {
+	zero := reflect.Zero(typ)
+	if zero.CanInt() {
+		return zero.OverflowInt(n)
+	}
+	return n < 0 || zero.OverflowUint(uint64(n))
+}
+
+// keyArgument is argument for primary keys, which also come as text: out of paths.
+// A text that cannot be a key has no row.
+func (c *column) keyArgument(key any) (any, error) {
+	text, ok := key.(string)
+	if !ok || c.IndirectType.Kind() == reflect.String {
+		if key == nil {
+			return nil, fmt.Errorf("%w: a key of %s is never NULL", ErrType, c.model.typ.Name())
+		}
+		return c.argument(key)
+	}
+	zero := reflect.Zero(c.IndirectType)
+	switch {
+	case zero.CanInt(), zero.CanUint():
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || outside(n, c.IndirectType) {
+			return nil, fmt.Errorf("%w: %s %.40q is no %s", ErrNotFound, c.name(), text, c.IndirectType)
+		}
+		return n, nil
+	}
+	return c.argument(key)
+}

@@ -1,0 +1,43 @@
+package orm_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/tandem-go/tandem/orm"
+)
+
+// onEach runs a test on a fresh database of each kind, with the tests' tables and
+// rows in it.
+func onEach(t *testing.T, test func(t *testing.T, db *orm.DB)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, open(t, filepath.Join(t.TempDir(), "test.db"))) })
+}
+
+// open opens a database that ends with the test, and fills it.
+func open(t *testing.T, url string, options ...orm.Option) *orm.DB {
+	t.Helper()
+	db, err := orm.Open(t.Context(), url, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	id, at, json := "INTEGER PRIMARY KEY AUTOINCREMENT", "timestamp", "text"
+	if db.Dialect() == orm.PostgreSQL {
+		id, at, json = "bigserial PRIMARY KEY", "timestamptz", "jsonb"
+	}
+	text := fmt.Sprintf(schema+rows, id, at, json)
+	if db.Dialect() == orm.PostgreSQL { // rows above took numbers by themselves
+		for _, table := range []string{"authors", "profiles", "posts", "tags", "remarks"} {
+			text += fmt.Sprintf("SELECT setval('%s_id_seq', 100);\n", table)
+		}
+	}
+	if _, err := db.SQL().ExecContext(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}

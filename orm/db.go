@@ -1,0 +1,106 @@
+package orm
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // "pgx"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
+	_ "modernc.org/sqlite" // "sqlite"
+)
+
+// Dialects.
+const (
+	SQLite     = "sqlite"
+	PostgreSQL = "postgres"
+)
+
+// DB is a database. It is safe for concurrent use.
+type DB struct {
+	sql     *sql.DB
+	bun     *bun.DB // for texts and for the reflection of models
+	dialect string
+	models  sync.Map // reflect.Type to *model
+}
+
+// Option changes how a database is opened.
+type Option func(*DB)
+
+// Open opens a database: the path of a SQLite file, or a postgres:// URL.
+func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
+	db := &DB{dialect: SQLite}
+	driver, dsn := "sqlite", url
+	var dialect schema.Dialect = sqlitedialect.New()
+	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+		db.dialect, driver, dialect = PostgreSQL, "pgx", pgdialect.New()
+	} else {
+		dsn = "file:" + url + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=case_sensitive_like(1)&_txlock=immediate&_time_format=sqlite"
+	}
+	pool, err := sql.Open(driver, dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	db.sql, db.bun = pool, bun.NewDB(pool, dialect)
+	for _, o := range options {
+		o(db)
+	}
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
+		return nil, fmt.Errorf("open the database: %w", db.classify(err))
+	}
+	return db, nil
+}
+
+// SQL is the pool of connections, for what this package does not do. It stays the
+// DB's: do not close it.
+func (db *DB) SQL() *sql.DB { return db.sql }
+
+// Dialect is [SQLite] or [PostgreSQL].
+func (db *DB) Dialect() string { return db.dialect }
+
+// Close closes all connections, and waits for the queries that are running.
+func (db *DB) Close() error { return db.sql.Close() }
+
+// session is where statements run: the database, on any connection, or a
+// transaction, on its own.
+type session interface {
+	database() *DB
+	query(ctx context.Context, text string, args []any) (*sql.Rows, error)
+	exec(ctx context.Context, text string, args []any) (sql.Result, error)
+}
+
+func (db *DB) database() *DB { return db }
+
+func (db *DB) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
+	rows, err := db.sql.QueryContext(ctx, text, args...)
+	return rows, db.classify(err)
+}
+
+func (db *DB) exec(ctx context.Context, text string, args []any) (sql.Result, error) {
+	result, err := db.sql.ExecContext(ctx, text, args...)
+	return result, db.classify(err)
+}
+
+// ident quotes a name of the database's.
+func (db *DB) ident(name string) string {
+	return string(db.bun.QueryGen().AppendIdent(nil, name))
+}
+
+// text makes a statement's text with bun.
+func (db *DB) text(q schema.QueryAppender) (string, error) {
+	b, err := q.AppendQuery(db.bun.QueryGen(), make([]byte, 0, 256))
+	if err != nil {
+		return "", fmt.Errorf("make the statement's text: %w", err)
+	}
+	return string(b), nil
+}
+
+var timeType = reflect.TypeFor[time.Time]()

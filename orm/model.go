@@ -1,0 +1,299 @@
+package orm
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
+)
+
+// model is what is known of a type of rows on one database: bun's table, and the
+// relations, which bun does not see.
+type model struct {
+	db        *DB
+	typ       reflect.Type
+	table     *schema.Table
+	zero      any // nil *T, what bun's queries take as their model
+	columns   map[string]*column
+	list      []*column // in the order of the struct
+	key       *column   // of a primary key of one column; nil otherwise
+	relations map[string]*relation
+	related   []*relation // in the order of the struct
+	conds     sync.Map    // parsed conditions by their text
+}
+
+// column is a field that is a column.
+type column struct {
+	*schema.Field
+	model *model
+	rel   *relation // the relation whose key it is; nil
+}
+
+// name is how errors name it.
+func (c *column) name() string { return c.model.typ.Name() + "." + c.GoName }
+
+// kind is the kind of a relation.
+type kind uint8
+
+const (
+	belongsTo  kind = iota // the key is ours
+	hasOne                 // the key is theirs, one row
+	hasMany                // the key is theirs
+	manyToMany             // the keys are in a table between
+)
+
+// relation is a field of type Ref or Refs.
+type relation struct {
+	owner  *model
+	name   string // of the field
+	index  []int
+	kind   kind
+	key    *column // belongsTo: ours
+	of     reflect.Type
+	by     string // hasOne, hasMany: name of the Ref of theirs; "": the only one
+	table  string // manyToMany: the table between
+	from   string // its column with our key
+	to     string // its column with theirs
+	once   sync.Once
+	target *model
+	theirs *column // hasOne, hasMany: their key column
+	wrong  error
+}
+
+// String is how errors and reports name it.
+func (r *relation) String() string { return r.owner.typ.Name() + "." + r.name }
+
+func (r *relation) toMany() bool { return r.kind >= hasMany }
+
+// field is what of a row the relation is, as the relation's own type.
+func (r *relation) field(row reflect.Value) relational {
+	return row.FieldByIndex(r.index).Addr().Interface().(relational)
+}
+
+// other is the model at its other end. It is looked at when first used: models may
+// refer to each other.
+func (r *relation) other() (*model, error) {
+	r.once.Do(func() {
+		if r.target, r.wrong = r.owner.db.modelOf(r.of); r.wrong != nil {
+			return
+		}
+		if r.wrong = r.complete(); r.wrong != nil {
+			r.wrong = fmt.Errorf("relation %s: %w", r, r.wrong)
+		}
+	})
+	return r.target, r.wrong
+}
+
+func (r *relation) complete() error {
+	switch r.kind {
+	case belongsTo:
+		if r.target.key == nil {
+			return fmt.Errorf("%w: %s has no primary key of one column to refer to", ErrField, r.target.typ.Name())
+		}
+	case hasOne, hasMany:
+		if r.owner.key == nil {
+			return fmt.Errorf("%w: %s has no primary key of one column", ErrField, r.owner.typ.Name())
+		}
+		var fits []*relation
+		for _, back := range r.target.related {
+			if back.kind == belongsTo && back.of == r.owner.typ && (r.by == "" || r.by == back.name) {
+				fits = append(fits, back)
+			}
+		}
+		if len(fits) != 1 {
+			return fmt.Errorf("%w: %s has %d fields of type orm.Ref[%s] that fit, want one; orm:\"by:Field\" names it",
+				ErrField, r.target.typ.Name(), len(fits), r.owner.typ.Name())
+		}
+		r.theirs = fits[0].key
+	case manyToMany:
+		if r.owner.key == nil || r.target.key == nil {
+			return fmt.Errorf("%w: both sides need a primary key of one column", ErrField)
+		}
+		if r.from == "" {
+			r.from = r.owner.table.ModelName + "_id"
+		}
+		if r.to == "" {
+			r.to = r.target.table.ModelName + "_id"
+		}
+		if r.from == r.to {
+			return fmt.Errorf("%w: both columns of %s would be %s; orm:\"m2m:%s,from:…,to:…\" names them", ErrField, r.table, r.from, r.table)
+		}
+	}
+	return nil
+}
+
+// relational is what Ref and Refs are to queries: always as a pointer into a row.
+type relational interface {
+	relatedType() reflect.Type
+	many() bool
+	// attach tells it where its row came from, and forgets what was loaded.
+	attach(from *origin, rel *relation, row any)
+	// put has it loaded: rows are *T.
+	put(rows []any)
+	isLoaded() bool
+}
+
+var relationalType = reflect.TypeFor[relational]()
+
+// modelOf returns the model of a struct type, made when first asked for.
+func (db *DB) modelOf(typ reflect.Type) (*model, error) {
+	if m, ok := db.models.Load(typ); ok {
+		return m.(*model), nil
+	}
+	m, err := newModel(db, typ)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", typ, err)
+	}
+	kept, _ := db.models.LoadOrStore(typ, m)
+	return kept.(*model), nil
+}
+
+func newModel(db *DB, typ reflect.Type) (*model, error) {
+	if typ.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("%w: a model is a struct", ErrType)
+	}
+	m := &model{
+		db: db, typ: typ, zero: reflect.Zero(reflect.PointerTo(typ)).Interface(),
+		columns: map[string]*column{}, relations: map[string]*relation{},
+	}
+	if err := notForBun(typ); err != nil { // before bun makes a table of what it cannot take
+		return nil, err
+	}
+	m.table = db.bun.Table(typ)
+	for _, f := range m.table.Fields {
+		c := &column{Field: f, model: m}
+		m.list = append(m.list, c)
+		m.columns[f.Name] = c
+	}
+	for _, c := range m.list { // Go names win
+		m.columns[c.GoName] = c
+	}
+	if len(m.table.PKs) == 1 {
+		m.key = m.columns[m.table.PKs[0].Name]
+	}
+	for _, f := range reflect.VisibleFields(typ) {
+		if !f.IsExported() || !reflect.PointerTo(f.Type).Implements(relationalType) {
+			continue
+		}
+		r, err := m.relation(f)
+		if err != nil {
+			return nil, fmt.Errorf("field %s: %w", f.Name, err)
+		}
+		if m.relations[r.name] == nil {
+			m.relations[r.name] = r
+			m.related = append(m.related, r)
+		}
+	}
+	return m, nil
+}
+
+// notForBun refuses relations that bun would take for columns.
+func notForBun(typ reflect.Type) error {
+	for _, f := range reflect.VisibleFields(typ) {
+		if !f.IsExported() || f.Type == reflect.TypeFor[bun.BaseModel]() || !reflect.PointerTo(f.Type).Implements(relationalType) {
+			continue
+		}
+		rel := reflect.New(f.Type).Interface().(relational)
+		if tag := f.Tag.Get("bun"); rel.many() && tag != "-" {
+			return fmt.Errorf("%w: field %s of type orm.Refs is no column: it needs the tag bun:\"-\"", ErrField, f.Name)
+		} else if tag == "" {
+			return fmt.Errorf("%w: field %s of type orm.Ref needs the name of its key column, as in bun:\"author_id\", or bun:\"-\" if the key is on the other side", ErrField, f.Name)
+		}
+	}
+	return nil
+}
+
+func (m *model) relation(f reflect.StructField) (*relation, error) {
+	field := reflect.New(f.Type).Interface().(relational)
+	r := &relation{owner: m, name: f.Name, index: f.Index, of: field.relatedType()}
+	options, err := parseTag(f.Tag.Get("orm"))
+	if err != nil {
+		return nil, err
+	}
+	r.by, r.table, r.from, r.to = options["by"], options["m2m"], options["from"], options["to"]
+	switch {
+	case !field.many() && f.Tag.Get("bun") != "-":
+		r.kind = belongsTo
+		at := slices.IndexFunc(m.list, func(c *column) bool { return slices.Equal(c.Index, f.Index) })
+		if at < 0 {
+			return nil, fmt.Errorf("%w: its tag makes it no column", ErrField)
+		}
+		r.key = m.list[at]
+		r.key.rel = r
+		if r.by != "" || r.table != "" {
+			return nil, fmt.Errorf("%w: it has a key column of its own; by and m2m are for those that have none", ErrField)
+		}
+	case !field.many():
+		r.kind = hasOne
+	case r.table != "":
+		r.kind = manyToMany
+	default:
+		r.kind = hasMany
+	}
+	if r.kind != manyToMany && (r.from != "" || r.to != "" || r.table != "") {
+		return nil, fmt.Errorf("%w: m2m, from and to are for orm.Refs over a table between", ErrField)
+	}
+	return r, nil
+}
+
+// parseTag reads an orm tag: options "name:value", separated by commas.
+func parseTag(tag string) (map[string]string, error) {
+	options := map[string]string{}
+	if tag == "" {
+		return options, nil
+	}
+	for one := range strings.SplitSeq(tag, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(one), ":")
+		if !ok || value == "" || !slices.Contains([]string{"by", "m2m", "from", "to"}, name) {
+			return nil, fmt.Errorf("%w: orm:%q: %q is none of by:Field, m2m:table, from:column, to:column", ErrField, tag, one)
+		}
+		options[name] = value
+	}
+	return options, nil
+}
+
+// column finds a column by its Go name or its name in the database.
+func (m *model) column(name string) (*column, error) {
+	if c, ok := m.columns[name]; ok {
+		return c, nil
+	}
+	if _, ok := m.relations[name]; ok {
+		return nil, fmt.Errorf("%w: %s.%s is a relation without a column of its own", ErrField, m.typ.Name(), name)
+	}
+	return nil, fmt.Errorf("%w: %s has no field %q; it has %s", ErrField, m.typ.Name(), name, strings.Join(m.names(), ", "))
+}
+
+func (m *model) names() []string {
+	names := make([]string, 0, len(m.list))
+	for _, c := range m.list {
+		names = append(names, c.GoName)
+	}
+	return names
+}
+
+// relationNamed finds a relation.
+func (m *model) relationNamed(name string) (*relation, error) {
+	if r, ok := m.relations[name]; ok {
+		return r, nil
+	}
+	var has []string
+	for _, r := range m.related {
+		has = append(has, r.name)
+	}
+	if len(has) == 0 {
+		return nil, fmt.Errorf("%w: %s has no relation %q; it has none", ErrField, m.typ.Name(), name)
+	}
+	return nil, fmt.Errorf("%w: %s has no relation %q; it has %s", ErrField, m.typ.Name(), name, strings.Join(has, ", "))
+}
+
+// onlyKey is the primary key, which must be of one column.
+func (m *model) onlyKey() (*column, error) {
+	if m.key == nil {
+		return nil, fmt.Errorf("%w: %s has no primary key of one column", ErrField, m.typ.Name())
+	}
+	return m.key, nil
+}

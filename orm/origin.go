@@ -1,0 +1,70 @@
+package orm
+
+import (
+	"reflect"
+
+	"github.com/tandem-go/tandem/bridge"
+)
+
+// FetchMode says what happens when a relation is asked for that was not loaded.
+type FetchMode uint8
+
+// The modes, Django's.
+const (
+	fetchDefault FetchMode = iota
+	FetchOne               // it is loaded, for this row
+	FetchPeers             // it is loaded, for all rows that were loaded with this one, by one statement
+	FetchRaise             // the answer is an error
+)
+
+// origin is where rows came from: what their relations need to know to load
+// themselves, or to say why they do not. Rows of one statement share it.
+type origin struct {
+	db    *DB
+	tx    *Tx           // that they were loaded in
+	scope bridge.Scoped // of the sync code that loaded them; nil: async code did
+	mode  FetchMode
+	root  *model // of the query
+	path  string // from the root's rows to these: "" or "Author."
+	peers []any  // the rows; kept for FetchPeers alone
+}
+
+func (s *spec) fetchMode() FetchMode {
+	if s.mode != fetchDefault {
+		return s.mode
+	}
+	if s.scope != nil {
+		return FetchOne
+	}
+	return FetchRaise
+}
+
+// ofSources are the origins of the rows of each source.
+func (o *origin) ofSources(pl *plan) []*origin {
+	all := []*origin{o}
+	for _, from := range pl.sources[1:] {
+		all = append(all, o.over(from.path))
+	}
+	return all
+}
+
+// over is the origin of rows that were loaded with these, over a path.
+func (o *origin) over(path string) *origin {
+	one := *o
+	one.path, one.peers = o.path+path+".", nil
+	return &one
+}
+
+// adopt tells a row's relations.
+func (o *origin) adopt(m *model, row reflect.Value) {
+	if len(m.related) == 0 {
+		return
+	}
+	ptr := row.Addr().Interface()
+	if o.mode == FetchPeers {
+		o.peers = append(o.peers, ptr)
+	}
+	for _, rel := range m.related {
+		rel.field(row).attach(o, rel, ptr)
+	}
+}

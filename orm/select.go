@@ -1,0 +1,242 @@
+package orm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/uptrace/bun"
+)
+
+// statement is a SELECT of rows of a model, and how they are read.
+type statement struct {
+	text string
+	args []any
+	plan *plan
+}
+
+// source is a table whose columns are selected: the model's own, or a join's.
+type source struct {
+	m      *model
+	join   *join // nil: the model's own
+	parent int   // index of the source that it is joined to
+	path   string
+}
+
+// plan says what each column of a result is.
+type plan struct {
+	sources []source // the model's own first, parents before those joined to them
+	cells   []cellPlan
+	later   []relatedPath // relations to many, loaded when the rows are there
+}
+
+type cellPlan struct {
+	source int
+	column *column
+}
+
+// selection makes the SELECT of the query's rows. more, which may be nil, adds to
+// it.
+func (s *spec) selection(more func(*bun.SelectQuery, *writer) error) (*statement, error) {
+	w := &writer{db: s.db, joins: &joins{base: string(s.m.table.SQLAlias)}}
+	pl := &plan{sources: []source{{m: s.m}}}
+	if err := s.pickRelated(w.joins, pl); err != nil {
+		return nil, err
+	}
+	sel := s.db.bun.NewSelect().Model(s.m.zero).ColumnExpr(s.columnList(w.joins, pl))
+	if s.distinct {
+		sel.Distinct()
+	}
+	if err := s.where(w, func(text string) { sel.Where(text) }); err != nil {
+		return nil, err
+	}
+	for _, o := range s.order {
+		sel.OrderExpr(w.ordering(o))
+	}
+	if more != nil {
+		if err := more(sel, w); err != nil {
+			return nil, err
+		}
+	}
+	for _, j := range w.joins.all {
+		sel.Join(w.joins.text(j))
+	}
+	s.window(sel)
+	text, err := s.db.text(sel)
+	if err != nil {
+		return nil, err
+	}
+	return &statement{text, w.args, pl}, nil
+}
+
+// window limits a SELECT.
+func (s *spec) window(sel *bun.SelectQuery) {
+	if s.limit > 0 {
+		sel.Limit(int64(s.limit))
+	}
+	if s.offset > 0 {
+		if s.limit < 0 && s.db.dialect == SQLite { // which has no OFFSET by itself
+			sel.Limit(maxInt)
+		}
+		sel.Offset(int64(s.offset))
+	}
+}
+
+const maxInt = 1<<63 - 1
+
+// where writes the conditions.
+func (s *spec) where(w *writer, add func(text string)) error {
+	for _, c := range s.conds {
+		w.b = w.b[:0]
+		if err := c.write(w); err != nil {
+			return err
+		}
+		add(string(w.b))
+	}
+	return nil
+}
+
+func (w *writer) ordering(o ordering) string {
+	at := w.joins.alias(w.joins.reach(o.by.over))
+	if o.desc {
+		return at + "." + string(o.by.column.SQLName) + " DESC"
+	}
+	return at + "." + string(o.by.column.SQLName)
+}
+
+// pickRelated joins with the relations to one that are to be loaded.
+func (s *spec) pickRelated(j *joins, pl *plan) error {
+	for _, p := range s.related {
+		n := slices.IndexFunc(p, (*relation).toMany)
+		if n >= 0 {
+			pl.later = append(pl.later, p)
+			p = p[:n]
+		}
+		for i := range p {
+			one := j.reach(p[:i+1])
+			if one.picked {
+				continue
+			}
+			one.picked = true
+			parent := slices.IndexFunc(pl.sources, func(s source) bool { return s.join == one.parent })
+			pl.sources = append(pl.sources, source{m: one.rel.target, join: one, parent: parent, path: one.name})
+		}
+	}
+	return nil
+}
+
+// columnList is what is selected: of joined tables the primary key first, which
+// says whether there is a row.
+func (s *spec) columnList(j *joins, pl *plan) string {
+	var b strings.Builder
+	add := func(at int, alias string, c *column) {
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(alias)
+		b.WriteByte('.')
+		b.WriteString(string(c.SQLName))
+		pl.cells = append(pl.cells, cellPlan{at, c})
+	}
+	for at, from := range pl.sources {
+		alias := j.alias(from.join)
+		if from.join == nil {
+			for _, c := range s.loaded() {
+				add(at, alias, c)
+			}
+			continue
+		}
+		for _, c := range from.m.list {
+			if c.IsPK {
+				add(at, alias, c)
+			}
+		}
+		for _, c := range from.m.list {
+			if !c.IsPK {
+				add(at, alias, c)
+			}
+		}
+	}
+	return b.String()
+}
+
+// loaded are the columns of the model that are loaded.
+func (s *spec) loaded() []*column {
+	if s.columns == nil {
+		return s.m.list
+	}
+	return s.columns
+}
+
+// run is where the query's statements run, given the ctx of its caller.
+func (s *spec) run(ctx context.Context) (session, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	if s.tx != nil {
+		return s.tx, nil
+	}
+	if tx := txOf(ctx, s.db); tx != nil {
+		return tx, nil
+	}
+	return s.db, nil
+}
+
+// list runs the query.
+func list[T any](ctx context.Context, s *spec, more func(*bun.SelectQuery, *writer) error) ([]*T, error) {
+	on, err := s.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.limit == 0 {
+		return []*T{}, nil
+	}
+	st, err := s.selection(more)
+	if err != nil {
+		return nil, s.wrap("select", err)
+	}
+	rows, err := fetch[T](ctx, on, s, st)
+	if err != nil {
+		return nil, s.wrap("select", err)
+	}
+	return rows, nil
+}
+
+// fetch runs a statement and reads its rows, and then what is loaded with them.
+func fetch[T any](ctx context.Context, on session, s *spec, st *statement) ([]*T, error) {
+	result, err := on.query(ctx, st.text, st.args)
+	if err != nil {
+		return nil, err
+	}
+	from := &origin{db: s.db, scope: s.scope, mode: s.fetchMode(), root: s.m}
+	if tx, ok := on.(*Tx); ok {
+		from.tx = tx
+	}
+	rows, err := read[T](result, st.plan, from)
+	if err != nil {
+		return nil, s.db.classify(err)
+	}
+	for _, p := range st.plan.later {
+		if err := loadPath(ctx, on, anys(rows), p, from); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+func anys[T any](rows []*T) []any {
+	all := make([]any, len(rows))
+	for i, r := range rows {
+		all[i] = r
+	}
+	return all
+}
+
+// wrap says what was attempted, on what.
+func (s *spec) wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("orm: %s %s: %w", op, s.m.typ.Name(), err)
+}
