@@ -65,7 +65,6 @@ print(json.dumps({"version": asgiref.__version__, "python": sys.version.split()[
 
 // asgiref times the crossings of the library whose place bridge has.
 func asgiref(ctx context.Context, o options, r *report) error {
-	const python = "/usr/bin/python3"
 	if exec.CommandContext(ctx, python, "-c", "import asgiref").Run() != nil {
 		r.text("%v.", &notInstalled{"asgiref", "python3-asgiref"})
 		return nil

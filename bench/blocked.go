@@ -14,7 +14,7 @@ const blockingPermits = 40
 // blocked asks what /healthz takes while every permit is held by a view that
 // blocks, and more wait for one.
 func blocked(ctx context.Context, o options, r *report) error {
-	s, _, err := views(ctx, o, 1)
+	s, _, err := ownWorkers(ctx, o, 1, "views", "-")
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func loss(ctx context.Context, o options, r *report) error {
 	rows := [][]string{{"server", "sent", "lost, thinking ≤ 200 ms", "lost, thinking 4 s", "lost, thinking 4 s, blind", "wrong or doubled", "refused", "reconnects", "slowest answer ms"}}
 	for _, start := range []func() (*service, error){
 		func() (*service, error) { _, s, err := tandem(ctx, o, workers, "--bake", "200ms"); return s, err },
-		func() (*service, error) { return gunicorn(ctx, o) },
+		func() (*service, error) { return bareASGI(ctx, o) },
 		func() (*service, error) { return nginx(ctx, o) },
 	} {
 		s, err := start()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -33,6 +34,16 @@ func (e *notInstalled) Error() string {
 	return fmt.Sprintf("%s is not installed (Debian: %s)", e.what, e.packages)
 }
 
+// python is Debian's: its packages are that one's.
+const python = "/usr/bin/python3"
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}
+
 // tandem starts bin/supervisor with n workers of app.
 func tandem(ctx context.Context, o options, n int, args ...string) (*harness.Supervisor, *service, error) {
 	s, err := harness.Start(harness.Config{Bin: o.bin, Args: append([]string{"--workers", strconv.Itoa(n)}, args...)})
@@ -46,7 +57,7 @@ func tandem(ctx context.Context, o options, n int, args ...string) (*harness.Sup
 		return nil, nil, err
 	}
 	return s, &service{
-		name: fmt.Sprintf("Tandem, %d %s", n, map[bool]string{true: "worker", false: "workers"}[n == 1]), addr: s.Addr, close: s.Close,
+		name: fmt.Sprintf("Tandem, %d %s", n, plural(n, "worker")), addr: s.Addr, close: s.Close,
 		reload: func(ctx context.Context) error {
 			res, err := s.Run(ctx, "reload", "--wait")
 			if err == nil && res.Code != 0 {
@@ -131,22 +142,29 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 `
 
-// gunicorn starts gunicorn with 4 uvicorn workers and a bare ASGI application.
-func gunicorn(ctx context.Context, o options) (*service, error) {
-	missing := &notInstalled{"gunicorn with uvicorn", "gunicorn, python3-uvicorn"}
+// bareASGI starts gunicorn with a bare ASGI application.
+func bareASGI(ctx context.Context, o options) (*service, error) {
+	return gunicorn(ctx, o, "bare ASGI", workers, "bare:app", asgiApp)
+}
+
+// gunicorn starts gunicorn with n uvicorn workers, and an application: MODULE:NAME
+// of the given source, with what it needs of the environment.
+func gunicorn(ctx context.Context, o options, what string, n int, app, source string, env ...string) (*service, error) {
 	path, ok := installed("gunicorn")
-	if !ok || exec.CommandContext(ctx, "/usr/bin/python3", "-c", "import uvicorn.workers").Run() != nil {
-		return nil, missing
+	if !ok || exec.CommandContext(ctx, python, "-c", "import uvicorn.workers").Run() != nil {
+		return nil, &notInstalled{"gunicorn with uvicorn", "gunicorn, python3-uvicorn"}
 	}
-	dir := filepath.Join(o.tempDir, "gunicorn")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, err := os.MkdirTemp(o.tempDir, "gunicorn")
+	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bare.py"), []byte(asgiApp), 0o644); err != nil {
+	module, _, _ := strings.Cut(app, ":")
+	if err := os.WriteFile(filepath.Join(dir, module+".py"), []byte(source), 0o644); err != nil {
 		return nil, err
 	}
-	s, cmd, err := command(ctx, fmt.Sprintf("gunicorn, %d uvicorn workers, bare ASGI", workers), dir, []string{"PYTHONDONTWRITEBYTECODE=1"}, func(addr string) []string {
-		return []string{path, "--bind", addr, "--workers", strconv.Itoa(workers), "--worker-class", "uvicorn.workers.UvicornWorker", "--log-level", "warning", "--chdir", dir, "bare:app"}
+	name := fmt.Sprintf("gunicorn, %d uvicorn %s, %s", n, plural(n, "worker"), what)
+	s, cmd, err := command(ctx, name, dir, append(env, "PYTHONDONTWRITEBYTECODE=1"), func(addr string) []string {
+		return []string{path, "--bind", addr, "--workers", strconv.Itoa(n), "--worker-class", "uvicorn.workers.UvicornWorker", "--log-level", "warning", "--chdir", dir, app}
 	})
 	if err != nil {
 		return nil, err

@@ -16,9 +16,9 @@ import (
 // connections is how many the throughput is measured with.
 const connections = 64
 
-// rivals starts everything that can answer /modern/. What is not installed is
-// said in the report.
-func rivals(ctx context.Context, o options, r *report) (all []*service, stop func(), err error) {
+// startAll starts servers to be compared. What is not installed is said in the
+// report.
+func startAll(o options, r *report, starts ...func() (*service, error)) (all []*service, stop func(), err error) {
 	stop = func() {
 		for _, s := range all {
 			if err := s.close(); err != nil {
@@ -26,13 +26,7 @@ func rivals(ctx context.Context, o options, r *report) (all []*service, stop fun
 			}
 		}
 	}
-	for _, start := range []func() (*service, error){
-		func() (*service, error) { return twin(ctx, "nethttp", "net/http, one process") },
-		func() (*service, error) { return twin(ctx, "prefork", fmt.Sprintf("net/http, %d processes", workers)) },
-		func() (*service, error) { _, s, err := tandem(ctx, o, workers); return s, err },
-		func() (*service, error) { return gunicorn(ctx, o) },
-		func() (*service, error) { return nginx(ctx, o) },
-	} {
+	for _, start := range starts {
 		s, err := start()
 		if missing, ok := errors.AsType[*notInstalled](err); ok {
 			r.text("%v.", missing)
@@ -49,17 +43,30 @@ func rivals(ctx context.Context, o options, r *report) (all []*service, stop fun
 
 // throughput is how many requests a second a trivial view answers.
 func throughput(ctx context.Context, o options, r *report) error {
-	all, stop, err := rivals(ctx, o, r)
+	all, stop, err := startAll(
+		o, r,
+		func() (*service, error) { return twin(ctx, "nethttp", "net/http, one process") },
+		func() (*service, error) { return twin(ctx, "prefork", fmt.Sprintf("net/http, %d processes", workers)) },
+		func() (*service, error) { _, s, err := tandem(ctx, o, workers); return s, err },
+		func() (*service, error) { return bareASGI(ctx, o) },
+		func() (*service, error) { return nginx(ctx, o) },
+	)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	return rates(ctx, o, r, all, "/modern/", "net/http")
+}
+
+// rates compares how many requests for one target servers answer, in turns; the
+// first is the one that the others are set against.
+func rates(ctx context.Context, o options, r *report, all []*service, target, first string) error {
 	load, tool := loader()
-	r.text("`GET /modern/`, %d kept connections, %s each %d times, by %s.", connections, o.each, o.reps, tool)
+	r.text("`GET %s`, %d kept connections, %s each %d times, by %s.", target, connections, o.each, o.reps, tool)
 	rps, p50, p99 := make([]sample, len(all)), make([]sample, len(all)), make([]sample, len(all))
 	for rep := range o.reps + 1 {
 		for i, s := range all {
-			got, err := load(ctx, s.addr, "/modern/", o.each)
+			got, err := load(ctx, s.addr, target, o.each)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -71,7 +78,7 @@ func throughput(ctx context.Context, o options, r *report) error {
 			p99[i] = append(p99[i], ms(got.p99))
 		}
 	}
-	rows := [][]string{{"server", "requests/s", "of net/http", "p50 ms", "p99 ms"}}
+	rows := [][]string{{"server", "requests/s", "of " + first, "p50 ms", "p99 ms"}}
 	for i, s := range all {
 		rows = append(rows, []string{s.name, rps[i].show("%.0f"), ratio(rps[i], rps[0]), p50[i].show("%.2f"), p99[i].show("%.2f")})
 	}

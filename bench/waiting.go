@@ -69,7 +69,7 @@ func waitingMemory(ctx context.Context, o options, r *report) error {
 	rows := [][]string{{"server", "idle connection", "waiting, with its connection", "what waiting adds", "waiting on HTTP/2"}}
 	for _, start := range []func() (*service, int, error){
 		func() (*service, int, error) { return twinProcess(ctx) },
-		func() (*service, int, error) { return views(ctx, o, 1) },
+		func() (*service, int, error) { return ownWorkers(ctx, o, 1, "views", "-") },
 	} {
 		s, pid, err := start()
 		if err != nil {
@@ -112,14 +112,15 @@ func twinProcess(ctx context.Context) (*service, int, error) {
 	return s, cmd.Process.Pid, nil
 }
 
-// views starts workers with the views of serveViews, and returns one's process.
-func views(ctx context.Context, o options, n int) (*service, int, error) {
+// ownWorkers starts n workers that are this program, of a kind that rival knows,
+// and returns one's process.
+func ownWorkers(ctx context.Context, o options, n int, kind, arg string) (*service, int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, 0, err
 	}
 	sup, err := harness.Start(harness.Config{
-		Bin: o.bin, Args: []string{"--workers", fmt.Sprint(n)}, Command: []string{self, rivalCommand, "views", "-"},
+		Bin: o.bin, Args: []string{"--workers", fmt.Sprint(n)}, Command: []string{self, rivalCommand, kind, arg},
 	})
 	if err != nil {
 		return nil, 0, err
@@ -131,7 +132,7 @@ func views(ctx context.Context, o options, n int) (*service, int, error) {
 		_ = sup.Close()
 		return nil, 0, err
 	}
-	return &service{name: "Tandem, 1 worker", addr: sup.Addr, close: sup.Close, h2c: true}, st.Workers[0].PID, nil
+	return &service{name: fmt.Sprintf("Tandem, %d %s", n, plural(n, "worker")), addr: sup.Addr, close: sup.Close, h2c: true}, st.Workers[0].PID, nil
 }
 
 func memoryOf(ctx context.Context, s *service, pid int) ([]string, error) {
