@@ -69,23 +69,18 @@ func (db *DB) Dialect() string { return db.dialect }
 // Close closes all connections, and waits for the queries that are running.
 func (db *DB) Close() error { return db.sql.Close() }
 
-// session is where statements run: the database, on any connection, or a
-// transaction, on its own.
-type session interface {
-	database() *DB
-	query(ctx context.Context, text string, args []any) (*sql.Rows, error)
-	exec(ctx context.Context, text string, args []any) (sql.Result, error)
-}
-
 func (db *DB) database() *DB { return db }
 
-func (db *DB) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
-	rows, err := db.sql.QueryContext(ctx, text, args...)
-	return rows, db.classify(err)
+func (db *DB) query(ctx context.Context, st statement) (*results, error) {
+	rows, err := db.sql.QueryContext(ctx, st.text, st.args...)
+	if err != nil {
+		return nil, db.classify(err)
+	}
+	return &results{Rows: rows, db: db}, nil
 }
 
-func (db *DB) exec(ctx context.Context, text string, args []any) (sql.Result, error) {
-	result, err := db.sql.ExecContext(ctx, text, args...)
+func (db *DB) exec(ctx context.Context, st statement) (sql.Result, error) {
+	result, err := db.sql.ExecContext(ctx, st.text, st.args...)
 	return result, db.classify(err)
 }
 

@@ -121,23 +121,23 @@ func scalar[R any](ctx context.Context, s *spec, op string, around func(inner st
 	if err != nil {
 		return value, s.wrap(op, err)
 	}
-	rows, err := on.query(ctx, around(st.text), st.args)
+	st.text = around(st.text)
+	rows, err := on.query(ctx, st.statement)
 	if err != nil {
 		return value, s.wrap(op, err)
 	}
-	defer rows.Close()
 	if rows.Next() {
 		err = rows.Scan(&value)
 	}
-	if err == nil {
-		err = rows.Err()
+	if closed := rows.Close(); closed != nil {
+		err = closed
 	}
-	return value, s.wrap(op, s.db.classify(err))
+	return value, s.wrap(op, err)
 }
 
 // inner is the query as a subquery that is only counted: without what is loaded
 // with its rows, and, unless they must differ in it, without their columns.
-func (s *spec) inner() (*statement, error) {
+func (s *spec) inner() (*selecting, error) {
 	bare := *s
 	bare.related, bare.order = nil, nil
 	if s.limit >= 0 || s.offset > 0 {

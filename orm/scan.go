@@ -1,7 +1,6 @@
 package orm
 
 import (
-	"database/sql"
 	"fmt"
 	"reflect"
 )
@@ -39,10 +38,10 @@ func (c *cell) Scan(src any) error {
 }
 
 // read reads all rows and closes them.
-func read[T any](result *sql.Rows, pl *plan, from *origin) (rows []*T, err error) {
+func read[T any](result *results, pl *plan, from *origin) (rows []*T, err error) {
 	defer func() {
-		if closed := result.Close(); err == nil {
-			err = closed
+		if closed := result.Close(); closed != nil {
+			err = closed // what went wrong with the reading, with its kind
 		}
 	}()
 	r := &reading{plan: pl, rows: make([]reflect.Value, len(pl.sources)), absent: make([]bool, len(pl.sources))}
@@ -63,10 +62,7 @@ func read[T any](result *sql.Rows, pl *plan, from *origin) (rows []*T, err error
 		r.attach(origins)
 		rows = append(rows, row)
 	}
-	if err := result.Err(); err != nil {
-		return nil, err
-	}
-	return rows, nil
+	return rows, result.Err()
 }
 
 // attach tells the relations of the row, and of those joined to it, where they come

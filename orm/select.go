@@ -9,10 +9,9 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// statement is a SELECT of rows of a model, and how they are read.
-type statement struct {
-	text string
-	args []any
+// selecting is a SELECT of rows of a model, and how they are read.
+type selecting struct {
+	statement
 	plan *plan
 }
 
@@ -38,7 +37,7 @@ type cellPlan struct {
 
 // selection makes the SELECT of the query's rows. more, which may be nil, adds to
 // it.
-func (s *spec) selection(more func(*bun.SelectQuery, *writer) error) (*statement, error) {
+func (s *spec) selection(more func(*bun.SelectQuery, *writer) error) (*selecting, error) {
 	w := &writer{db: s.db, joins: &joins{base: string(s.m.table.SQLAlias)}}
 	pl := &plan{sources: []source{{m: s.m}}}
 	if err := s.pickRelated(w.joins, pl); err != nil {
@@ -67,7 +66,7 @@ func (s *spec) selection(more func(*bun.SelectQuery, *writer) error) (*statement
 	if err != nil {
 		return nil, err
 	}
-	return &statement{text, w.args, pl}, nil
+	return &selecting{statement{text: text, args: w.args}, pl}, nil
 }
 
 // window limits a SELECT.
@@ -204,8 +203,8 @@ func list[T any](ctx context.Context, s *spec, more func(*bun.SelectQuery, *writ
 }
 
 // fetch runs a statement and reads its rows, and then what is loaded with them.
-func fetch[T any](ctx context.Context, on session, s *spec, st *statement) ([]*T, error) {
-	result, err := on.query(ctx, st.text, st.args)
+func fetch[T any](ctx context.Context, on session, s *spec, st *selecting) ([]*T, error) {
+	result, err := on.query(ctx, st.statement)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +214,7 @@ func fetch[T any](ctx context.Context, on session, s *spec, st *statement) ([]*T
 	}
 	rows, err := read[T](result, st.plan, from)
 	if err != nil {
-		return nil, s.db.classify(err)
+		return nil, err
 	}
 	for _, p := range st.plan.later {
 		if err := loadPath(ctx, on, anys(rows), p, from); err != nil {

@@ -3,6 +3,7 @@ package orm
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"github.com/tandem-go/tandem/bridge"
 )
@@ -14,6 +15,8 @@ type Tx struct {
 	db    *DB
 	sql   *sql.Tx
 	scope *bridge.Scope // of the sync code it was begun by; nil: async code
+
+	readOnly bool
 }
 
 type txKey struct{ db *DB }
@@ -26,14 +29,30 @@ func txOf(ctx context.Context, db *DB) *Tx {
 
 func (tx *Tx) database() *DB { return tx.db }
 
-func (tx *Tx) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
-	rows, err := tx.sql.QueryContext(ctx, text, args...)
-	return rows, tx.db.classify(err)
+func (tx *Tx) query(ctx context.Context, st statement) (*results, error) {
+	if err := tx.may(st); err != nil {
+		return nil, err
+	}
+	rows, err := tx.sql.QueryContext(ctx, st.text, st.args...)
+	if err != nil {
+		return nil, tx.db.classify(err)
+	}
+	return &results{Rows: rows, db: tx.db}, nil
 }
 
-func (tx *Tx) exec(ctx context.Context, text string, args []any) (sql.Result, error) {
-	result, err := tx.sql.ExecContext(ctx, text, args...)
+func (tx *Tx) exec(ctx context.Context, st statement) (sql.Result, error) {
+	if err := tx.may(st); err != nil {
+		return nil, err
+	}
+	result, err := tx.sql.ExecContext(ctx, st.text, st.args...)
 	return result, tx.db.classify(err)
+}
+
+func (tx *Tx) may(st statement) error {
+	if tx.readOnly && st.writes {
+		return fmt.Errorf("%w: the transaction is a read-only one", ErrReadOnly)
+	}
+	return nil
 }
 
 // Scope is the scope of the sync code that the transaction belongs to.
