@@ -50,8 +50,9 @@ type Log struct {
 //
 // In JSON: time (of arrival), msg ("request"), client, user, method, target,
 // protocol, host, status (0: cut before there was one), bytes (of the body),
-// duration_ms, queue_ms (of that, waiting for permits), crossings, route, colour,
-// request_id, referer, user_agent, worker. What is unknown is empty.
+// duration_ms, queue_ms (of that, waiting for permits), crossings, queries (of
+// databases), queries_ms (the sum of theirs), route, colour, request_id, referer,
+// user_agent, worker. What is unknown is empty.
 //
 // No client can forge a line. Common and Combined are printable ASCII: quotes,
 // backslashes and all other bytes are written \xHH, in fields without quotes spaces
@@ -82,7 +83,8 @@ type line struct {
 	status                         int
 	bytes                          int64
 	duration, queue                time.Duration
-	crossings                      int
+	crossings, queries             int
+	querying                       time.Duration
 	route, colour, id              string
 	referer, agent                 string
 	worker                         uint64
@@ -96,6 +98,7 @@ func (l *accessLog) observe(r *view.Request, o view.Outcome) {
 		arrived: time.Now().Add(-o.Duration), user: userName(r.User()),
 		method: r.Method(), target: r.RequestURI(), protocol: r.Proto(), host: r.Host(),
 		status: o.Status, bytes: o.Bytes, duration: o.Duration, queue: o.QueueWait, crossings: o.Crossings,
+		queries: o.Queries, querying: o.QueryTime,
 		id: r.ID(), referer: r.Header().Get("Referer"), agent: r.Header().Get("User-Agent"), worker: l.Worker,
 	}
 	if o.Plan != nil {
@@ -175,6 +178,8 @@ func (e *line) appendJSON(b []byte) []byte {
 	b = strconv.AppendFloat(append(b, `,"duration_ms":`...), milliseconds(e.duration), 'f', 3, 64)
 	b = strconv.AppendFloat(append(b, `,"queue_ms":`...), milliseconds(e.queue), 'f', 3, 64)
 	b = strconv.AppendInt(append(b, `,"crossings":`...), int64(e.crossings), 10)
+	b = strconv.AppendInt(append(b, `,"queries":`...), int64(e.queries), 10)
+	b = strconv.AppendFloat(append(b, `,"queries_ms":`...), milliseconds(e.querying), 'f', 3, 64)
 	b = appendMember(b, "route", e.route)
 	b = appendMember(b, "colour", e.colour)
 	b = appendMember(b, "request_id", e.id)

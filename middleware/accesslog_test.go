@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/tally"
 	"github.com/tandem-go/tandem/middleware"
 	"github.com/tandem-go/tandem/view"
 )
@@ -53,7 +54,7 @@ func TestTheFormatsOfTheAccessLog(t *testing.T) {
 		middleware.Combined: `192.0.2.1 - ada [DATE] "POST /orders/7?a=%20b HTTP/1.1" 201 4` +
 			` "https://example.com/" "test \x22agent\x22 \xC3\xA9"`,
 		middleware.JSON: `{"time":"DATE","msg":"request","client":"192.0.2.1","user":"ada","method":"POST","target":"/orders/7?a=%20b",` +
-			`"protocol":"HTTP/1.1","host":"example.com","status":201,"bytes":4,"duration_ms":1.500,"queue_ms":0.000,"crossings":1,` +
+			`"protocol":"HTTP/1.1","host":"example.com","status":201,"bytes":4,"duration_ms":1.500,"queue_ms":0.000,"crossings":1,"queries":2,"queries_ms":0.750,` +
 			`"route":"POST /orders/{id}","colour":"sync","request_id":"abc","referer":"https://example.com/","user_agent":"test \"agent\" é","worker":3}`,
 	}
 	dates := regexp.MustCompile(`\[\d\d/[A-Z][a-z][a-z]/2000:\d\d:\d\d:00 [+-]\d{4}\]|"2000-01-01T00:00:00Z"`)
@@ -62,6 +63,11 @@ func TestTheFormatsOfTheAccessLog(t *testing.T) {
 			app, out := logged(t, middleware.Log{Format: format, Worker: 3}, view.Path("POST /orders/{id}", func(r *view.Request) (view.Response, error) {
 				r.SetUser(view.User{ID: 7, Name: "ada"})
 				time.Sleep(1500 * time.Microsecond)
+				_, _ = bridge.Await(r, func(ctx context.Context) (none struct{}, err error) {
+					tally.Of(ctx).Add("SELECT 1", 250*time.Microsecond)
+					tally.Of(ctx).Add("SELECT 2", 500*time.Microsecond)
+					return none, nil
+				})
 				return view.WithStatus(view.Text("done"), 201), nil
 			}))
 			do(app, "POST", "/orders/7?a=%20b", "Referer", "https://example.com/", "User-Agent", `test "agent" é`, "X-Request-Id", "abc")

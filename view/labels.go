@@ -4,14 +4,16 @@ import (
 	"context"
 	"runtime/pprof"
 	"time"
+
+	"github.com/tandem-go/tandem/internal/tally"
 )
 
 // While a request is with its view, its goroutine has the profiler label
 // route=PATTERN, and so have the goroutines that it starts: a profile tells what
 // each route costs. Sync code has sync=VIEW besides; see [bridge.As].
 
-// routed is a request's context with the labels of its route. It is the Request
-// seen so, and takes no memory of its own.
+// routed is a request's context with the labels of its route, and with its record
+// of queries. It is the Request seen so, and takes no memory of its own.
 type routed Request
 
 // server is the server's context. The request's own http may change meanwhile.
@@ -23,6 +25,9 @@ func (c *routed) Err() error                  { return c.server().Err() }
 
 // Value finds the labels first.
 func (c *routed) Value(key any) any {
+	if _, ok := key.(tally.Key); ok {
+		return (*Request)(c).tally()
+	}
 	if v := c.route.Value(key); v != nil {
 		return v
 	}
@@ -41,13 +46,11 @@ func (r *Request) label(ctx, route context.Context) context.Context {
 		labelled = true
 		return false
 	})
-	if !labelled {
-		pprof.SetGoroutineLabels(route)
-		r.route = route
-		return (*routed)(r)
+	if labelled {
+		pattern, _ := pprof.Label(route, "route")
+		route = pprof.WithLabels(ctx, pprof.Labels("route", pattern))
 	}
-	pattern, _ := pprof.Label(route, "route")
-	ctx = pprof.WithLabels(ctx, pprof.Labels("route", pattern))
-	pprof.SetGoroutineLabels(ctx)
-	return ctx
+	pprof.SetGoroutineLabels(route)
+	r.route = route
+	return (*routed)(r)
 }

@@ -22,6 +22,8 @@ type Outcome struct {
 	Duration  time.Duration // from the request's arrival at the app to the end of its handler, or of its WebSocket
 	QueueWait time.Duration // of that, waiting for turns and permits; see [bridge.Scope.Waited]
 	Crossings int           // between async and sync, made
+	Queries   int           // of databases, made with the request's context or below its sync code
+	QueryTime time.Duration // the sum of theirs: those that ran beside each other each count
 
 	// Plan is the route's, and must not be changed; nil where the request came to
 	// no route, as one that is redirected to its canonical path. What no route
@@ -48,7 +50,8 @@ func Observe(f func(*Request, Outcome)) Option {
 // that routes get, so that it sees what net/http middleware answers by itself.
 type sighting struct {
 	output
-	began time.Time
+	began   time.Time
+	queries queries // if there is net/http middleware
 
 	// Middleware such as http.TimeoutHandler goes on without waiting for the view.
 	mu      sync.Mutex
@@ -134,6 +137,7 @@ func (r *Request) note(err error) {
 }
 
 func (a *App) tell(s *sighting, r *http.Request) {
+	s.queries.record.Load().End()
 	s.mu.Lock()
 	req, plan, err := s.request, s.plan, s.err
 	s.mu.Unlock()
@@ -146,6 +150,7 @@ func (a *App) tell(s *sighting, r *http.Request) {
 		Status: s.status, Bytes: s.bytes, Duration: time.Since(s.began), QueueWait: req.scope.Waited(),
 		Crossings: req.Crossings(), Plan: plan, Err: err,
 	}
+	o.Queries, o.QueryTime = s.counted(req).Total()
 	if r.Method == http.MethodHead {
 		o.Bytes = 0 // net/http keeps a body that was written to itself
 	}
@@ -179,7 +184,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if f.app.observers != nil {
 		seen = sightingOf(w, hr)
 		seen.reach(f.plan, nil)
-		hr = hr.WithContext(context.WithValue(hr.Context(), sightingKey{}, seen))
+		hr = hr.WithContext(&sighted{hr.Context(), seen, hr, w})
 	}
 	defer func() {
 		v := recover()

@@ -36,6 +36,7 @@ type Request struct {
 	scope     bridge.Scope
 	crossings atomic.Int32
 	out       output
+	queries   queries
 	seen      *sighting     // nil without observers
 	body      *spool        // once it has been read ahead
 	kept      *spool        // the answer of a plain handler that is sync
@@ -229,6 +230,7 @@ func (r *Request) lend(ours *http.Request) (req *http.Request, done func()) {
 // close ends the scope and the server's use of the request.
 func (r *Request) close() {
 	r.scope.Close()
+	r.queries.record.Load().End()
 	// net/http must find its own body there: only then does it see that some of it
 	// was not read, and lets the client take the answer before it hangs up on it.
 	r.served().Body = r.sent
@@ -368,15 +370,23 @@ func (r *Request) ID() string {
 }
 
 func (r *Request) newID() string {
-	if id := r.http.Header.Get(requestid.Header); requestid.Sane(id) {
+	if id := givenID(r.http, r.out.ResponseWriter); id != "" {
 		return id
-	}
-	if w, ok := told[interface{ RequestID() string }](r.out.ResponseWriter); ok {
-		return w.RequestID()
 	}
 	b := make([]byte, 0, 16)
 	b = binary.BigEndian.AppendUint64(b, rand.Uint64())
 	return hex.EncodeToString(binary.BigEndian.AppendUint64(b, rand.Uint64()))
+}
+
+// givenID is the id that a request comes with; "" if it has none.
+func givenID(r *http.Request, w http.ResponseWriter) string {
+	if id := r.Header.Get(requestid.Header); requestid.Sane(id) {
+		return id
+	}
+	if w, ok := told[interface{ RequestID() string }](w); ok {
+		return w.RequestID()
+	}
+	return ""
 }
 
 // told finds what a server's own writer can be told or asked, below what

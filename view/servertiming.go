@@ -15,6 +15,7 @@ import (
 //	view        of that, until the view and all typed middleware had returned
 //	queue       of that, waiting for turns and permits
 //	crossings   how many, with the limiter of its sync code
+//	db          in database queries, and how many there were; nothing if none
 //	route       the view with its colour
 //	middleware  with the mode that each runs in
 //
@@ -62,6 +63,13 @@ func (s *stopwatch) put(h http.Header) {
 		crossings += " (" + s.plan.Limiter + ")"
 	}
 	b = appendDesc(append(b, ", "...), "crossings", crossings)
+	if n, spent := s.r.queries.record.Load().Total(); n > 0 {
+		queries := " queries"
+		if n == 1 {
+			queries = " query"
+		}
+		b = appendDesc(appendDuration(append(b, ", "...), "db", spent), "", strconv.Itoa(n)+queries)
+	}
 	b = appendDesc(append(b, ", "...), "route", s.plan.Colour.String()+" "+s.plan.Name)
 	if len(s.plan.Layers) > 0 {
 		b = appendDesc(append(b, ", "...), "middleware", s.plan.middleware())

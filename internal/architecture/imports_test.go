@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"openapi": {"internal/schema", "view"},
 	"orm":     {"bridge"},
 
-	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/websocket"},
+	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
 	"middleware": {"internal/requestid", "view"},
 	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
@@ -59,6 +59,7 @@ var allowed = map[string][]string{
 	"internal/schema":       nil,
 	"internal/scoreboard":   nil,
 	"internal/socket":       nil,
+	"internal/tally":        nil,
 	"internal/upgrade":      {"internal/caught", "internal/process"},
 	"internal/caught":       nil,
 	"internal/watch":        nil,

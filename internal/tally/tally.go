@@ -1,0 +1,187 @@
+// Package tally counts the database queries of one request.
+//
+// The invariant: a record's memory is bounded, whatever its request does. The
+// number of queries and their time are exact; texts are told apart up to
+// [MaxTexts], and runs of others are counted together.
+//
+// Smallest use, by whoever runs queries:
+//
+//	began := time.Now()
+//	rows, err := db.QueryContext(ctx, text, args...) // and read them
+//	tally.Of(ctx).Add(text, time.Since(began))
+//
+// Whoever serves requests puts the record where their contexts find it, at the
+// first query and not before: a request that makes none pays nothing.
+package tally
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// MaxTexts is how many distinct texts a record tells apart.
+const MaxTexts = 100
+
+// Key is what the contexts of requests know their *Record by. A context that makes
+// it on demand answers to Key by itself; for others there is [Record.Context].
+type Key struct{}
+
+// Of returns the record of the request that ctx belongs to; nil where there is
+// none, as in jobs and commands. A nil Record takes whatever it is given and knows
+// nothing.
+func Of(ctx context.Context) *Record {
+	r, _ := ctx.Value(Key{}).(*Record)
+	return r
+}
+
+// Text is one text of a query in one request. Texts hold no values, so what
+// differs in its values alone has one text.
+type Text struct {
+	Text string
+	Name string // what it was for, such as the relation "Post.Author"; "" if nobody said
+	Runs int
+	Time time.Duration // of all runs
+}
+
+// Record is the queries of one request. It is safe for concurrent use, and may be
+// added to when its request is over.
+type Record struct {
+	outer *Record
+	route string
+	id    func() string
+
+	mu     sync.Mutex
+	runs   int
+	time   time.Duration
+	texts  []Text
+	beyond int
+	atEnd  func(*Record)
+	ended  bool
+}
+
+// New makes a record. What is added to it is counted by outer too, unless that is
+// nil: the record of a wider part of the same request. route is the pattern of the
+// request's route and id gives its id; nil where there is none.
+func New(outer *Record, route string, id func() string) *Record {
+	return &Record{outer: outer, route: route, id: id}
+}
+
+// Context returns a context under ctx whose queries r counts.
+func (r *Record) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, Key{}, r)
+}
+
+// Route is the pattern of the request's route; "" if it has none.
+func (r *Record) Route() string {
+	if r == nil {
+		return ""
+	}
+	return r.route
+}
+
+// RequestID is the request's id; "" if it has none.
+func (r *Record) RequestID() string {
+	if r == nil || r.id == nil {
+		return ""
+	}
+	return r.id()
+}
+
+// Add counts one run of a query that took d.
+func (r *Record) Add(text string, d time.Duration) { r.AddNamed("", text, d) }
+
+// AddNamed is [Record.Add] for a query whose purpose has a name, such as the
+// relation it loads. The first name that a text was given is kept.
+func (r *Record) AddNamed(name, text string, d time.Duration) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	r.count(d)
+	r.note(name, text, d)
+	r.mu.Unlock()
+	for o := r.outer; o != nil; o = o.outer {
+		o.mu.Lock()
+		o.count(d)
+		o.mu.Unlock()
+	}
+}
+
+// count counts a run, with the lock held.
+func (r *Record) count(d time.Duration) {
+	r.runs++
+	r.time += d
+}
+
+// note counts a run by its text, with the lock held. Few requests have more than a
+// handful of texts, and a text is mostly the very same string each time, so that
+// looking through them costs less than a map.
+func (r *Record) note(name, text string, d time.Duration) {
+	for i := range r.texts {
+		if t := &r.texts[i]; t.Text == text {
+			t.Runs++
+			t.Time += d
+			if t.Name == "" {
+				t.Name = name
+			}
+			return
+		}
+	}
+	if len(r.texts) == MaxTexts {
+		r.beyond++
+		return
+	}
+	r.texts = append(r.texts, Text{Text: text, Name: name, Runs: 1, Time: d})
+}
+
+// Total is how many queries there were so far, and the sum of their times: those
+// that ran beside each other each count.
+func (r *Record) Total() (queries int, spent time.Duration) {
+	if r == nil {
+		return 0, 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.runs, r.time
+}
+
+// Texts returns the texts in the order of their first run, and how many runs there
+// were of texts beyond [MaxTexts]. What records within this one were added is not
+// among them.
+func (r *Record) Texts() (texts []Text, beyond int) {
+	if r == nil {
+		return nil, 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.texts), r.beyond
+}
+
+// AtEnd has f called with the record when its request is over, on the goroutine
+// that ends it. The first f stands: later calls, and those after the end, do nothing.
+func (r *Record) AtEnd(f func(*Record)) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.atEnd == nil && !r.ended {
+		r.atEnd = f
+	}
+}
+
+// End says that the request is over. Only the first call does anything.
+func (r *Record) End() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	f, was := r.atEnd, r.ended
+	r.atEnd, r.ended = nil, true
+	r.mu.Unlock()
+	if f != nil && !was {
+		f(r)
+	}
+}
