@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,11 +15,10 @@ import (
 )
 
 // settings gives the supervisor's settings by variable.
-func settings() map[string]reflect.StructField {
-	wordEnd := regexp.MustCompile(`([a-z])([A-Z])`)
-	all := map[string]reflect.StructField{}
-	for field := range reflect.TypeFor[config.Settings]().Fields() {
-		all["SUPERVISOR_"+strings.ToUpper(wordEnd.ReplaceAllString(field.Name, "${1}_$2"))] = field
+func settings() map[string]config.Setting {
+	all := map[string]config.Setting{}
+	for _, s := range config.All() {
+		all[s.Env] = s
 	}
 	return all
 }
@@ -42,7 +40,7 @@ func TestEnvFileListsEverySetting(t *testing.T) {
 		}
 		listed[match[1]] = match[2]
 	}
-	for name, field := range settings() {
+	for name, setting := range settings() {
 		if name == "SUPERVISOR_ENV_FILE" { // it would name itself
 			continue
 		}
@@ -51,13 +49,13 @@ func TestEnvFileListsEverySetting(t *testing.T) {
 			t.Errorf("tandem.env lacks %s", name)
 			continue
 		}
-		if initial, has := field.Tag.Lookup("initial"); has && value != initial {
-			t.Errorf("tandem.env says %s=%s, but the default is %s", name, value, initial)
+		if setting.Default != "" && value != setting.Default {
+			t.Errorf("tandem.env says %s=%s, but the default is %s", name, value, setting.Default)
 		}
 		before, _, _ := bytes.Cut(text, []byte(name+"="))
 		// The file says which settings want a restart; the others follow at a reload.
 		comment := regexp.MustCompile(`(?m)((?:^# .*\n)+)^#` + name + `=`).FindString(string(text))
-		marked, live := strings.Contains(comment, "(restart)"), field.Tag.Get("live") == "true"
+		marked, live := strings.Contains(comment, "(restart)"), setting.Live
 		if live && marked {
 			t.Errorf("tandem.env says that %s needs a restart, but a reload may change it", name)
 		}

@@ -44,6 +44,9 @@ func init() {
 			unix.CloseOnExec(fd)
 		}
 	}
+	if n, err := startingConnections(); err == nil {
+		database.become(n)
+	}
 	value, supervised := os.LookupEnv(channel.Variable)
 	if !supervised {
 		return
@@ -115,8 +118,10 @@ func takeEnvironment() (*environment, error) {
 		}
 		env.graceful = time.Duration(n) * time.Microsecond
 	}
+	_, bad := startingConnections()
+	err = errors.Join(err, bad)
 	for _, name := range []string{
-		gracefulVariable, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
+		gracefulVariable, connectionsVariable, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
 		"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
 	} {
 		err = errors.Join(err, os.Unsetenv(name))

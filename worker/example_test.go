@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -55,4 +56,12 @@ func ExampleDraining() {
 		}
 	}
 	http.HandleFunc("GET /events/", events)
+}
+
+// The pool of a database follows the part that the supervisor says. Alone, or
+// without --db-connections, it stays as it was opened.
+func ExampleOnDatabaseConnections() {
+	var db *sql.DB // opened
+	stop := worker.OnDatabaseConnections(db.SetMaxOpenConns)
+	defer stop()
 }

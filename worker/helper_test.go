@@ -135,6 +135,11 @@ func helpServe() int {
 		_, err := fmt.Println("a line of log")
 		fmt.Fprint(w, err)
 	})
+	connections := make(chan int, 8)
+	defer worker.OnDatabaseConnections(func(n int) { connections <- n })()
+	mux.HandleFunc("/connections", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "told %d, %d", <-connections, worker.DatabaseConnections())
+	})
 	mux.HandleFunc("/child-sees", func(w http.ResponseWriter, r *http.Request) {
 		out, err := exec.CommandContext(r.Context(), "/bin/sh", "-c", "env; ls -l /proc/self/fd").Output()
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/tandem-go/tandem/bridge"
@@ -39,4 +41,41 @@ func TestAShareChangesWhatTheProgramHasNotSetItself(t *testing.T) {
 	debug.SetMemoryLimit(1 << 40)
 	told(2, 5<<30)
 	check("the program has set both", 7, 1<<40)
+}
+
+func TestFollowersHearOfConnectionsOneAtATime(t *testing.T) {
+	c := &connections{followers: map[*func(int)]struct{}{}}
+	var first, second []int
+	stopFirst := c.follow(func(n int) { first = append(first, n) })
+	c.become(5)
+	stopSecond := c.follow(func(n int) { second = append(second, n) })
+	c.become(0)
+	c.become(5)
+	c.become(3)
+	stopFirst()
+	stopFirst()
+	c.become(8)
+	stopSecond()
+	c.become(9)
+	if !slices.Equal(first, []int{5, 3}) || !slices.Equal(second, []int{5, 3, 8}) {
+		t.Errorf("told %v and %v", first, second)
+	}
+	var calls sync.WaitGroup
+	busy, last := 0, 0
+	for range 4 {
+		defer c.follow(func(n int) {
+			if busy++; busy != 1 {
+				t.Error("two calls at the same time")
+			}
+			last = n
+			busy--
+		})()
+	}
+	for n := range 100 {
+		calls.Go(func() { c.become(10 + n) })
+	}
+	calls.Wait()
+	if got := int(c.n.Load()); last != got {
+		t.Errorf("told %d at last, and there are %d", last, got)
+	}
 }

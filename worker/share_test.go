@@ -1,12 +1,14 @@
 package worker_test
 
 import (
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/channel"
 	"github.com/tandem-go/tandem/internal/notify"
+	"github.com/tandem-go/tandem/worker"
 )
 
 func TestPermitsToComputeFollowWhatTheSupervisorSays(t *testing.T) {
@@ -33,5 +35,33 @@ func TestPermitsToComputeFollowWhatTheSupervisorSays(t *testing.T) {
 			t.Fatal(err)
 		}
 		computing(share.permits)
+	}
+}
+
+func TestConnectionsFollowWhatTheSupervisorSays(t *testing.T) {
+	fd, addr := listen(t)
+	defer unix.Close(fd)
+	p := start(t, fd, "TANDEM_DB_CONNECTIONS=7")
+	if got := get("http://" + addr + "/connections"); got != "told 7, 7" {
+		t.Errorf("at the start %q", got)
+	}
+	for _, share := range []channel.Message{{CPUs: 2}, {DatabaseConnections: 7}, {DatabaseConnections: 9}} {
+		share.Type = channel.Share
+		if err := p.channel.Send(share); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := get("http://" + addr + "/connections"); got != "told 9, 9" {
+		t.Errorf("told the same, and another: %q", got)
+	}
+	if got := get("http://" + addr + "/child-sees"); strings.Contains(got, "TANDEM_DB_CONNECTIONS") {
+		t.Error("a program that the worker starts would take the connections for its own")
+	}
+}
+
+func TestNobodySaysHowManyConnectionsWithoutASupervisor(t *testing.T) {
+	worker.OnDatabaseConnections(func(n int) { t.Errorf("told %d", n) })()
+	if n := worker.DatabaseConnections(); n != 0 {
+		t.Errorf("there may be %d", n)
 	}
 }

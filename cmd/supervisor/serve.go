@@ -34,6 +34,7 @@ import (
 // come from the arbiter.
 const (
 	exitFailure = 1
+	exitUsage   = 2
 	exitMissing = 4
 )
 
@@ -71,6 +72,10 @@ func operate(loaded *config.Loaded, signals *caught.Signals, taken *upgrade.Take
 // start makes what a supervisor needs, in the order in which it can fail
 // without leaving anything behind, runs it, and takes it all away again.
 func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals, taken *upgrade.Taken) (int, *startError) {
+	connections, err := loaded.Connections(loaded.Workers.Resolve(limits.CPUs))
+	if err != nil && taken == nil { // what goes on may have been scaled since
+		return 0, &startError{exitUsage, err}
+	}
 	keepDescriptors()
 	orphans := process.AdoptOrphans()
 	var made []func() // takes away what was made, the last first
@@ -164,6 +169,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 	if taken == nil {
 		log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
 			"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
+		sayConnections(log, connections)
 	}
 	result := runActors(sup, server, probes, signals, log)
 	if result.Code != 0 {
@@ -172,6 +178,17 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 		log.Info("supervisor has stopped")
 	}
 	return result.Code, nil
+}
+
+// sayConnections says how those to a database are divided, if they are.
+func sayConnections(log *slog.Logger, c budget.Connections) {
+	level := slog.LevelInfo
+	if _, each := c.InReload(); each == 0 {
+		level = slog.LevelWarn
+	}
+	if c.Limit > 0 {
+		log.Log(context.Background(), level, "database connections", "divided", c.String())
+	}
 }
 
 // runActors runs the supervise loop beside what serves it. The loop alone ends

@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade", "internal/watch"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
 	"internal/docgen":    {"internal/cli", "internal/config", "internal/parity"},
-	"internal/config":    {"internal/socket"},
+	"internal/config":    {"internal/budget", "internal/socket"},
 
 	"internal/admin":   {"internal/control", "internal/socket"},
 	"internal/metrics": {"internal/scoreboard"},

@@ -68,15 +68,17 @@ func cpus() float64 {
 
 // Share is one worker's part.
 type Share struct {
-	CPUs   int   // GOMAXPROCS; 0: the operator has set it
-	Memory int64 // bytes, GOMEMLIMIT; 0: none, or the operator has set it
+	CPUs        int   // GOMAXPROCS; 0: the operator has set it
+	Memory      int64 // bytes, GOMEMLIMIT; 0: none, or the operator has set it
+	Connections int   // to a database, see [Connections]; 0: they are not divided
 }
 
 // memoryUse is the part of the limit that the workers' heaps may fill: a tenth
 // stays for the supervisor and for what the Go runtime does not count.
 const memoryUse = 0.9
 
-// Share divides l among n workers.
+// Share divides l among n workers. It has no connections: they are not the
+// machine's.
 func (l Limits) Share(n int) Share {
 	n = max(n, 1)
 	return Share{
@@ -97,7 +99,7 @@ func (s Share) Without(cpus, memory bool) Share {
 	return s
 }
 
-// Env gives the share as the variables that Go's runtime reads.
+// Env gives the share as the variables that Go's runtime and package worker read.
 func (s Share) Env() []string {
 	var env []string
 	if s.CPUs > 0 {
@@ -105,6 +107,9 @@ func (s Share) Env() []string {
 	}
 	if s.Memory > 0 {
 		env = append(env, fmt.Sprintf("GOMEMLIMIT=%dB", s.Memory))
+	}
+	if s.Connections > 0 {
+		env = append(env, "TANDEM_DB_CONNECTIONS="+strconv.Itoa(s.Connections))
 	}
 	return env
 }

@@ -61,7 +61,7 @@ func TestShareDividesAndNobodyGetsLessThanOneCPU(t *testing.T) {
 			t.Errorf("%+v.Workers() = %d, want %d", c.limits, got, c.workers)
 		}
 	}
-	if got := (Share{CPUs: 2, Memory: 7}).Env(); !slices.Equal(got, []string{"GOMAXPROCS=2", "GOMEMLIMIT=7B"}) {
+	if got := (Share{CPUs: 2, Memory: 7, Connections: 20}).Env(); !slices.Equal(got, []string{"GOMAXPROCS=2", "GOMEMLIMIT=7B", "TANDEM_DB_CONNECTIONS=20"}) {
 		t.Error(got)
 	}
 }

@@ -43,7 +43,7 @@ const Variable = "TANDEM_FD"
 const Hello = "hello"
 
 // Share is the type of a message in which the supervisor tells a worker what part
-// of the machine is its own from now on. Before the first the worker's environment
+// of what is divided is its own from now on. Before the first the worker's environment
 // says it. A worker that does not know it keeps what it had.
 const Share = "share"
 
@@ -91,8 +91,9 @@ type Message struct {
 	FDs []string `json:"fds,omitempty"`
 
 	// Of a share. 0: not said, it stays as it is.
-	CPUs   int   `json:"cpus,omitempty"`
-	Memory int64 `json:"memory,omitempty"` // bytes
+	CPUs                int   `json:"cpus,omitempty"`
+	Memory              int64 `json:"memory,omitempty"` // bytes
+	DatabaseConnections int   `json:"db_connections,omitempty"`
 }
 
 // Greeting is this program's hello; names are those of the descriptors that are
@@ -306,8 +307,8 @@ func decode(body []byte) (Message, error) {
 	if m.Type == Hello && m.Version != Version {
 		return m, &VersionError{Peer: m.Version}
 	}
-	if m.Type == Share && (m.CPUs < 0 || m.CPUs > maxCPUs || m.Memory < 0) {
-		return Message{}, fmt.Errorf("%w: a share of %d CPUs and %d bytes", ErrMessage, m.CPUs, m.Memory)
+	if m.Type == Share && (m.CPUs < 0 || m.CPUs > maxCPUs || m.Memory < 0 || m.DatabaseConnections < 0) {
+		return Message{}, fmt.Errorf("%w: a share of %d CPUs, %d bytes and %d database connections", ErrMessage, m.CPUs, m.Memory, m.DatabaseConnections)
 	}
 	return m, nil
 }

@@ -316,14 +316,17 @@ func TestInheritedRefuses(t *testing.T) {
 
 func TestAShare(t *testing.T) {
 	supervisor, worker := pair(t)
-	share := Message{Type: Share, CPUs: 3, Memory: 1 << 30}
+	share := Message{Type: Share, CPUs: 3, Memory: 1 << 30, DatabaseConnections: 20}
 	if err := supervisor.Send(share); err != nil {
 		t.Fatal(err)
 	}
 	if m, _, err := worker.Receive(); err != nil || !reflect.DeepEqual(m, share) {
 		t.Errorf("received %+v, %v", m, err)
 	}
-	for _, body := range []string{`{"type":"share","cpus":-1}`, `{"type":"share","cpus":65537}`, `{"type":"share","memory":-1}`, `{"type":"share","cpus":1.5}`} {
+	for _, body := range []string{
+		`{"type":"share","cpus":-1}`, `{"type":"share","cpus":65537}`, `{"type":"share","memory":-1}`, `{"type":"share","cpus":1.5}`,
+		`{"type":"share","db_connections":-1}`, `{"type":"share","db_connections":"20"}`,
+	} {
 		raw(t, supervisor, body)
 		if m, _, err := worker.Receive(); !errors.Is(err, ErrMessage) || m.Type != "" {
 			t.Errorf("%s received as %+v, %v", body, m, err)
@@ -332,7 +335,7 @@ func TestAShare(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"type":"share","cpus":2,"memory":1073741824}`))
+	f.Add([]byte(`{"type":"share","cpus":2,"memory":1073741824,"db_connections":20}`))
 	f.Add([]byte(`{"type":"hello","version":1}`))
 	f.Add([]byte(`{"type":"hello","version":2,"x":[]}`))
 	f.Add([]byte(`{"type":""}`))
@@ -342,7 +345,7 @@ func FuzzDecode(f *testing.F) {
 		if err == nil && (m.Type == "" || m.Type == Hello && m.Version != Version) {
 			t.Errorf("%q decoded as %+v", body, m)
 		}
-		if err == nil && m.Type == Share && (m.CPUs < 0 || m.Memory < 0) {
+		if err == nil && m.Type == Share && (m.CPUs < 0 || m.Memory < 0 || m.DatabaseConnections < 0) {
 			t.Errorf("%q decoded as a share of %+v", body, m)
 		}
 		if _, other := errors.AsType[*VersionError](err); other && m.Version == Version {

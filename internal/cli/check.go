@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/config"
 )
 
@@ -16,6 +17,15 @@ func (p *program) check(args []string) (int, error) {
 	}
 	if code := p.print(report(loaded)); code != exitOK {
 		return code, nil
+	}
+	if loaded.DBConnections > 0 {
+		connections, err := loaded.Connections(loaded.Workers.Resolve(budget.Read().CPUs))
+		if err != nil {
+			return 0, err
+		}
+		if code := p.print("\ndatabase connections: " + connections.String() + "\n"); code != exitOK {
+			return code, nil
+		}
 	}
 	path, argv, err := config.ResolveCommand(loaded.Command, string(loaded.Chdir))
 	if err != nil {

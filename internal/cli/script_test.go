@@ -138,7 +138,7 @@ func (b *backend) Status(context.Context) (control.Status, error) {
 		Listeners:  []string{"tcp://127.0.0.1:8000", "unix:///run/app.sock"},
 		LastReload: &control.LastReload{Generation: 3, Result: "failed", Error: "worker 9 exited with 1\nbefore it was \x1b[31mready"},
 		Workers: []control.WorkerStatus{
-			{ID: 7, PID: 4250, Generation: 2, State: "ready", AgeSeconds: 3.1, Liveness: "ok", Requests: &requests, InFlight: &inFlight, Connections: &connections, RSSBytes: &rss},
+			{ID: 7, PID: 4250, Generation: 2, State: "ready", AgeSeconds: 3.1, Liveness: "ok", Requests: &requests, InFlight: &inFlight, Connections: &connections, RSSBytes: &rss, DatabaseConnections: 20},
 			{ID: 12, PID: 99999, Generation: 2, State: "draining", AgeSeconds: 93784, Liveness: "none"},
 		},
 	}, b.note("status")

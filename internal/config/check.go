@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/socket"
 )
 
@@ -38,6 +39,8 @@ func (l *Loaded) checkRanges() error {
 		return l.bad("surge", "must be at least 1: a new worker is ready before an old one drains")
 	case l.Surge > MaxWorkers:
 		return l.bad("surge", "is more than %d", MaxWorkers)
+	case l.DBConnections > MaxConnections:
+		return l.bad("db-connections", "is more than %d", MaxConnections)
 	case l.Ready.Alive >= time.Duration(l.BootTimeout):
 		return l.bad("ready", "is never reached: a worker that is not ready within --boot-timeout, which is %s (%s), is ended", l.BootTimeout, l.Origins["boot-timeout"])
 	case l.Bake >= l.ReloadTimeout:
@@ -54,6 +57,16 @@ func (l *Loaded) checkRanges() error {
 		return l.bad("admin", "is an address of --bind too (%s)", l.Origins["bind"])
 	}
 	return nil
+}
+
+// Connections is how --db-connections is divided among that many workers. The
+// error, a [*UsageError], says that there is not one for each process.
+func (l *Loaded) Connections(workers int) (budget.Connections, error) {
+	c := budget.Connections{Limit: int(l.DBConnections), Workers: workers, Surge: int(l.Surge)}
+	if !c.Fits() {
+		return c, l.bad("db-connections", "is less than one for each process, %d workers and a surge of %d (%s)", workers, c.Surge, l.Origins["surge"])
+	}
+	return c, nil
 }
 
 // anyPort: the system chooses a port for each, so two of them are two places.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -61,20 +62,12 @@ func describe() []Setting {
 // adder is a value of which a repeated flag adds more.
 type adder interface{ Add(text string) error }
 
-// kebab turns FieldName into field-name.
+// kebab turns FieldName into field-name, and IDOfName into id-of-name.
 func kebab(field string) string {
-	var b strings.Builder
-	for i, r := range field {
-		if 'A' <= r && r <= 'Z' {
-			if i > 0 {
-				b.WriteByte('-')
-			}
-			r += 'a' - 'A'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+	return strings.ToLower(wordEnd.ReplaceAllString(field, "$1$3-$2$4"))
 }
+
+var wordEnd = regexp.MustCompile(`([a-z])([A-Z])|([A-Z])([A-Z][a-z])`)
 
 // in gives the setting's place in set. A field that is not a value is a mistake
 // of this package; it panics when the program starts.

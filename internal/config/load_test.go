@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/kelseyhightower/envconfig"
+
+	"github.com/tandem-go/tandem/internal/budget"
 )
 
 // write makes a file in a directory of its own and gives its path.
@@ -39,7 +42,7 @@ var goodValues = map[string]string{
 	"graceful-timeout": "7s", "lame-duck": "8s", "bake": "2s", "surge": "3", "reload-timeout": "9m",
 	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "state-dir": "/var/lib/x", "pid-file": "/tmp/x.pid", "umask": "0027", "chdir": "/tmp",
 	"admin":        "127.0.0.1:9",
-	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB",
+	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB", "db-connections": "100",
 	"log-format": "text", "log-level": "warn", "log-file": "/tmp/x.log", "log-overflow": "block",
 	"user": strconv.Itoa(os.Getuid()), "group": strconv.Itoa(os.Getgid()), "no-new-privs": "on", "rlimit": "nofile=64,core=0", "watch": "on",
 }
@@ -97,6 +100,39 @@ func TestEverySettingFromEveryPlace(t *testing.T) {
 	}
 }
 
+// envconfig finds the ends of words by itself: this holds ours to its.
+func TestNamesOfFields(t *testing.T) {
+	for field, want := range map[string]string{
+		"Workers": "workers", "PidFile": "pid-file", "MaxRequestsJitter": "max-requests-jitter",
+		"DBConnections": "db-connections", "NoNewPrivs": "no-new-privs",
+	} {
+		if got := kebab(field); got != want {
+			t.Errorf("%s is called %s, want %s", field, got, want)
+		}
+	}
+}
+
+func TestConnectionsMustBeOneForEachProcess(t *testing.T) {
+	l, err := Load([]string{"--db-connections", "5"}, []string{"SUPERVISOR_SURGE=2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := l.Connections(3); err != nil || c != (budget.Connections{Limit: 5, Workers: 3, Surge: 2}) {
+		t.Errorf("for 3 workers: %+v, %v", c, err)
+	}
+	_, err = l.Connections(4)
+	want := `--db-connections: "5" (from flag --db-connections) is less than one for each process, 4 workers and a surge of 2 (environment SUPERVISOR_SURGE)`
+	if _, usage := errors.AsType[*UsageError](err); !usage || err.Error() != want {
+		t.Errorf("for 4 workers: %v", err)
+	}
+	if l, err = Load(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Connections(MaxWorkers); err != nil {
+		t.Errorf("where they are not divided: %v", err)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	l, err := Load(nil, []string{"HOME=/root"})
 	if err != nil {
@@ -105,7 +141,7 @@ func TestDefaults(t *testing.T) {
 	want := map[string]string{
 		"workers": "auto", "bind": "tcp://127.0.0.1:8000", "env-file": "", "boot-timeout": "30s", "timeout": "30s",
 		"graceful-timeout": "30s", "lame-duck": "0s", "bake": "1s", "surge": "1", "reload-timeout": "1m1s",
-		"max-requests": "0", "max-requests-jitter": "0", "max-lifetime": "0s", "max-memory": "0",
+		"max-requests": "0", "max-requests-jitter": "0", "max-lifetime": "0s", "max-memory": "0", "db-connections": "0",
 		"ready": "notify", "stop-signal": "TERM", "control": fmt.Sprintf("/tmp/tandem-%d/supervisor.sock", os.Getuid()),
 		"state-dir": "/root/.local/state/tandem",
 		"admin":     "off", "pid-file": "", "user": "", "group": "", "no-new-privs": "off", "rlimit": "", "umask": "", "chdir": "",

@@ -54,6 +54,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--surge", "0"}, nil, `--surge: "0" (from flag --surge) must be at least 1: a new worker is ready before an old one drains`},
 		{[]string{"--surge", "5000"}, nil, `--surge: "5000" (from flag --surge) is more than 4096`},
 		{[]string{"--surge", "-1"}, nil, `--surge: "-1" (from flag --surge) is not a whole number from 0 up`},
+		{[]string{"--db-connections", "many"}, nil, `--db-connections: "many" (from flag --db-connections) is not a whole number from 0 up`},
+		{[]string{"--db-connections", "1048577"}, nil, `--db-connections: "1048577" (from flag --db-connections) is more than 1048576`},
 		{[]string{"--max-requests", "9999999999"}, nil, `--max-requests: "9999999999" (from flag --max-requests) is too large`},
 		{[]string{"--max-memory", "lots"}, nil, `--max-memory: "lots" (from flag --max-memory) is not a size such as 512MiB, 1G or a number of bytes`},
 		{[]string{"--max-memory", "9999999T"}, nil, `--max-memory: "9999999T" (from flag --max-memory) is too large`},

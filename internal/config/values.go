@@ -21,6 +21,9 @@ type value interface {
 // MaxWorkers bounds --workers and scale.
 const MaxWorkers = 4096
 
+// MaxConnections bounds --db-connections: more than any server admits.
+const MaxConnections = 1 << 20
+
 // Workers is a number of worker processes; 0 stands for auto.
 type Workers int
 

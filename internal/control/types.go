@@ -59,6 +59,10 @@ type WorkerStatus struct {
 	Connections *int64  `json:"connections"`
 	RSSBytes    *int64  `json:"rss_bytes"`
 
+	// DatabaseConnections is how many the worker may hold, as it was told last;
+	// absent where they are not divided.
+	DatabaseConnections int `json:"db_connections,omitempty"`
+
 	// OldestRequestSeconds is the age of the oldest request in flight; absent without
 	// one. OldestRequests are at most ten.
 	OldestRequestSeconds *float64        `json:"oldest_request_seconds,omitempty"`

@@ -106,13 +106,18 @@ func (m prepared) handle(s *Supervisor) {
 		s.step(arbiter.PrepareFailed{Generation: m.number, Reason: m.err.Error()})
 		return
 	}
+	settings := arbiterSettings(m.gen.config, s.opt.Limits)
+	workers, wanted := 0, s.core.Snapshot().Wanted
+	if was := arbiterSettings(s.config, s.opt.Limits); was.Workers != settings.Workers {
+		workers, wanted = settings.Workers, settings.Workers // newly configured; otherwise a scaling by hand stays
+	}
+	if _, err := m.gen.config.Connections(wanted); err != nil {
+		s.logError("close an executable", m.gen.exe.Close())
+		s.step(arbiter.PrepareFailed{Generation: m.number, Reason: err.Error()})
+		return
+	}
 	s.generations[m.number] = m.gen
 	s.extend(time.Duration(m.gen.config.ReloadTimeout)) // the bound that counts from now on
-	settings := arbiterSettings(m.gen.config, s.opt.Limits)
-	workers := 0
-	if was := arbiterSettings(s.config, s.opt.Limits); was.Workers != settings.Workers {
-		workers = settings.Workers // newly configured; otherwise a scaling by hand stays
-	}
 	s.step(arbiter.Prepared{Generation: m.number, Settings: settings, Workers: workers})
 }
 

@@ -132,6 +132,12 @@ func (m requested) handle(s *Supervisor) {
 		m.answer <- errStopped
 		return
 	}
+	if scale, ok := m.Event.(arbiter.Scale); ok {
+		if err := s.admits(scale.N); err != nil {
+			m.answer <- err
+			return
+		}
+	}
 	m.answer <- nil // accepted: nobody waits for what comes of it
 	s.step(m.Event)
 }
@@ -179,12 +185,31 @@ func (m signalled) handle(s *Supervisor) {
 	}
 }
 
+// admits says why there cannot be more workers, n in all.
+func (s *Supervisor) admits(n int) error {
+	snap := s.core.Snapshot()
+	if n <= snap.Wanted {
+		return nil
+	}
+	c := s.connections(snap)
+	c.Workers = n
+	if c.Fits() {
+		return nil
+	}
+	return fmt.Errorf("cannot scale to %d workers: with a surge of %d there are more processes than --db-connections %d", n, c.Surge, c.Limit)
+}
+
 func (s *Supervisor) scaleBy(delta int) {
 	if s.core.Snapshot().Phase == arbiter.PhaseStopping {
 		return
 	}
-	if s.core.Snapshot().Wanted+delta > config.MaxWorkers {
+	wanted := s.core.Snapshot().Wanted + delta
+	if wanted > config.MaxWorkers {
 		s.log.Warn("not scaled: there are as many workers as there may be", "workers", config.MaxWorkers)
+		return
+	}
+	if err := s.admits(wanted); err != nil {
+		s.log.Warn("not scaled", "error", err)
 		return
 	}
 	s.step(arbiter.ScaleBy{Delta: delta})

@@ -18,6 +18,7 @@ func sharing() {
 		panic(err)
 	}
 	fmt.Printf("began with %s and %s\n", os.Getenv("GOMAXPROCS"), os.Getenv("GOMEMLIMIT"))
+	fmt.Printf("connections: %q\n", os.Getenv("TANDEM_DB_CONNECTIONS"))
 	go func() {
 		for {
 			m, fds, err := conn.Receive()
@@ -27,6 +28,9 @@ func sharing() {
 			channel.Discard(fds)
 			if m.Type == channel.Share {
 				fmt.Printf("now has %d and %d\n", m.CPUs, m.Memory)
+				if n := m.DatabaseConnections; n > 0 {
+					fmt.Printf("connections: \"%d\"\n", n)
+				}
 			} else if err := conn.Send(channel.Greeting()); err != nil {
 				panic(err)
 			}

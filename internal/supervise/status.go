@@ -43,6 +43,7 @@ func (s *Supervisor) status() control.Status {
 		if live := s.workers[w.ID]; live != nil {
 			ws.PID = live.process.PID()
 			ws.RSSBytes = rss(ws.PID)
+			ws.DatabaseConnections = live.share.Connections
 			if w.Speaks {
 				fromBoard(&ws, live.board)
 			}

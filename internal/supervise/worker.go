@@ -89,7 +89,7 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 	for i, l := range s.opt.Listeners {
 		fds[i], names[i] = l.FD(), l.Name()
 	}
-	w.share = s.shareOf(g)
+	w.share = s.shareOf(g, s.core.Snapshot())
 	s.opt.Siblings.join(id, func(id uint64) bool { return s.workers[arbiter.WorkerID(id)] != nil }, s.log)
 	undo = append(undo, func() error { s.opt.Siblings.quit(id); return nil })
 	spec := process.Spec{

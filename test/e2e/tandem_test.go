@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
@@ -21,7 +22,12 @@ const tandemPermits = 2
 func helpTandem() int {
 	limits := bridge.Limits{Blocking: bridge.NewLimiter(tandemPermits), CPU: bridge.NewCPULimiter(bridge.Auto)}
 	app := view.New(view.Limits(limits))
+	var pool atomic.Int64 // of connections to a database
+	defer worker.OnDatabaseConnections(func(n int) { pool.Store(int64(n)) })()
 	app.Routes(
+		view.Path("GET /connections/", func(context.Context, *view.Request) (view.Response, error) {
+			return view.Text(fmt.Sprintf("%d: %d", os.Getpid(), pool.Load())), nil
+		}),
 		view.Path("GET /pid/", func(context.Context, *view.Request) (view.Response, error) {
 			return view.Text(strconv.Itoa(os.Getpid())), nil
 		}),

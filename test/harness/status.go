@@ -42,6 +42,8 @@ type Worker struct {
 	Connections *int64   `json:"connections"`
 	RSSBytes    *float64 `json:"rss_bytes"`
 
+	DatabaseConnections int `json:"db_connections"`
+
 	OldestRequestSeconds *float64  `json:"oldest_request_seconds"`
 	OldestRequests       []Request `json:"oldest_requests"`
 	Permits              []Permit  `json:"permits"`
