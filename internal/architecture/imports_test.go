@@ -54,6 +54,7 @@ var allowed = map[string][]string{
 	"internal/postmortem":   {"internal/cgroup"},
 	"internal/oncpu":        nil,
 	"internal/parity":       nil,
+	"internal/pgtest":       nil,
 	"internal/process":      nil,
 	"internal/requestid":    nil,
 	"internal/schema":       nil,
