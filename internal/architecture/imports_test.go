@@ -26,6 +26,8 @@ var allowed = map[string][]string{
 	"openapi": {"internal/schema", "view"},
 	"orm":     {"bridge"},
 
+	"orm/migrate": nil,
+
 	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
 	"middleware": {"internal/requestid", "view"},
 	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},

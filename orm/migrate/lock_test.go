@@ -1,0 +1,157 @@
+package migrate_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/orm/migrate"
+)
+
+func TestOfEightProcessesOneMigrates(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		files := map[string]string{"1_first.sql": first, "2_other.sql": other}
+		var outputs []io.Reader
+		var waits []func() error
+		for range 8 {
+			cmd, out := process(t, p, files)
+			outputs, waits = append(outputs, out), append(waits, cmd.Wait)
+		}
+		applied := map[string]int{}
+		for i, out := range outputs {
+			lines := bufio.NewScanner(out)
+			for lines.Scan() {
+				applied[lines.Text()]++
+			}
+			if err := waits[i](); err != nil {
+				t.Errorf("process %d: %v", i, err)
+			}
+		}
+		if fmt.Sprint(applied) != "map[1_first.sql:1 2_other.sql:1]" {
+			t.Errorf("applied: %v", applied)
+		}
+		wantTables(t, p, "first", "goose_db_version", "other")
+	})
+}
+
+func TestAProcessThatIsKilledLeavesNeitherHalfNorLock(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		half := "-- +goose Up\nCREATE TABLE half (id integer PRIMARY KEY);\n" + stall[p.Dialect]
+		cmd, out := process(t, p, map[string]string{"1_first.sql": first, "2_half.sql": half})
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() || lines.Text() != "stalled" {
+			t.Fatalf("it says %q, not that it has stalled", lines.Text())
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		wantTables(t, p, "first", "goose_db_version")
+		applied, err := newMigrator(t, p.db(t), p, map[string]string{"1_first.sql": first, "2_other.sql": other}).Up(t.Context())
+		if err != nil || len(applied) != 1 {
+			t.Errorf("got %v, %v", applied, err)
+		}
+		wantTables(t, p, "first", "goose_db_version", "other")
+	})
+}
+
+// hold has this process hold the lock, until the test ends.
+func hold(t *testing.T, p place) (holder string) {
+	t.Helper()
+	if p.Dialect == "postgres" {
+		conn, err := p.db(t).Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		var pid int
+		if err := conn.QueryRowContext(t.Context(), "SELECT pg_backend_pid() FROM pg_advisory_lock(4097083626)").Scan(&pid); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`session %d of PostgreSQL, user \w+(, from [\d.]+)?`, pid)
+	}
+	path, _, _ := strings.Cut(strings.TrimPrefix(p.URL, "file:"), "?")
+	file, err := os.OpenFile(path+"-migrate.lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	if _, err := file.WriteString("process 7 (app) on host\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	return `process 7 \(app\) on host, with ` + regexp.QuoteMeta(file.Name()) + `,`
+}
+
+func TestTheWaitIsBoundedAndSaysForWhom(t *testing.T) {
+	tests := map[string]struct {
+		wait  time.Duration
+		bound time.Duration // of ctx
+		kind  error
+		says  string
+	}{
+		"by the migrator": {wait: 60 * time.Millisecond, bound: time.Minute, kind: migrate.ErrLocked, says: "gave up"},
+		"by the context":  {wait: time.Minute, bound: 60 * time.Millisecond, kind: context.DeadlineExceeded, says: "context deadline exceeded"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, p place) {
+				holder := hold(t, p)
+				var log bytes.Buffer
+				m := newMigrator(t, p.db(t), p, map[string]string{"1_first.sql": first}, migrate.Wait(test.wait), migrate.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+				ctx, cancel := context.WithTimeout(t.Context(), test.bound)
+				defer cancel()
+				_, err := m.Up(ctx)
+				want := regexp.MustCompile(`^migrate: another process migrates the database: ` + test.says + ` after \d+ms; ` + holder + ` has the lock$`)
+				if !errors.Is(err, migrate.ErrLocked) || !errors.Is(err, test.kind) || !want.MatchString(err.Error()) {
+					t.Errorf("got  %v\nwant %v", err, want)
+				}
+				if got := strings.Count(log.String(), "waiting for another process to migrate the database"); got != 1 {
+					t.Errorf("it said %d times that it waits:\n%s", got, &log)
+				}
+				wantTables(t, p)
+			})
+		})
+	}
+}
+
+func TestALockFileThatIsRemovedIsNoLock(t *testing.T) {
+	path := t.TempDir() + "/test.db"
+	p := sqlitePlace(path)
+	hold(t, p)
+	if err := os.Remove(path + "-migrate.lock"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newMigrator(t, p.db(t), p, map[string]string{"1_first.sql": first}).Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	said, err := os.ReadFile(path + "-migrate.lock")
+	if want := fmt.Sprintf("process %d (", os.Getpid()); err != nil || !strings.HasPrefix(string(said), want) {
+		t.Errorf("the lock says %q, %v, want %q", said, err, want)
+	}
+}
+
+func TestALockFileThatCannotBeMadeIsClear(t *testing.T) {
+	path := t.TempDir() + "/test.db"
+	if err := os.Mkdir(path+"-migrate.lock", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := sqlitePlace(path)
+	_, err := newMigrator(t, p.db(t), p, map[string]string{"1_first.sql": first}).Up(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "migrate: lock the database for a migration: open "+path+"-migrate.lock: ") {
+		t.Errorf("got %v", err)
+	}
+}
