@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tandem-go/tandem/internal/pgtest"
 	"github.com/tandem-go/tandem/orm"
 )
 
@@ -12,6 +13,7 @@ import (
 // rows in it.
 func onEach(t *testing.T, test func(t *testing.T, db *orm.DB)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, open(t, filepath.Join(t.TempDir(), "test.db"))) })
+	t.Run("postgres", func(t *testing.T) { test(t, open(t, pgtest.URL(t))) })
 }
 
 // open opens a database that ends with the test, and fills it.
