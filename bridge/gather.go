@@ -9,6 +9,7 @@ import (
 // group runs functions at once and joins them: the first error or panic cancels
 // the rest with it as the cause.
 type group struct {
+	at     gathered
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
@@ -21,8 +22,37 @@ type group struct {
 
 func newGroup(ctx context.Context) *group {
 	g := new(group)
-	g.ctx, g.cancel = context.WithCancelCause(ctx)
+	g.at.Context, g.cancel = context.WithCancelCause(ctx)
+	g.at.group = g
+	g.ctx = &g.at
 	return g
+}
+
+// gathered is the ctx of what a group runs.
+type gathered struct {
+	context.Context
+	group *group
+}
+
+type gatherKey struct{}
+
+// Value returns the group for the package's own key.
+func (c *gathered) Value(key any) any {
+	if _, ok := key.(gatherKey); ok {
+		return c.group
+	}
+	return c.Context.Value(key)
+}
+
+// Gathering tells code that runs beside other code from code that does not: it is
+// the innermost [Gather2] or other such call that ctx is one of, as a value to
+// compare; nil if it is in none. What belongs to one goroutine, as a transaction,
+// is not for a ctx whose value differs from that of the ctx it was made with.
+func Gathering(ctx context.Context) any {
+	if g, ok := ctx.Value(gatherKey{}).(*group); ok {
+		return g
+	}
+	return nil
 }
 
 func (g *group) run(f func(context.Context) error) {
@@ -152,6 +182,9 @@ func GatherAll[T, R any](ctx context.Context, limit int, in []T, f func(context.
 	}
 	out := make([]R, len(in))
 	g := newGroup(ctx)
+	if limit == 1 {
+		g.ctx = g.at.Context // one after the other is not beside
+	}
 	work := make(chan int, len(in))
 	for i := range in {
 		work <- i

@@ -29,6 +29,7 @@ type DB struct {
 	bun     *bun.DB // for texts and for the reflection of models
 	dialect string
 	models  sync.Map // reflect.Type to *model
+	live    sync.Map // *bridge.Scope to the *Tx that its sync code is in
 }
 
 // Option changes how a database is opened.
@@ -82,6 +83,13 @@ func (db *DB) query(ctx context.Context, st statement) (*results, error) {
 func (db *DB) exec(ctx context.Context, st statement) (sql.Result, error) {
 	result, err := db.sql.ExecContext(ctx, st.text, st.args...)
 	return result, db.classify(err)
+}
+
+// begin begins a transaction. release gives back what it holds besides its
+// connection, and may be called twice.
+func (db *DB) begin(ctx context.Context, o *txOptions) (tx *sql.Tx, release func(), err error) {
+	tx, err = db.sql.BeginTx(ctx, &sql.TxOptions{ReadOnly: o.readOnly, Isolation: o.isolation})
+	return tx, func() {}, db.classify(err)
 }
 
 // ident quotes a name of the database's.

@@ -39,6 +39,7 @@ var (
 	ErrSerialization = &Error{"the transaction collided with another one", http.StatusServiceUnavailable}
 
 	ErrTxDone       = &Error{"the transaction has ended", http.StatusInternalServerError}
+	ErrTxFailed     = &Error{"a statement of the transaction has failed, so it can only be rolled back", http.StatusInternalServerError}
 	ErrTxConcurrent = &Error{"the transaction is used by two goroutines at once", http.StatusInternalServerError}
 	ErrDurable      = &Error{"a durable transaction cannot be inside another", http.StatusInternalServerError}
 )
