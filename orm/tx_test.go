@@ -290,3 +290,36 @@ func TestAHooksErrorIsTold(t *testing.T) {
 		}
 	})
 }
+
+func TestAnOperationOfSeveralStatementsIsOne(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		fails := func(ctx context.Context) error {
+			return orm.Within(ctx, db, func(ctx context.Context) error {
+				if _, err := orm.For[Author](db).Get(ctx, 1); err != nil {
+					t.Error(err)
+				}
+				return orm.AtomicAsync(ctx, db, func(ctx context.Context, tx *orm.Tx) error {
+					if err := rename(ctx, tx, 1, "Z"); err != nil {
+						t.Error(err)
+					}
+					return errOwn
+				})
+			})
+		}
+		if err := fails(t.Context()); !errors.Is(err, errOwn) || nameOf(t, db, 1) != "Ada" {
+			t.Errorf("%v, %q", err, nameOf(t, db, 1))
+		}
+		err := orm.AtomicAsync(t.Context(), db, func(ctx context.Context, tx *orm.Tx) error {
+			if err := rename(ctx, tx, 2, "B"); err != nil {
+				return err
+			}
+			if err := fails(ctx); !errors.Is(err, errOwn) {
+				t.Error(err)
+			}
+			return nil
+		})
+		if err != nil || nameOf(t, db, 1) != "Ada" || nameOf(t, db, 2) != "B" {
+			t.Errorf("%v, %q, %q", err, nameOf(t, db, 1), nameOf(t, db, 2))
+		}
+	})
+}
