@@ -30,6 +30,7 @@ type DB struct {
 	dialect string
 	models  sync.Map // reflect.Type to *model
 	live    sync.Map // *bridge.Scope to the *Tx that its sync code is in
+	watch   watch
 }
 
 // Option changes how a database is opened.
@@ -37,7 +38,7 @@ type Option func(*DB)
 
 // Open opens a database: the path of a SQLite file, or a postgres:// URL.
 func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
-	db := &DB{dialect: SQLite}
+	db := &DB{dialect: SQLite, watch: watch{slow: DefaultSlowQuery}}
 	driver, dsn := "sqlite", url
 	var dialect schema.Dialect = sqlitedialect.New()
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
@@ -73,15 +74,12 @@ func (db *DB) Close() error { return db.sql.Close() }
 func (db *DB) database() *DB { return db }
 
 func (db *DB) query(ctx context.Context, st statement) (*results, error) {
-	rows, err := db.sql.QueryContext(ctx, st.text, st.args...)
-	if err != nil {
-		return nil, db.classify(err)
-	}
-	return &results{Rows: rows, db: db}, nil
+	result, err := db.queryOn(ctx, db.sql, st)
+	return result, db.classify(err)
 }
 
 func (db *DB) exec(ctx context.Context, st statement) (sql.Result, error) {
-	result, err := db.sql.ExecContext(ctx, st.text, st.args...)
+	result, err := db.execOn(ctx, db.sql, st)
 	return result, db.classify(err)
 }
 

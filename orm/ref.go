@@ -60,7 +60,7 @@ func (r *Ref[T]) Load(ctx context.Context) (*T, error) {
 	if r.rel == nil {
 		return nil, r.unknown()
 	}
-	if err := r.from.load(ctx, r.rel, r.of); err != nil {
+	if err := r.from.load(r.from.rowByRow(ctx, r.rel), r.rel, r.of); err != nil {
 		return nil, err
 	}
 	return r.row, nil
@@ -152,7 +152,7 @@ func (r *Ref[T]) put(rows []any) {
 // lazily loads a relation for sync code, if the mode lets it.
 func (o *origin) lazily(rel *relation, row any) error {
 	what := fmt.Sprintf("orm: %s was not loaded", rel)
-	remedy := fmt.Sprintf("add Related(%q) to the query of %s, or call Load(ctx)", o.path+rel.name, o.root.typ.Name())
+	remedy := o.related(rel) + ", or call Load(ctx)"
 	if o.mode == FetchRaise {
 		if o.scope == nil {
 			return fmt.Errorf("%s, and its row came from async code: %w: %s", what, bridge.ErrSynchronousOnly, remedy)
@@ -167,5 +167,5 @@ func (o *origin) lazily(rel *relation, row any) error {
 		return err
 	}
 	defer done()
-	return o.load(ctx, rel, row)
+	return o.load(o.rowByRow(ctx, rel), rel, row)
 }

@@ -45,7 +45,7 @@ func (r *Refs[T]) Load(ctx context.Context) ([]*T, error) {
 	if r.rel == nil {
 		return nil, r.unknown()
 	}
-	if err := r.from.load(ctx, r.rel, r.of); err != nil {
+	if err := r.from.load(r.from.rowByRow(ctx, r.rel), r.rel, r.of); err != nil {
 		return nil, err
 	}
 	return r.rows, nil

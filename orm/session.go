@@ -20,12 +20,52 @@ type statement struct {
 	writes bool // it is more than a SELECT
 }
 
+// connection is where a statement is run: a pool, or a transaction.
+type connection interface {
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+	ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error)
+}
+
+// queryOn runs a statement and sees how it goes. Its error is the driver's.
+func (db *DB) queryOn(ctx context.Context, on connection, st statement) (*results, error) {
+	run := db.begun(ctx, st)
+	rows, err := on.QueryContext(ctx, st.text, st.args...)
+	if err != nil {
+		run.end(nil, err)
+		return nil, err
+	}
+	return &results{Rows: rows, db: db, run: run}, nil
+}
+
+// execOn is queryOn for a statement without rows.
+func (db *DB) execOn(ctx context.Context, on connection, st statement) (sql.Result, error) {
+	run := db.begun(ctx, st)
+	result, err := on.ExecContext(ctx, st.text, st.args...)
+	if err != nil {
+		run.end(nil, err)
+		return nil, err
+	}
+	run.end(result.RowsAffected, nil)
+	return result, nil
+}
+
 // results are the rows of a statement. Whoever got them closes them, whatever
 // happens.
 type results struct {
 	*sql.Rows
 	db    *DB
+	run   running
+	count int64           // of rows
 	ended func(err error) // nil, or told of the end
+}
+
+// Next reads a row.
+func (r *results) Next() bool {
+	if !r.Rows.Next() {
+		return false
+	}
+	r.count++
+	return true
 }
 
 // Close ends the reading, and returns what went wrong in it.
@@ -34,6 +74,7 @@ func (r *results) Close() error {
 	if closed := r.Rows.Close(); err == nil {
 		err = closed
 	}
+	r.run.end(func() (int64, error) { return r.count, nil }, err)
 	if r.ended != nil {
 		r.ended(err)
 		r.ended = nil

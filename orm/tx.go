@@ -70,18 +70,19 @@ func (tx *Tx) query(ctx context.Context, st statement) (*results, error) {
 	if err := tx.begin(ctx, st); err != nil {
 		return nil, err
 	}
-	rows, err := tx.at.sql.QueryContext(ctx, st.text, st.args...)
+	result, err := tx.at.db.queryOn(ctx, tx.at.sql, st)
 	if err != nil {
 		return nil, tx.end(st, err)
 	}
-	return &results{Rows: rows, db: tx.at.db, ended: func(err error) { _ = tx.end(st, err) }}, nil
+	result.ended = func(err error) { _ = tx.end(st, err) }
+	return result, nil
 }
 
 func (tx *Tx) exec(ctx context.Context, st statement) (sql.Result, error) {
 	if err := tx.begin(ctx, st); err != nil {
 		return nil, err
 	}
-	result, err := tx.at.sql.ExecContext(ctx, st.text, st.args...)
+	result, err := tx.at.db.execOn(ctx, tx.at.sql, st)
 	return result, tx.end(st, err)
 }
 

@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"auth":    {"bridge", "session", "view"},
 	"session": {"view"},
 	"openapi": {"internal/schema", "view"},
-	"orm":     {"bridge"},
+	"orm":     {"bridge", "internal/tally"},
 
 	"orm/migrate": nil,
 

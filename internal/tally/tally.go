@@ -1,8 +1,8 @@
 // Package tally counts the database queries of one request.
 //
 // The invariant: a record's memory is bounded, whatever its request does. The
-// number of queries and their time are exact; texts are told apart up to
-// [MaxTexts], and runs of others are counted together.
+// number of queries and their time are exact; up to [MaxTexts] texts are told
+// apart, and runs of others are counted together.
 //
 // Smallest use, by whoever runs queries:
 //
@@ -21,8 +21,11 @@ import (
 	"time"
 )
 
-// MaxTexts is how many distinct texts a record tells apart.
-const MaxTexts = 100
+// What a record tells apart: this many texts, of at most this many bytes each.
+const (
+	MaxTexts   = 100
+	MaxTextLen = 8 << 10
+)
 
 // Key is what the contexts of requests know their *Record by. A context that makes
 // it on demand answers to Key by itself; for others there is [Record.Context].
@@ -36,11 +39,17 @@ func Of(ctx context.Context) *Record {
 	return r
 }
 
+// Purpose is what a query was for, where that is known.
+type Purpose struct {
+	Name   string // such as the relation "Post.Author"
+	Remedy string // what spares a program that runs it over and over
+}
+
 // Text is one text of a query in one request. Texts hold no values, so what
 // differs in its values alone has one text.
 type Text struct {
 	Text string
-	Name string // what it was for, such as the relation "Post.Author"; "" if nobody said
+	Purpose
 	Runs int
 	Time time.Duration // of all runs
 }
@@ -90,50 +99,50 @@ func (r *Record) RequestID() string {
 }
 
 // Add counts one run of a query that took d.
-func (r *Record) Add(text string, d time.Duration) { r.AddNamed("", text, d) }
+func (r *Record) Add(text string, d time.Duration) { r.AddNamed(Purpose{}, text, d) }
 
-// AddNamed is [Record.Add] for a query whose purpose has a name, such as the
-// relation it loads. The first name that a text was given is kept.
-func (r *Record) AddNamed(name, text string, d time.Duration) {
+// AddNamed is [Record.Add] for a query whose purpose is known. The first purpose
+// that a text was given is kept.
+func (r *Record) AddNamed(p Purpose, text string, d time.Duration) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
-	r.count(d)
-	r.note(name, text, d)
+	r.note(p, text, d)
 	r.mu.Unlock()
-	for o := r.outer; o != nil; o = o.outer {
-		o.mu.Lock()
-		o.count(d)
-		o.mu.Unlock()
-	}
+	r.Count(d)
 }
 
-// count counts a run, with the lock held.
-func (r *Record) count(d time.Duration) {
-	r.runs++
-	r.time += d
+// Count counts one run of a query that is no repetition of another, though its text
+// may be: one more part of what a single call is made of. Texts do not have it.
+func (r *Record) Count(d time.Duration) {
+	for ; r != nil; r = r.outer {
+		r.mu.Lock()
+		r.runs++
+		r.time += d
+		r.mu.Unlock()
+	}
 }
 
 // note counts a run by its text, with the lock held. Few requests have more than a
 // handful of texts, and a text is mostly the very same string each time, so that
 // looking through them costs less than a map.
-func (r *Record) note(name, text string, d time.Duration) {
+func (r *Record) note(p Purpose, text string, d time.Duration) {
 	for i := range r.texts {
 		if t := &r.texts[i]; t.Text == text {
 			t.Runs++
 			t.Time += d
-			if t.Name == "" {
-				t.Name = name
+			if t.Purpose == (Purpose{}) {
+				t.Purpose = p
 			}
 			return
 		}
 	}
-	if len(r.texts) == MaxTexts {
+	if len(r.texts) == MaxTexts || len(text) > MaxTextLen {
 		r.beyond++
 		return
 	}
-	r.texts = append(r.texts, Text{Text: text, Name: name, Runs: 1, Time: d})
+	r.texts = append(r.texts, Text{Text: text, Purpose: p, Runs: 1, Time: d})
 }
 
 // Total is how many queries there were so far, and the sum of their times: those
@@ -148,7 +157,7 @@ func (r *Record) Total() (queries int, spent time.Duration) {
 }
 
 // Texts returns the texts in the order of their first run, and how many runs there
-// were of texts beyond [MaxTexts]. What records within this one were added is not
+// were of texts that are not told apart. What records within this one were added is not
 // among them.
 func (r *Record) Texts() (texts []Text, beyond int) {
 	if r == nil {

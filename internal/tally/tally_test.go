@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,12 +15,14 @@ func TestARecordCountsByText(t *testing.T) {
 	ctx := r.Context(t.Context())
 	Of(ctx).Add("SELECT 1", time.Millisecond)
 	Of(ctx).Add("SELECT 2", 2*time.Millisecond)
-	Of(ctx).AddNamed("Post.Author", "SELECT 1", 3*time.Millisecond)
-	Of(ctx).AddNamed("Post.Tags", "SELECT 1", 4*time.Millisecond)
-	if n, spent := r.Total(); n != 4 || spent != 10*time.Millisecond {
-		t.Errorf("%d queries in %v, want 4 in 10ms", n, spent)
+	author := Purpose{"Post.Author", "Related"}
+	Of(ctx).AddNamed(author, "SELECT 1", 3*time.Millisecond)
+	Of(ctx).AddNamed(Purpose{"Post.Tags", "none"}, "SELECT 1", 4*time.Millisecond)
+	Of(ctx).Count(5 * time.Millisecond)
+	if n, spent := r.Total(); n != 5 || spent != 15*time.Millisecond {
+		t.Errorf("%d queries in %v, want 5 in 15ms", n, spent)
 	}
-	want := []Text{{"SELECT 1", "Post.Author", 3, 8 * time.Millisecond}, {"SELECT 2", "", 1, 2 * time.Millisecond}}
+	want := []Text{{"SELECT 1", author, 3, 8 * time.Millisecond}, {"SELECT 2", Purpose{}, 1, 2 * time.Millisecond}}
 	if got, beyond := r.Texts(); !slices.Equal(got, want) || beyond != 0 {
 		t.Errorf("%+v and %d beyond, want %+v", got, beyond, want)
 	}
@@ -31,6 +34,7 @@ func TestARecordCountsByText(t *testing.T) {
 func TestWhereThereIsNoRecordNothingIsCounted(t *testing.T) {
 	r := Of(context.Background())
 	r.Add("SELECT 1", time.Second)
+	r.Count(time.Second)
 	r.AtEnd(func(*Record) { t.Error("no request has ended") })
 	r.End()
 	n, spent := r.Total()
@@ -47,13 +51,14 @@ func TestTheMemoryOfARecordIsBounded(t *testing.T) {
 			r.Add(fmt.Sprint("SELECT ", i), time.Microsecond)
 		}
 	}
+	r.Add(strings.Repeat("x", MaxTextLen+1), time.Microsecond)
 	n, spent := r.Total()
-	if n != 3*(MaxTexts+10) || spent != time.Duration(n)*time.Microsecond {
+	if n != 3*(MaxTexts+10)+1 || spent != time.Duration(n)*time.Microsecond {
 		t.Errorf("%d queries in %v", n, spent)
 	}
 	texts, beyond := r.Texts()
-	if len(texts) != MaxTexts || beyond != 30 {
-		t.Errorf("%d texts and %d runs beyond, want %d and 30", len(texts), beyond, MaxTexts)
+	if len(texts) != MaxTexts || beyond != 31 {
+		t.Errorf("%d texts and %d runs beyond, want %d and 31", len(texts), beyond, MaxTexts)
 	}
 	for i, text := range texts {
 		if text.Text != fmt.Sprint("SELECT ", i) || text.Runs != 3 {

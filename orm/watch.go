@@ -1,0 +1,169 @@
+package orm
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/tally"
+)
+
+// DefaultSlowQuery is from when on a statement is slow where nothing else is said.
+const DefaultSlowQuery = 200 * time.Millisecond
+
+// SlowQuery has each statement that takes d or longer logged, at Warn: its text,
+// how long it took and how many rows it read or changed, with the route and the id
+// of the request that made it. Values are in no text. The default is
+// [DefaultSlowQuery]; 0 logs none.
+//
+// The time is that of the caller: it has the wait for a connection in it and, for
+// statements with rows, the reading of them to the end.
+func SlowQuery(d time.Duration) Option { return func(db *DB) { db.watch.slow = d } }
+
+// ReportRepeated is for development: a statement that runs n times or more in one
+// request is logged, at Warn, when the request is over, with the route, how often
+// it ran, and, where a relation was loaded row by row, which, and what loads it for
+// all rows at once. Each statement is reported once for each route. 5 is a good n;
+// 0, the default, reports none. Jobs and commands have no request to report of.
+func ReportRepeated(n int) Option { return func(db *DB) { db.watch.repeated = n } }
+
+// Logger sets where statements are logged; the default is slog.Default.
+func Logger(l *slog.Logger) Option { return func(db *DB) { db.watch.log = l } }
+
+// watch sees each statement that has run.
+type watch struct {
+	slow     time.Duration // 0 or less: none is
+	repeated int           // 0 or less: not reported
+	log      *slog.Logger  // nil: slog.Default
+
+	mu       sync.Mutex
+	reported map[report]struct{}
+}
+
+// report is what was repeated where.
+type report struct{ route, text string }
+
+// maxReported bounds what is remembered; beyond it reporting begins anew.
+const maxReported = 1000
+
+// purposeKey is what a context knows the tally.Purpose of its statements by.
+type purposeKey struct{}
+
+// rowByRow is the context of the statements that load a relation of a row that is
+// there.
+func (o *origin) rowByRow(ctx context.Context, rel *relation) context.Context {
+	return context.WithValue(ctx, purposeKey{}, tally.Purpose{Name: rel.String(), Remedy: o.related(rel) + ", or Fetch(orm.FetchPeers)"})
+}
+
+// related is the remedy for a relation that is not loaded with its rows.
+func (o *origin) related(rel *relation) string {
+	return "add Related(\"" + o.path + rel.name + "\") to the query of " + o.root.typ.Name()
+}
+
+// running is a statement that runs. The zero one has ended.
+type running struct {
+	db    *DB
+	ctx   context.Context
+	text  string
+	began time.Time
+}
+
+func (db *DB) begun(ctx context.Context, st statement) running {
+	return running{db, ctx, st.text, time.Now()}
+}
+
+// end counts the statement for its request, and logs it if it was slow. rows says
+// how many there were, where that is known.
+func (r *running) end(rows func() (int64, error), err error) {
+	if r.db == nil {
+		return
+	}
+	w, took := &r.db.watch, time.Since(r.began)
+	record := tally.Of(r.ctx)
+	why, _ := r.ctx.Value(purposeKey{}).(tally.Purpose)
+	record.AddNamed(why, r.text, took)
+	if w.repeated > 0 {
+		record.AtEnd(w.report)
+	}
+	if w.slow > 0 && took >= w.slow {
+		attrs := append(aboutQuery(r.text, record), slog.Duration("took", took))
+		if err != nil {
+			attrs = append(attrs, slog.Bool("failed", true)) // how may have values in it
+		} else if n, unknown := rows(); unknown == nil {
+			attrs = append(attrs, slog.Int64("rows", n))
+		}
+		w.warn("slow query", attrs)
+	}
+	*r = running{}
+}
+
+// aboutQuery is what is logged of any query.
+func aboutQuery(text string, record *tally.Record) []slog.Attr {
+	return append(aboutRequest(record), slog.String("query", shortened(text)))
+}
+
+// maxShown bounds a text in the log, in bytes.
+const maxShown = 2000
+
+func shortened(text string) string {
+	if len(text) <= maxShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxShown], "") + "..."
+}
+
+// report logs what a request has repeated, once for each route.
+func (w *watch) report(record *tally.Record) {
+	texts, beyond := record.Texts()
+	for _, t := range texts {
+		if t.Runs < w.repeated || !w.first(report{record.Route(), t.Text}) {
+			continue
+		}
+		attrs := append(aboutQuery(t.Text, record), slog.Int("times", t.Runs), slog.Duration("took", t.Time))
+		remedy := "ask once for all, with IN (?)"
+		if t.Name != "" {
+			attrs = append(attrs, slog.String("relation", t.Name))
+			remedy = t.Remedy
+		}
+		w.warn("query repeated in one request", append(attrs, slog.String("remedy", remedy)))
+	}
+	if beyond >= w.repeated && w.first(report{route: record.Route()}) {
+		w.warn("more queries in one request than are told apart", append(aboutRequest(record),
+			slog.Int("told_apart", len(texts)), slog.Int("others", beyond)))
+	}
+}
+
+// first says whether it is the first time that something is reported.
+func (w *watch) first(r report) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, was := w.reported[r]; was {
+		return false
+	}
+	if w.reported == nil || len(w.reported) == maxReported {
+		w.reported = make(map[report]struct{})
+	}
+	w.reported[r] = struct{}{}
+	return true
+}
+
+func (w *watch) warn(msg string, attrs []slog.Attr) {
+	log := w.log
+	if log == nil {
+		log = slog.Default()
+	}
+	log.LogAttrs(context.Background(), slog.LevelWarn, msg, attrs...)
+}
+
+// aboutRequest is what is logged of the request; nothing where there is none.
+func aboutRequest(record *tally.Record) (attrs []slog.Attr) {
+	if route := record.Route(); route != "" {
+		attrs = append(attrs, slog.String("route", route))
+	}
+	if id := record.RequestID(); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
+	return attrs
+}

@@ -1,0 +1,239 @@
+package orm_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/tally"
+	"github.com/tandem-go/tandem/orm"
+	"github.com/tandem-go/tandem/view"
+)
+
+// watched has what is seen of a database's statements written down.
+type watched struct {
+	t   *testing.T
+	db  *orm.DB
+	log bytes.Buffer
+}
+
+func watching(t *testing.T, db *orm.DB, options ...orm.Option) *watched {
+	w := &watched{t: t, db: db}
+	plain := func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key {
+		case slog.TimeKey:
+			return slog.Attr{}
+		case "took":
+			if a.Value.Duration() <= 0 {
+				t.Errorf("it took %v", a.Value)
+			}
+			return slog.String("took", "TIME")
+		}
+		return a
+	}
+	options = append(options, orm.Logger(slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: plain}))))
+	for _, o := range options {
+		o(db)
+	}
+	return w
+}
+
+var texts = regexp.MustCompile(`query="([A-Z]+) (?:[^"\\]|\\.)*"`)
+
+// lines are what was logged since the last call, the texts of statements cut to
+// their verbs.
+func (w *watched) lines() []string {
+	defer w.log.Reset()
+	if w.log.Len() == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(texts.ReplaceAllString(w.log.String(), "query=$1")), "\n")
+}
+
+func (w *watched) expect(want ...string) {
+	w.t.Helper()
+	if got := w.lines(); !slices.Equal(got, want) {
+		w.t.Errorf("logged\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// site serves routes and says how many queries the last request made.
+type site struct {
+	*view.App
+	queries int
+}
+
+func serving(routes ...view.Route) *site {
+	s := new(site)
+	s.App = view.New(view.Logger(slog.New(slog.DiscardHandler)), view.Observe(func(_ *view.Request, o view.Outcome) { s.queries = o.Queries }))
+	s.Routes(routes...)
+	return s
+}
+
+func (s *site) get(t *testing.T, target string, want int) {
+	t.Helper()
+	r, w := httptest.NewRequest("GET", target, nil), httptest.NewRecorder()
+	r.Header.Set("X-Request-Id", "abc")
+	s.ServeHTTP(w, r)
+	if w.Code != want {
+		t.Errorf("%s: %d %s", target, w.Code, w.Body)
+	}
+}
+
+func TestAnOutcomeHasTheQueriesOfTheORM(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		posts := orm.For[Post](db)
+		ask := func(ctx context.Context) (struct{}, error) {
+			_, err := posts.List(ctx)
+			return struct{}{}, err
+		}
+		s := serving(
+			view.Path("/async", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				_, a := posts.Get(ctx, 1)
+				_, b := posts.Count(ctx)
+				return view.NoContent(), errors.Join(a, b)
+			}),
+			view.Path("/sync", func(r *view.Request) (view.Response, error) {
+				_, a := posts.Sync(r).Get(1)
+				_, b := bridge.Await(r, ask)
+				return view.NoContent(), errors.Join(a, b)
+			}),
+			view.Path("/gathered", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				inner := bridge.SyncToAsyncScoped(func(s *bridge.Scope, id int) (*Post, error) { return posts.Sync(s).Get(id) })
+				_, err := bridge.GatherAll(ctx, 0, []int{1, 2, 3, 4, 5}, inner)
+				return view.NoContent(), err
+			}),
+			view.Path("/missing", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				_, err := posts.Get(ctx, 99)
+				return view.NoContent(), err
+			}),
+			view.Path("/unasked", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				_, err := posts.Limit(0).List(ctx)
+				return view.NoContent(), err
+			}),
+		)
+		for target, want := range map[string]int{"/async": 2, "/sync": 2, "/gathered": 5, "/missing": 1, "/unasked": 0} {
+			s.queries = -1
+			status := 204
+			if target == "/missing" {
+				status = 404
+			}
+			s.get(t, target, status)
+			if s.queries != want {
+				t.Errorf("%s: %d queries, want %d", target, s.queries, want)
+			}
+		}
+	})
+}
+
+func TestSlowStatementsAreLoggedWithTheirRoute(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		posts := orm.For[Post](db).Filter("title <> ?", "secret")
+		w := watching(t, db, orm.SlowQuery(time.Nanosecond))
+		s := serving(
+			view.Path("GET /async/{id}", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				_, err := posts.List(ctx)
+				return view.NoContent(), err
+			}),
+			view.Path("GET /sync/{id}", func(r *view.Request) (view.Response, error) {
+				_, err := posts.Limit(2).Sync(r).List()
+				return view.NoContent(), err
+			}),
+		)
+		s.get(t, "/async/7", 204)
+		w.expect(`level=WARN msg="slow query" route="GET /async/{id}" request_id=abc query=SELECT took=TIME rows=5`)
+		s.get(t, "/sync/7", 204)
+		w.expect(`level=WARN msg="slow query" route="GET /sync/{id}" request_id=abc query=SELECT took=TIME rows=2`)
+
+		if _, err := posts.List(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if text := w.log.String(); !strings.Contains(text, "posts") || strings.Contains(text, "secret") {
+			t.Errorf("no text, or one with values in it: %s", text)
+		}
+		w.expect(`level=WARN msg="slow query" query=SELECT took=TIME rows=5`)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := posts.List(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		w.expect(`level=WARN msg="slow query" query=SELECT took=TIME failed=true`)
+
+		for _, fast := range []time.Duration{time.Hour, 0} {
+			orm.SlowQuery(fast)(db)
+			if _, err := posts.List(t.Context()); err != nil {
+				t.Error(err)
+			}
+			w.expect()
+		}
+	})
+}
+
+func TestALongTextIsCutInTheLog(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		w := watching(t, db, orm.SlowQuery(time.Nanosecond))
+		if _, err := orm.For[Post](db).Filter("id IN (?)", make([]int, 1500)).List(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := w.log.Len(); n < 2000 || n > 2200 || !strings.Contains(w.log.String(), `..."`) {
+			t.Errorf("%d bytes: %s", n, w.log.String())
+		}
+	})
+}
+
+func TestARepeatedQueryIsReportedOnceForItsRoute(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		posts := orm.For[Post](db)
+		w := watching(t, db, orm.ReportRepeated(3))
+		loop := func(n int) view.AsyncView {
+			return func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				for id := range n {
+					if _, err := posts.Get(ctx, id+1); err != nil {
+						return nil, err
+					}
+				}
+				return view.NoContent(), nil
+			}
+		}
+		s := serving(view.Path("/two", loop(2)), view.Path("/three", loop(3)), view.Path("/five", loop(5)))
+		line := `level=WARN msg="query repeated in one request" route=%s request_id=abc query=SELECT times=%d took=TIME remedy="ask once for all, with IN (?)"`
+		s.get(t, "/two", 204)
+		w.expect()
+		s.get(t, "/three", 204)
+		w.expect(fmt.Sprintf(line, "/three", 3))
+		s.get(t, "/three", 204)
+		w.expect()
+		s.get(t, "/five", 204)
+		w.expect(fmt.Sprintf(line, "/five", 5))
+		orm.ReportRepeated(0)(db)
+		s.get(t, "/three", 204)
+		w.expect()
+	})
+}
+
+func TestQueriesBeyondWhatIsToldApartAreReported(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		posts := orm.For[Post](db)
+		w := watching(t, db, orm.ReportRepeated(5))
+		s := serving(view.Path("/", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+			for n := range tally.MaxTexts + 7 {
+				if _, err := posts.Filter("id IN (?)", make([]int, n+1)).Count(ctx); err != nil {
+					return nil, err
+				}
+			}
+			return view.NoContent(), nil
+		}))
+		s.get(t, "/", 204)
+		w.expect(`level=WARN msg="more queries in one request than are told apart" route=/ request_id=abc told_apart=100 others=7`)
+	})
+}
