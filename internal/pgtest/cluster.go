@@ -3,9 +3,12 @@ package pgtest
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -34,8 +37,6 @@ const (
 // base is the configuration of every cluster. What is stored need not outlive
 // the machine.
 const base = `
-listen_addresses = ''
-port = 5432
 unix_socket_permissions = 0700
 fsync = off
 synchronous_commit = off
@@ -48,10 +49,12 @@ timezone = UTC
 `
 
 const (
-	initialise = "initdb --auth=trust --username=" + admin + " --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions"
+	initialise = "initdb --auth-local=trust --auth-host=scram-sha-256 --username=" + admin + " --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions"
 	start      = "pg_ctl start --wait --silent --timeout=60 --log=log"
 	stop       = "pg_ctl stop --wait --silent --timeout=60 --mode="
 )
+
+const loopback = "127.0.0.1"
 
 // patience bounds one order: pg_ctl's own bound comes before it.
 const patience = 2 * time.Minute
@@ -64,6 +67,9 @@ var keeper string
 // process, however that ends.
 type Cluster struct {
 	dir     string // the data, the socket, the log
+	tcp     bool   // its databases' URLs are of the loopback address, not of the socket
+	port    int
+	secret  string // the tests' password, for TCP
 	keeper  *exec.Cmd
 	orders  *os.File // their end is the cluster's
 	answers *os.File
@@ -73,19 +79,29 @@ type Cluster struct {
 }
 
 // New makes a cluster and starts its server; the settings are lines of
-// postgresql.conf, such as "max_connections = 20". The error is [ErrMissing]
-// where PostgreSQL is not installed. When the process runs as root, the server
-// runs as the user postgres, or nobody: it refuses to be root.
-func New(settings ...string) (*Cluster, error) {
+// postgresql.conf, such as "max_connections = 20". It listens on a Unix socket in a
+// directory of its own. The error is [ErrMissing] where PostgreSQL is not
+// installed. When the process runs as root, the server runs as the user postgres,
+// or nobody: it refuses to be root.
+func New(settings ...string) (*Cluster, error) { return launch(false, settings) }
+
+// launch is New, and where it shall listen.
+func launch(tcp bool, settings []string) (*Cluster, error) {
 	programs, err := find()
 	if err != nil {
 		return nil, err
+	}
+	port := 5432 // in the name of the socket
+	if tcp {
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp("", "pgtest")
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for PostgreSQL: %w", err)
 	}
-	c := &Cluster{dir: dir}
+	c := &Cluster{dir: dir, tcp: tcp, port: port, secret: rand.Text()}
 	if err := c.open(programs); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the keeper of PostgreSQL in %s: %w", dir, err), os.RemoveAll(dir))
 	}
@@ -93,6 +109,19 @@ func New(settings ...string) (*Cluster, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// freePort is a port that nobody listens on, below those that the kernel gives away
+// by itself: it stays free while the server is stopped.
+func freePort() (int, error) {
+	for range 100 {
+		port := 20000 + mathrand.IntN(10000)
+		l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, errors.New("no free port for PostgreSQL on " + loopback)
 }
 
 // find gives the directory of the programs: that of PATH, else Debian's newest.
@@ -179,14 +208,19 @@ func (c *Cluster) begin(settings []string) error {
 	if err := c.order(initialise); err != nil {
 		return err
 	}
-	if err := c.Configure(append([]string{base, fmt.Sprintf("unix_socket_directories = '%s'", c.dir)}, settings...)...); err != nil {
+	listen := ""
+	if c.tcp {
+		listen = loopback
+	}
+	own := fmt.Sprintf("%sunix_socket_directories = '%s'\nlisten_addresses = '%s'\nport = %d", base, c.dir, listen, c.port)
+	if err := c.Configure(append([]string{own}, settings...)...); err != nil {
 		return err
 	}
 	if err := c.Start(); err != nil {
 		return err
 	}
 	return c.asAdmin(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "CREATE ROLE "+tester+" LOGIN")
+		_, err := conn.Exec(ctx, "CREATE ROLE "+tester+" LOGIN PASSWORD '"+c.secret+"'")
 		return err
 	})
 }
@@ -248,11 +282,23 @@ func (c *Cluster) Close() error {
 	return errors.Join(err, c.keeper.Wait(), c.answers.Close())
 }
 
-// url is the database's as a role sees it.
+// url is a database's, over the Unix socket.
 func (c *Cluster) url(role, database string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.User(role), Path: "/" + database,
-		RawQuery: url.Values{"host": {c.dir}, "port": {"5432"}}.Encode(),
+		RawQuery: url.Values{"host": {c.dir}, "port": {strconv.Itoa(c.port)}}.Encode(),
+	}
+	return u.String()
+}
+
+// testURL is a database's as tests reach it.
+func (c *Cluster) testURL(database string) string {
+	if !c.tcp {
+		return c.url(tester, database)
+	}
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(tester, c.secret), Path: "/" + database,
+		Host: net.JoinHostPort(loopback, strconv.Itoa(c.port)),
 	}
 	return u.String()
 }
@@ -279,7 +325,7 @@ func (c *Cluster) Create() (name, url string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("create a database for a test: %w", err)
 	}
-	return name, c.url(tester, name), nil
+	return name, c.testURL(name), nil
 }
 
 // Drop removes a database of Create, and ends the connections to it.

@@ -3,9 +3,10 @@
 //
 // The invariant: nothing outlives the process, even one that is killed, and no
 // test sees what another one stored. The server is Debian's package postgresql, or
-// whichever initdb is on PATH, from version 14 on; it listens on a Unix socket that
-// the tests' user alone can reach. Where it is not installed the test is skipped,
-// but in CI (the variable CI is set) it fails.
+// whichever initdb is on PATH, from version 14 on. It listens on a Unix socket that
+// the tests' user alone can reach; one of [Start] on the loopback address too, with a
+// password. Where it is not installed the test is skipped, but in CI (the variable CI
+// is set) it fails.
 //
 //	func TestRows(t *testing.T) {
 //		db, err := sql.Open("pgx", pgtest.URL(t))
@@ -71,10 +72,12 @@ type Server struct {
 }
 
 // Start starts a server that ends with the test. The settings are lines of
-// postgresql.conf, such as "max_connections = 20".
+// postgresql.conf, such as "max_connections = 20". It is reached by TCP and with a
+// password, as most are: a connection whose other end has gone is noticed later
+// there than on a Unix socket.
 func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
-	c, err := New(settings...)
+	c, err := launch(true, settings)
 	need(tb, err)
 	tb.Cleanup(func() {
 		if err := c.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,8 +106,8 @@ func TestAServerOfItsOwn(t *testing.T) {
 	if err := conn.Ping(t.Context()); err == nil {
 		t.Error("a connection outlives the server")
 	}
-	if _, err := pgx.Connect(t.Context(), url); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("%v, want that there is no socket", err)
+	if _, err := pgx.Connect(t.Context(), url); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("%v, want that nobody listens", err)
 	}
 	s.Start()
 	shows(connect(t, url), "7")
@@ -125,6 +126,20 @@ func TestAServerOfItsOwn(t *testing.T) {
 		}
 	}
 	shows(connect(t, url), "9")
+}
+
+func TestTheNetworkIsForWhoKnowsThePassword(t *testing.T) {
+	u, err := url.Parse(Start(t).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []*url.Userinfo{url.User("postgres"), url.User("tester"), url.UserPassword("tester", "guess")} {
+		u.User = user
+		_, err := pgx.Connect(t.Context(), u.String())
+		if pg := (*pgconn.PgError)(nil); !errors.As(err, &pg) || pg.Code[:2] != "28" {
+			t.Errorf("%s: %v, want that it is refused", user.Username(), err)
+		}
+	}
 }
 
 func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
@@ -150,7 +165,7 @@ func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
 // child has a server of its own and one that is shared, tells which processes they
 // are, and waits for its end.
 func child() int {
-	for _, begin := range []func() (*Cluster, error){shared, func() (*Cluster, error) { return New() }} {
+	for _, begin := range []func() (*Cluster, error){shared, func() (*Cluster, error) { return launch(true, nil) }} {
 		c, err := begin()
 		if err != nil {
 			fmt.Println(err)
