@@ -33,6 +33,7 @@ type spec struct {
 	distinct bool
 	related  []relatedPath
 	mode     FetchMode
+	chunk    int // 0: defaultChunk
 }
 
 // ordering is a field that rows are ordered by.

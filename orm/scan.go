@@ -37,8 +37,9 @@ func (c *cell) Scan(src any) error {
 	return nil
 }
 
-// read reads all rows and closes them.
-func read[T any](result *results, pl *plan, from *origin) (rows []*T, err error) {
+// read reads all rows and closes them. keys is what the last row has in the columns
+// behind the plan's cells; nil without rows.
+func read[T any](result *results, pl *plan, from *origin) (rows []*T, keys []any, err error) {
 	defer func() {
 		if closed := result.Close(); closed != nil {
 			err = closed // what went wrong with the reading, with its kind
@@ -46,10 +47,14 @@ func read[T any](result *results, pl *plan, from *origin) (rows []*T, err error)
 	}()
 	r := &reading{plan: pl, rows: make([]reflect.Value, len(pl.sources)), absent: make([]bool, len(pl.sources))}
 	cells := make([]cell, len(pl.cells))
-	dest := make([]any, len(pl.cells))
+	dest := make([]any, len(pl.cells), len(pl.cells)+pl.keys)
 	for i, c := range pl.cells {
 		cells[i] = cell{cellPlan: c, of: r, first: i == 0 || pl.cells[i-1].source != c.source}
 		dest[i] = &cells[i]
+	}
+	last := make([]any, pl.keys)
+	for i := range last {
+		dest = append(dest, &last[i])
 	}
 	origins := from.ofSources(pl)
 	rows = []*T{}
@@ -57,12 +62,15 @@ func read[T any](result *results, pl *plan, from *origin) (rows []*T, err error)
 		row := new(T)
 		r.rows[0] = reflect.ValueOf(row).Elem()
 		if err := result.Scan(dest...); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r.attach(origins)
 		rows = append(rows, row)
 	}
-	return rows, result.Err()
+	if len(rows) > 0 {
+		keys = last
+	}
+	return rows, keys, result.Err()
 }
 
 // attach tells the relations of the row, and of those joined to it, where they come

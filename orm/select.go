@@ -28,6 +28,7 @@ type plan struct {
 	sources []source // the model's own first, parents before those joined to them
 	cells   []cellPlan
 	later   []relatedPath // relations to many, loaded when the rows are there
+	keys    int           // columns behind the cells, which are not the rows': see iteration
 }
 
 type cellPlan struct {
@@ -97,11 +98,10 @@ func (s *spec) where(w *writer, add func(text string)) error {
 }
 
 func (w *writer) ordering(o ordering) string {
-	at := w.joins.alias(w.joins.reach(o.by.over))
 	if o.desc {
-		return at + "." + string(o.by.column.SQLName) + " DESC"
+		return w.at(o.by) + " DESC"
 	}
-	return at + "." + string(o.by.column.SQLName)
+	return w.at(o.by)
 }
 
 // pickRelated joins with the relations to one that are to be loaded.
@@ -204,24 +204,30 @@ func list[T any](ctx context.Context, s *spec, more func(*bun.SelectQuery, *writ
 
 // fetch runs a statement and reads its rows, and then what is loaded with them.
 func fetch[T any](ctx context.Context, on session, s *spec, st *selecting) ([]*T, error) {
+	rows, _, err := fetchKeyed[T](ctx, on, s, st)
+	return rows, err
+}
+
+// fetchKeyed is fetch with the keys of the last row.
+func fetchKeyed[T any](ctx context.Context, on session, s *spec, st *selecting) (rows []*T, keys []any, err error) {
 	result, err := on.query(ctx, st.statement)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	from := &origin{db: s.db, scope: s.scope, mode: s.fetchMode(), root: s.m}
 	if tx, ok := on.(*Tx); ok {
 		from.tx = tx
 	}
-	rows, err := read[T](result, st.plan, from)
+	rows, keys, err = read[T](result, st.plan, from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, p := range st.plan.later {
 		if err := loadPath(ctx, on, anys(rows), p, from); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return rows, nil
+	return rows, keys, nil
 }
 
 func anys[T any](rows []*T) []any {

@@ -91,9 +91,12 @@ func (w *writer) put(parts ...string) {
 }
 
 // bind writes a placeholder.
-func (w *writer) bind(arg any) {
+func (w *writer) bind(arg any) { w.put(w.placeholder(arg)) }
+
+// placeholder is one for a value.
+func (w *writer) placeholder(arg any) string {
 	w.args = append(w.args, arg)
-	w.b = strconv.AppendInt(append(w.b, '$'), int64(len(w.args)), 10)
+	return "$" + strconv.Itoa(len(w.args))
 }
 
 // take is the condition's next argument.
