@@ -118,7 +118,9 @@ func pause(ctx context.Context, tries int) error {
 
 // whole runs f in a transaction of its own.
 func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f func(context.Context, *Tx) error) (err error) {
+	run := db.begun(ctx, statement{text: "BEGIN", bounds: true})
 	begun, release, err := db.begin(ctx, o)
+	run.end(nil, err)
 	if err != nil {
 		return fmt.Errorf("orm: begin a transaction: %w", err)
 	}
@@ -144,7 +146,10 @@ func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f fu
 		}
 		return err
 	}
-	if err := begun.Commit(); err != nil {
+	run = db.begun(ctx, statement{text: "COMMIT", bounds: true})
+	err = begun.Commit()
+	run.end(nil, err)
+	if err != nil {
 		return db.notCommitted(ctx, err)
 	}
 	release()
@@ -198,7 +203,7 @@ func (tx *Tx) part(ctx context.Context, o *txOptions, f func(context.Context, *T
 	if tx.at.inner.Load() != tx {
 		return fmt.Errorf("orm: savepoint: %w: another part of it is running", ErrTxConcurrent)
 	}
-	if _, err := tx.exec(ctx, statement{text: "SAVEPOINT " + part.name}); err != nil {
+	if _, err := tx.exec(ctx, statement{text: "SAVEPOINT " + part.name, bounds: true}); err != nil {
 		return fmt.Errorf("orm: savepoint: %w", err)
 	}
 	tx.at.inner.Store(part)
@@ -207,9 +212,9 @@ func (tx *Tx) part(ctx context.Context, o *txOptions, f func(context.Context, *T
 		tx.at.inner.Store(tx)
 		// as it must be undone though ctx has ended
 		free := context.WithoutCancel(ctx)
-		_, err := tx.exec(free, statement{text: "ROLLBACK TO SAVEPOINT " + part.name})
+		_, err := tx.exec(free, statement{text: "ROLLBACK TO SAVEPOINT " + part.name, bounds: true})
 		if err == nil {
-			_, err = tx.exec(free, statement{text: "RELEASE SAVEPOINT " + part.name})
+			_, err = tx.exec(free, statement{text: "RELEASE SAVEPOINT " + part.name, bounds: true})
 		}
 		return err
 	}
@@ -232,7 +237,7 @@ func (tx *Tx) part(ctx context.Context, o *txOptions, f func(context.Context, *T
 	}
 	part.ended.Store(true)
 	tx.at.inner.Store(tx)
-	if _, err := tx.exec(ctx, statement{text: "RELEASE SAVEPOINT " + part.name}); err != nil {
+	if _, err := tx.exec(ctx, statement{text: "RELEASE SAVEPOINT " + part.name, bounds: true}); err != nil {
 		return fmt.Errorf("orm: release a savepoint: %w", err)
 	}
 	tx.hooks = append(tx.hooks, part.hooks...)

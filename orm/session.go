@@ -18,6 +18,7 @@ type statement struct {
 	text   string
 	args   []any
 	writes bool // it is more than a SELECT
+	bounds bool // it begins or ends a transaction or a part of one
 }
 
 // connection is where a statement is run: a pool, or a transaction.

@@ -64,35 +64,39 @@ func (o *origin) related(rel *relation) string {
 
 // running is a statement that runs. The zero one has ended.
 type running struct {
-	db    *DB
-	ctx   context.Context
-	text  string
+	db  *DB
+	ctx context.Context
+	statement
 	began time.Time
 }
 
 func (db *DB) begun(ctx context.Context, st statement) running {
-	return running{db, ctx, st.text, time.Now()}
+	return running{db, ctx, st, time.Now()}
 }
 
-// end counts the statement for its request, and logs it if it was slow. rows says
-// how many there were, where that is known.
+// end counts the statement for its request, and logs it if it was slow. What only
+// bounds transactions is no query. rows says how many there were; nil: nobody knows.
 func (r *running) end(rows func() (int64, error), err error) {
 	if r.db == nil {
 		return
 	}
 	w, took := &r.db.watch, time.Since(r.began)
 	record := tally.Of(r.ctx)
-	why, _ := r.ctx.Value(purposeKey{}).(tally.Purpose)
-	record.AddNamed(why, r.text, took)
-	if w.repeated > 0 {
-		record.AtEnd(w.report)
+	if !r.bounds {
+		why, _ := r.ctx.Value(purposeKey{}).(tally.Purpose)
+		record.AddNamed(why, r.text, took)
+		if w.repeated > 0 {
+			record.AtEnd(w.report)
+		}
 	}
 	if w.slow > 0 && took >= w.slow {
 		attrs := append(aboutQuery(r.text, record), slog.Duration("took", took))
 		if err != nil {
 			attrs = append(attrs, slog.Bool("failed", true)) // how may have values in it
-		} else if n, unknown := rows(); unknown == nil {
-			attrs = append(attrs, slog.Int64("rows", n))
+		} else if rows != nil && !r.bounds {
+			if n, unknown := rows(); unknown == nil {
+				attrs = append(attrs, slog.Int64("rows", n))
+			}
 		}
 		w.warn("slow query", attrs)
 	}

@@ -179,6 +179,37 @@ func TestSlowStatementsAreLoggedWithTheirRoute(t *testing.T) {
 	})
 }
 
+func TestWhatBoundsATransactionIsTimedAndNoQuery(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		w := watching(t, db, orm.SlowQuery(time.Nanosecond), orm.ReportRepeated(2))
+		s := serving(view.Path("/", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+			err := orm.AtomicAsync(ctx, db, func(ctx context.Context, _ *orm.Tx) error {
+				for range 2 {
+					if err := orm.AtomicAsync(ctx, db, func(context.Context, *orm.Tx) error { return nil }); err != nil {
+						return err
+					}
+				}
+				_, err := orm.For[Post](db).Count(ctx)
+				return err
+			})
+			return view.NoContent(), err
+		}))
+		s.get(t, "/", 204)
+		if s.queries != 1 {
+			t.Errorf("%d queries, want 1", s.queries)
+		}
+		var want []string
+		for _, text := range []string{"BEGIN", "SAVEPOINT", "RELEASE", "SAVEPOINT", "RELEASE", "SELECT", "COMMIT"} {
+			line := `level=WARN msg="slow query" route=/ request_id=abc query=` + text + " took=TIME"
+			if text == "SELECT" {
+				line += " rows=1"
+			}
+			want = append(want, line)
+		}
+		w.expect(want...)
+	})
+}
+
 func TestALongTextIsCutInTheLog(t *testing.T) {
 	onEach(t, func(t *testing.T, db *orm.DB) {
 		w := watching(t, db, orm.SlowQuery(time.Nanosecond))
