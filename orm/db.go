@@ -14,7 +14,9 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/schema"
-	_ "modernc.org/sqlite" // "sqlite"
+	"modernc.org/sqlite"
+
+	"github.com/tandem-go/tandem/internal/stmtcache"
 )
 
 // Dialects.
@@ -39,14 +41,15 @@ type Option func(*DB)
 // Open opens a database: the path of a SQLite file, or a postgres:// URL.
 func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	db := &DB{dialect: SQLite, watch: watch{slow: DefaultSlowQuery}}
-	driver, dsn := "sqlite", url
 	var dialect schema.Dialect = sqlitedialect.New()
+	var pool *sql.DB
+	var err error
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
-		db.dialect, driver, dialect = PostgreSQL, "pgx", pgdialect.New()
+		db.dialect, dialect = PostgreSQL, pgdialect.New()
+		pool, err = sql.Open("pgx", url)
 	} else {
-		dsn = "file:" + url + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=case_sensitive_like(1)&_txlock=immediate&_time_format=sqlite"
+		pool, err = openSQLite("file:" + url + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=case_sensitive_like(1)&_txlock=immediate&_time_format=sqlite")
 	}
-	pool, err := sql.Open(driver, dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -59,6 +62,18 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 		return nil, fmt.Errorf("open the database: %w", db.classify(err))
 	}
 	return db, nil
+}
+
+// keptStatements is how many each connection to SQLite keeps prepared. pgx does so
+// by itself.
+const keptStatements = 100
+
+func openSQLite(dsn string) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(stmtcache.New(connector, keptStatements)), nil
 }
 
 // SQL is the pool of connections, for what this package does not do. It stays the

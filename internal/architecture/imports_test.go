@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"auth":    {"bridge", "session", "view"},
 	"session": {"view"},
 	"openapi": {"internal/schema", "view"},
-	"orm":     {"bridge", "internal/tally"},
+	"orm":     {"bridge", "internal/stmtcache", "internal/tally"},
 
 	"orm/migrate": nil,
 
@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"internal/schema":       nil,
 	"internal/scoreboard":   nil,
 	"internal/socket":       nil,
+	"internal/stmtcache":    nil,
 	"internal/tally":        nil,
 	"internal/upgrade":      {"internal/caught", "internal/process"},
 	"internal/caught":       nil,
