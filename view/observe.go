@@ -102,10 +102,7 @@ func (a *App) observe(w http.ResponseWriter, r *http.Request) {
 			s.note(bridge.Caught(v))
 		}
 		if goesOn := s.release(); goesOn != nil {
-			go func() {
-				goesOn()
-				a.tell(s, r)
-			}()
+			go goesOn(func() { a.tell(s, r) })
 		} else {
 			a.tell(s, r)
 		}
@@ -119,7 +116,7 @@ func (a *App) observe(w http.ResponseWriter, r *http.Request) {
 
 // release lets go of the server's writer where the request goes on without it, and
 // returns how; nil where it does not.
-func (s *sighting) release() (goesOn func()) {
+func (s *sighting) release() (goesOn func(func())) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.request == nil || s.request.goesOn == nil {

@@ -25,7 +25,7 @@ func Blocking(h http.Handler) SyncView {
 		req, done := r.lend(r.http)
 		defer done()
 		k := &kept{header: http.Header{}, left: -1}
-		r.kept = &k.body
+		k.body.before, r.kept = r.kept, &k.body
 		h.ServeHTTP(k, req)
 		if k.err != nil {
 			return nil, k.err

@@ -9,7 +9,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -162,14 +161,8 @@ func TestABlockingHandlersLongAnswerGoesByDiskAndIsGoneAfterwards(t *testing.T) 
 		}
 		srv.Close()
 	}
-	links, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range links {
-		if to, _ := os.Readlink("/proc/self/fd/" + link.Name()); strings.HasPrefix(to, dir) {
-			t.Errorf("still open: %s", to)
-		}
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("still open: %q", left)
 	}
 }
 

@@ -39,13 +39,13 @@ type Request struct {
 	queries   queries
 	seen      *sighting     // nil without observers
 	body      *spool        // once it has been read ahead
-	kept      *spool        // the answer of a plain handler that is sync
+	kept      *spool        // the last answer of a plain handler that is sync
 	sent      io.ReadCloser // the body as the server gave it
 	formErr   error
-	input     any         // of a typed sync view: a pointer to it, or the error
-	limit     *limit      // nil without a deadline
-	goesOn    func()      // what is left to do when the connection was taken over
-	untie     func() bool // of a WebSocket's
+	input     any          // of a typed sync view: a pointer to it, or the error
+	limit     *limit       // nil without a deadline
+	goesOn    func(func()) // the rest, where the connection was taken over; its argument is called at the end
+	untie     func() bool  // of a WebSocket's
 
 	mu     sync.Mutex
 	query  url.Values
@@ -163,15 +163,20 @@ func (r *Request) Body() io.ReadCloser {
 	return r.http.Body
 }
 
-// readAhead reads the body before a permit is taken.
+// readAhead reads the body before a permit is taken, once. What was wrong with it
+// still is when middleware tries again.
 func (r *Request) readAhead() error {
-	if r.body != nil || r.http.Body == nil || r.http.Body == http.NoBody {
+	if r.body != nil {
+		return r.body.failed
+	}
+	if r.http.Body == nil || r.http.Body == http.NoBody {
 		return nil
 	}
 	r.body = new(spool)
 	calm := r.hurry()
 	if err := r.body.fill(r.http.Body); err != nil {
-		return unreadable(err)
+		r.body.failed = unreadable(err)
+		return r.body.failed
 	}
 	calm()
 	r.http.Body = r.body
@@ -212,7 +217,7 @@ func (r *Request) end() {
 	case r.goesOn == nil:
 		r.close()
 	case r.seen == nil:
-		go r.goesOn()
+		go r.goesOn(func() {})
 	}
 }
 
@@ -246,8 +251,8 @@ func (r *Request) drop() {
 	if r.body != nil {
 		r.body.drop()
 	}
-	if r.kept != nil {
-		r.kept.drop()
+	for kept := r.kept; kept != nil; kept = kept.before {
+		kept.drop()
 	}
 	if f := r.http.MultipartForm; f != nil {
 		_ = f.RemoveAll() // temporary files; the system's own cleaning gets the rest

@@ -20,6 +20,8 @@ var errSpool = errors.New("body could not be stored")
 type spool struct {
 	memory bytes.Buffer
 	file   *os.File // the rest; without a name
+	failed error    // of filling it, as an answer
+	before *spool   // of an answer that was made before this one
 }
 
 // fill reads all of body.

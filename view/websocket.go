@@ -154,7 +154,7 @@ type upgrade struct {
 func (u *upgrade) Respond(w http.ResponseWriter, _ *http.Request) error {
 	r := u.r
 	server := r.out.ResponseWriter
-	if _, ok := told[http.Hijacker](server); !ok {
+	if !gives(server) {
 		return errors.New("open a WebSocket: the ResponseWriter does not give its connection away")
 	}
 	for key, value := range u.agreed.Header {
@@ -182,8 +182,26 @@ func (u *upgrade) Respond(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// run is a connection's life after the handshake.
-func (c *Conn) run() {
+// gives says whether a writer gives its connection away. Ours have a Hijack whether
+// the server's has one or not.
+func gives(w http.ResponseWriter) bool {
+	for {
+		_, hijacks := w.(http.Hijacker)
+		switch w.(type) {
+		case *output, *sighting:
+			hijacks = false
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if hijacks || !ok {
+			return hijacks
+		}
+		w = u.Unwrap()
+	}
+}
+
+// run is a connection's life after the handshake. The worker waits for it until
+// tell, which is called at its end, has returned too.
+func (c *Conn) run(tell func()) {
 	pprof.SetGoroutineLabels(c.ctx)
 	var reading sync.WaitGroup
 	reading.Go(func() { c.ws.Run(func(why error) { c.end(ofView(why)) }) })
@@ -193,6 +211,7 @@ func (c *Conn) run() {
 	reading.Wait()
 	drained()
 	c.r.close()
+	tell()
 	if c.release != nil {
 		c.release()
 	}
