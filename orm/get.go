@@ -117,7 +117,7 @@ func scalar[R any](ctx context.Context, s *spec, op string, around func(inner st
 	if s.limit == 0 {
 		return value, nil
 	}
-	st, err := s.inner()
+	st, err := s.inner(nil)
 	if err != nil {
 		return value, s.wrap(op, err)
 	}
@@ -135,9 +135,9 @@ func scalar[R any](ctx context.Context, s *spec, op string, around func(inner st
 	return value, s.wrap(op, err)
 }
 
-// inner is the query as a subquery that is only counted: without what is loaded
-// with its rows, and, unless they must differ in it, without their columns.
-func (s *spec) inner() (*selecting, error) {
+// inner is the query as a subquery of whose rows something is computed: without what
+// is loaded with its rows, and, unless they must differ in it, without their columns.
+func (s *spec) inner(more func(*bun.SelectQuery, *writer) error) (*selecting, error) {
 	bare := *s
 	bare.related, bare.order = nil, nil
 	if s.limit >= 0 || s.offset > 0 {
@@ -146,7 +146,7 @@ func (s *spec) inner() (*selecting, error) {
 	if !s.distinct {
 		bare.columns = s.m.columnsOfKey()
 	}
-	return bare.selection(func(*bun.SelectQuery, *writer) error { return nil })
+	return bare.selection(more)
 }
 
 // columnsOfKey are those of the primary key, or all where there is none.

@@ -39,6 +39,13 @@ func (s *spec) fetchMode() FetchMode {
 	return FetchRaise
 }
 
+// origin is that of the query's rows, loaded in a session.
+func (s *spec) origin(on session) *origin {
+	from := &origin{db: s.db, scope: s.scope, mode: s.fetchMode(), root: s.m}
+	from.tx, _ = on.(*Tx)
+	return from
+}
+
 // ofSources are the origins of the rows of each source.
 func (o *origin) ofSources(pl *plan) []*origin {
 	all := []*origin{o}

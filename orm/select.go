@@ -214,10 +214,7 @@ func fetchKeyed[T any](ctx context.Context, on session, s *spec, st *selecting) 
 	if err != nil {
 		return nil, nil, err
 	}
-	from := &origin{db: s.db, scope: s.scope, mode: s.fetchMode(), root: s.m}
-	if tx, ok := on.(*Tx); ok {
-		from.tx = tx
-	}
+	from := s.origin(on)
 	rows, keys, err = read[T](result, st.plan, from)
 	if err != nil {
 		return nil, nil, err

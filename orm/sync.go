@@ -102,3 +102,11 @@ func (q SyncQuery[T]) Count() (int64, error) {
 func (q SyncQuery[T]) Exists() (bool, error) {
 	return inSync(q, "Exists", func(ctx context.Context, a Query[T]) (bool, error) { return a.Exists(ctx) })
 }
+
+// Aggregate is [Query.Aggregate] for sync code.
+//
+//tandem:synconly
+func (q SyncQuery[T]) Aggregate(of ...Aggregation) error {
+	_, err := inSync(q, "Aggregate", func(ctx context.Context, a Query[T]) (struct{}, error) { return struct{}{}, a.Aggregate(ctx, of...) })
+	return err
+}
