@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
 )
 
@@ -61,7 +60,12 @@ type relation struct {
 	once   sync.Once
 	target *model
 	theirs *column // hasOne, hasMany: their key column
-	wrong  error
+	null   bool    // belongsTo: the key may be NULL
+
+	// inverse is the relation to one back from the target, which is known with this
+	// one: for hasOne and hasMany that of theirs, for belongsTo a hasOne. Or nil.
+	inverse *relation
+	wrong   error
 }
 
 // String is how errors and reports name it.
@@ -73,6 +77,9 @@ func (r *relation) toMany() bool { return r.kind >= hasMany }
 func (r *relation) field(row reflect.Value) relational {
 	return row.FieldByIndex(r.index).Addr().Interface().(relational)
 }
+
+// in is field of a row that is pointed to.
+func (r *relation) in(row any) relational { return r.field(reflect.ValueOf(row).Elem()) }
 
 // other is the model at its other end. It is looked at when first used: models may
 // refer to each other.
@@ -94,6 +101,14 @@ func (r *relation) complete() error {
 		if r.target.key == nil {
 			return fmt.Errorf("%w: %s has no primary key of one column to refer to", ErrField, r.target.typ.Name())
 		}
+		for _, back := range r.target.related {
+			if back.kind != hasOne || back.of != r.owner.typ {
+				continue
+			}
+			if _, err := back.other(); err == nil && back.theirs == r.key {
+				r.inverse = back
+			}
+		}
 	case hasOne, hasMany:
 		if r.owner.key == nil {
 			return fmt.Errorf("%w: %s has no primary key of one column", ErrField, r.owner.typ.Name())
@@ -108,7 +123,7 @@ func (r *relation) complete() error {
 			return fmt.Errorf("%w: %s has %d fields of type orm.Ref[%s] that fit, want one; orm:\"by:Field\" names it",
 				ErrField, r.target.typ.Name(), len(fits), r.owner.typ.Name())
 		}
-		r.theirs = fits[0].key
+		r.theirs, r.inverse = fits[0].key, fits[0]
 	case manyToMany:
 		if r.owner.key == nil || r.target.key == nil {
 			return fmt.Errorf("%w: both sides need a primary key of one column", ErrField)
@@ -134,10 +149,33 @@ type relational interface {
 	attach(from *origin, rel *relation, row any)
 	// put has it loaded: rows are *T.
 	put(rows []any)
+	// putBack has it loaded, if it is not, with the row that loaded the one it is in.
+	putBack(row any)
 	isLoaded() bool
+	// loadedRows are pointers to what it was loaded with.
+	loadedRows() []any
+	// refKey is the key that a Ref has; not known if none was read.
+	refKey() (key any, known bool)
+	// within tells it which rows are being marshalled around it.
+	within(*chain)
 }
 
 var relationalType = reflect.TypeFor[relational]()
+
+func isRelation(f reflect.StructField) bool {
+	return f.IsExported() && reflect.PointerTo(f.Type).Implements(relationalType)
+}
+
+// throughPointer says whether a field of typ is in a struct that is embedded by a
+// pointer.
+func throughPointer(typ reflect.Type, f reflect.StructField) bool {
+	for _, i := range f.Index[:len(f.Index)-1] {
+		if typ = typ.Field(i).Type; typ.Kind() == reflect.Pointer {
+			return true
+		}
+	}
+	return false
+}
 
 // modelOf returns the model of a struct type, made when first asked for.
 func (db *DB) modelOf(typ reflect.Type) (*model, error) {
@@ -176,7 +214,7 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 		m.key = m.columns[m.table.PKs[0].Name]
 	}
 	for _, f := range reflect.VisibleFields(typ) {
-		if !f.IsExported() || !reflect.PointerTo(f.Type).Implements(relationalType) {
+		if !isRelation(f) {
 			continue
 		}
 		r, err := m.relation(f)
@@ -194,8 +232,11 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 // notForBun refuses relations that bun would take for columns.
 func notForBun(typ reflect.Type) error {
 	for _, f := range reflect.VisibleFields(typ) {
-		if !f.IsExported() || f.Type == reflect.TypeFor[bun.BaseModel]() || !reflect.PointerTo(f.Type).Implements(relationalType) {
+		if !isRelation(f) {
 			continue
+		}
+		if throughPointer(typ, f) {
+			return fmt.Errorf("%w: field %s is in a struct that is embedded by a pointer, which a new row has not", ErrField, f.Name)
 		}
 		rel := reflect.New(f.Type).Interface().(relational)
 		if tag := f.Tag.Get("bun"); rel.many() && tag != "-" {
@@ -215,6 +256,7 @@ func (m *model) relation(f reflect.StructField) (*relation, error) {
 		return nil, err
 	}
 	r.by, r.table, r.from, r.to = options["by"], options["m2m"], options["from"], options["to"]
+	_, r.null = options["null"]
 	switch {
 	case !field.many() && f.Tag.Get("bun") != "-":
 		r.kind = belongsTo
@@ -237,10 +279,13 @@ func (m *model) relation(f reflect.StructField) (*relation, error) {
 	if r.kind != manyToMany && (r.from != "" || r.to != "" || r.table != "") {
 		return nil, fmt.Errorf("%w: m2m, from and to are for orm.Refs over a table between", ErrField)
 	}
+	if r.kind != belongsTo && r.null {
+		return nil, fmt.Errorf("%w: null is for a key column of its own", ErrField)
+	}
 	return r, nil
 }
 
-// parseTag reads an orm tag: options "name:value", separated by commas.
+// parseTag reads an orm tag: null, or options "name:value", separated by commas.
 func parseTag(tag string) (map[string]string, error) {
 	options := map[string]string{}
 	if tag == "" {
@@ -248,8 +293,12 @@ func parseTag(tag string) (map[string]string, error) {
 	}
 	for one := range strings.SplitSeq(tag, ",") {
 		name, value, ok := strings.Cut(strings.TrimSpace(one), ":")
+		if name == "null" && !ok {
+			options[name] = ""
+			continue
+		}
 		if !ok || value == "" || !slices.Contains([]string{"by", "m2m", "from", "to"}, name) {
-			return nil, fmt.Errorf("%w: orm:%q: %q is none of by:Field, m2m:table, from:column, to:column", ErrField, tag, one)
+			return nil, fmt.Errorf("%w: orm:%q: %q is none of null, by:Field, m2m:table, from:column, to:column", ErrField, tag, one)
 		}
 		options[name] = value
 	}

@@ -2,7 +2,6 @@ package orm
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
 )
@@ -20,10 +19,12 @@ type Refs[T any] struct {
 	loaded bool
 	rel    *relation
 	from   *origin
-	of     any // the row that it is a field of
+	of     any    // the row that it is a field of
+	around *chain // while it is marshalled
 }
 
-// All is the rows, in any order; see [Ref.Get].
+// All is the rows, by primary key; see [Ref.Get] for when they were not loaded. Rows
+// that were added since are the last. The slice is the relation's own.
 func (r *Refs[T]) All() ([]*T, error) {
 	if r.loaded {
 		return r.rows, nil
@@ -31,7 +32,7 @@ func (r *Refs[T]) All() ([]*T, error) {
 	if r.rel == nil {
 		return nil, r.unknown()
 	}
-	if err := r.from.lazily(r.rel, r.of); err != nil {
+	if err := r.from.lazily(r.rel, r.of, r); err != nil {
 		return nil, err
 	}
 	return r.rows, nil
@@ -45,7 +46,7 @@ func (r *Refs[T]) Load(ctx context.Context) ([]*T, error) {
 	if r.rel == nil {
 		return nil, r.unknown()
 	}
-	if err := r.from.load(r.from.rowByRow(ctx, r.rel), r.rel, r.of); err != nil {
+	if err := r.from.load(ctx, r.rel, r.of, r); err != nil {
 		return nil, err
 	}
 	return r.rows, nil
@@ -60,15 +61,6 @@ func (r *Refs[T]) Loaded() bool { return r.loaded }
 
 // IsZero says that nothing was loaded; see the omitzero of package json.
 func (r Refs[T]) IsZero() bool { return !r.loaded }
-
-// MarshalJSON gives the rows if they are loaded, else null. It never asks the
-// database.
-func (r Refs[T]) MarshalJSON() ([]byte, error) {
-	if !r.loaded {
-		return []byte("null"), nil
-	}
-	return json.Marshal(r.rows)
-}
 
 func (r *Refs[T]) relatedType() reflect.Type { return reflect.TypeFor[T]() }
 func (r *Refs[T]) many() bool                { return true }
@@ -85,3 +77,9 @@ func (r *Refs[T]) put(rows []any) {
 		r.rows[i] = row.(*T)
 	}
 }
+
+func (r *Refs[T]) putBack(any) {} // there is no way back to many
+
+func (r *Refs[T]) loadedRows() []any             { return anys(r.rows) }
+func (r *Refs[T]) refKey() (key any, known bool) { return nil, false }
+func (r *Refs[T]) within(rows *chain)            { r.around = rows }

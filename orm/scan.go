@@ -37,9 +37,51 @@ func (c *cell) Scan(src any) error {
 	return nil
 }
 
+// taker takes the rows that are read.
+type taker interface {
+	// place is where the next row is read into.
+	place() reflect.Value
+	// beside is where the columns behind the plan's cells are read into.
+	beside() []any
+	// take takes the row that was read, and says whether it is kept.
+	take(row reflect.Value) (bool, error)
+}
+
+// taken takes rows into a slice.
+type taken[T any] struct {
+	rows []*T
+	keys []any // what the last row has in the columns behind the cells
+}
+
+func (l *taken[T]) place() reflect.Value { return reflect.ValueOf(new(T)).Elem() }
+func (l *taken[T]) beside() []any {
+	all := make([]any, len(l.keys))
+	for i := range all {
+		all[i] = &l.keys[i]
+	}
+	return all
+}
+
+func (l *taken[T]) take(row reflect.Value) (bool, error) {
+	l.rows = append(l.rows, row.Addr().Interface().(*T))
+	return true, nil
+}
+
 // read reads all rows and closes them. keys is what the last row has in the columns
 // behind the plan's cells; nil without rows.
 func read[T any](result *results, pl *plan, from *origin) (rows []*T, keys []any, err error) {
+	to := &taken[T]{rows: []*T{}, keys: make([]any, pl.keys)}
+	if err := pl.read(result, from.ofSources(pl), to); err != nil {
+		return nil, nil, err
+	}
+	if len(to.rows) > 0 {
+		keys = to.keys
+	}
+	return to.rows, keys, nil
+}
+
+// read reads all rows and closes them. origins are those of the sources.
+func (pl *plan) read(result *results, origins []*origin, to taker) (err error) {
 	defer func() {
 		if closed := result.Close(); closed != nil {
 			err = closed // what went wrong with the reading, with its kind
@@ -52,25 +94,20 @@ func read[T any](result *results, pl *plan, from *origin) (rows []*T, keys []any
 		cells[i] = cell{cellPlan: c, of: r, first: i == 0 || pl.cells[i-1].source != c.source}
 		dest[i] = &cells[i]
 	}
-	last := make([]any, pl.keys)
-	for i := range last {
-		dest = append(dest, &last[i])
-	}
-	origins := from.ofSources(pl)
-	rows = []*T{}
+	dest = append(dest, to.beside()...)
 	for result.Next() {
-		row := new(T)
-		r.rows[0] = reflect.ValueOf(row).Elem()
+		r.rows[0] = to.place()
 		if err := result.Scan(dest...); err != nil {
-			return nil, nil, err
+			return err
 		}
-		r.attach(origins)
-		rows = append(rows, row)
+		switch isNew, err := to.take(r.rows[0]); {
+		case err != nil:
+			return err
+		case isNew:
+			r.attach(origins)
+		}
 	}
-	if len(rows) > 0 {
-		keys = last
-	}
-	return rows, keys, result.Err()
+	return result.Err()
 }
 
 // attach tells the relations of the row, and of those joined to it, where they come
@@ -86,10 +123,14 @@ func (r *reading) attach(origins []*origin) {
 		if i == 0 || r.absent[from.parent] {
 			continue
 		}
-		var rows []any
-		if !r.absent[i] {
-			rows = []any{r.rows[i].Addr().Interface()}
+		rel, parent := from.join.rel, r.rows[from.parent]
+		if r.absent[i] {
+			rel.field(parent).put(nil)
+			continue
 		}
-		from.join.rel.field(r.rows[from.parent]).put(rows)
+		rel.field(parent).put([]any{r.rows[i].Addr().Interface()})
+		if rel.inverse != nil {
+			rel.inverse.field(r.rows[i]).putBack(parent.Addr().Interface())
+		}
 	}
 }

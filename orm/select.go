@@ -27,8 +27,8 @@ type source struct {
 type plan struct {
 	sources []source // the model's own first, parents before those joined to them
 	cells   []cellPlan
-	later   []relatedPath // relations to many, loaded when the rows are there
-	keys    int           // columns behind the cells, which are not the rows': see iteration
+	later   []*loading // relations to many, loaded when the rows are there
+	keys    int        // columns behind the cells, which are not the rows': see iteration
 }
 
 type cellPlan struct {
@@ -109,7 +109,7 @@ func (s *spec) pickRelated(j *joins, pl *plan) error {
 	for _, p := range s.related {
 		n := slices.IndexFunc(p, (*relation).toMany)
 		if n >= 0 {
-			pl.later = append(pl.later, p)
+			pl.leave(p[:n], p[n], p[n+1:])
 			p = p[:n]
 		}
 		for i := range p {
@@ -123,6 +123,19 @@ func (s *spec) pickRelated(j *joins, pl *plan) error {
 		}
 	}
 	return nil
+}
+
+// leave leaves a relation for when the rows are there, with what is on the path
+// behind it.
+func (pl *plan) leave(over relatedPath, rel *relation, rest relatedPath) {
+	i := slices.IndexFunc(pl.later, func(l *loading) bool { return l.rel == rel && slices.Equal(l.over, over) })
+	if i < 0 {
+		i = len(pl.later)
+		pl.later = append(pl.later, &loading{over: over, rel: rel})
+	}
+	if len(rest) > 0 {
+		pl.later[i].rest = append(pl.later[i].rest, rest)
+	}
 }
 
 // columnList is what is selected: of joined tables the primary key first, which
@@ -215,12 +228,11 @@ func fetchKeyed[T any](ctx context.Context, on session, s *spec, st *selecting) 
 		return nil, nil, err
 	}
 	from := s.origin(on)
-	rows, keys, err = read[T](result, st.plan, from)
-	if err != nil {
+	if rows, keys, err = read[T](result, st.plan, from); err != nil {
 		return nil, nil, err
 	}
-	for _, p := range st.plan.later {
-		if err := loadPath(ctx, on, anys(rows), p, from); err != nil {
+	if len(st.plan.later) > 0 {
+		if err := st.plan.after(ctx, on, anys(rows), from); err != nil {
 			return nil, nil, err
 		}
 	}
