@@ -1,6 +1,7 @@
 package orm_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -28,6 +29,13 @@ func open(t *testing.T, url string, options ...orm.Option) *orm.DB {
 			t.Error(err)
 		}
 	})
+	create(t, db)
+	return db
+}
+
+// create makes the tables and their rows.
+func create(tb testing.TB, db *orm.DB) {
+	tb.Helper()
 	id, at, json := "INTEGER PRIMARY KEY AUTOINCREMENT", "timestamp", "text"
 	if db.Dialect() == orm.PostgreSQL {
 		id, at, json = "bigserial PRIMARY KEY", "timestamptz", "jsonb"
@@ -38,8 +46,7 @@ func open(t *testing.T, url string, options ...orm.Option) *orm.DB {
 			text += fmt.Sprintf("SELECT setval('%s_id_seq', 100);\n", table)
 		}
 	}
-	if _, err := db.SQL().ExecContext(t.Context(), text); err != nil {
-		t.Fatal(err)
+	if _, err := db.SQL().ExecContext(context.Background(), text); err != nil {
+		tb.Fatal(err)
 	}
-	return db
 }

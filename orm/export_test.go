@@ -1,6 +1,9 @@
 package orm
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 // ExecIn runs a statement in a transaction.
 func ExecIn(ctx context.Context, tx *Tx, text string, args ...any) error {
@@ -16,4 +19,54 @@ func Within(ctx context.Context, db *DB, f func(ctx context.Context) error) erro
 		return err
 	}
 	return atomically(ctx, on, func(ctx context.Context, _ session) error { return f(ctx) })
+}
+
+// Written is the statement that a query with a condition becomes, with values that
+// are right for it.
+func Written[T any](db *DB, cond string) (text string, args []any, err error) {
+	q := For[T](db)
+	n, err := q.s.m.parse(cond)
+	if err != nil {
+		return "", nil, err
+	}
+	c := checked{n: n}
+	params(n, func(p *param) {
+		var value any = "x"
+		if p.of != nil {
+			typ := p.of.column.IndirectType
+			if rel := p.of.column.rel; rel != nil {
+				typ = rel.target.key.IndirectType
+			}
+			value = reflect.Zero(typ).Interface()
+		}
+		if p.list {
+			value = []any{value}
+		}
+		c.args = append(c.args, value)
+	})
+	q = q.with(func(s *spec) error { s.conds = added(s.conds, c); return nil })
+	st, err := q.s.selection(nil)
+	if err != nil {
+		return "", nil, err
+	}
+	return st.text, st.args, nil
+}
+
+func params(n node, found func(*param)) {
+	switch n := n.(type) {
+	case *logic:
+		for _, part := range n.parts {
+			params(part, found)
+		}
+	case *not:
+		params(n.of, found)
+	case *comparison:
+		for _, part := range n.parts {
+			params(part, found)
+		}
+	case *call:
+		params(n.arg, found)
+	case *param:
+		found(n)
+	}
 }
