@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 	"modernc.org/sqlite"
 
+	"github.com/tandem-go/tandem/internal/pgtest"
 	"github.com/tandem-go/tandem/orm/migrate"
 )
 
@@ -63,6 +64,7 @@ func (p place) db(t *testing.T) *sql.DB {
 // each runs a test on an empty database of each kind.
 func each(t *testing.T, test func(t *testing.T, p place)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, sqlitePlace(filepath.Join(t.TempDir(), "test.db"))) })
+	t.Run("postgres", func(t *testing.T) { test(t, place{"postgres", pgtest.URL(t)}) })
 }
 
 func sqlitePlace(path string) place {
