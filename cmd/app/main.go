@@ -3,6 +3,8 @@
 //
 //	app            serve
 //	app routes     print every route with its colour, its middleware and its crossings
+//	app migrate    bring the database's schema up to date, take a step back, or say how it is
+//	app seed       fill the database with demonstration data
 //	app version    print the version
 //	app help       print the commands and the settings
 //
@@ -16,6 +18,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -35,6 +38,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	command := "serve"
 	if len(args) > 0 {
 		command = args[0]
+	}
+	if command == "migrate" || command == "seed" {
+		return manage(command, args[1:], stdout, stderr)
 	}
 	if len(args) > 1 {
 		return fail(stderr, 2, fmt.Errorf("%s takes no argument, not %q", command, args[1]))
@@ -76,6 +82,22 @@ func serve(s settings, stdout, stderr io.Writer) error {
 	}
 	slog.SetDefault(log)
 
+	// Until Run has the signals, one that asks to stop ends the wait for the database.
+	booting, booted := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	db, err := bootDatabase(booting, s.DatabaseURL, log)
+	stopped := booting.Err() != nil
+	booted()
+	if err == nil {
+		defer closeDatabase(db, log)
+	}
+	if stopped {
+		log.Info("stopped before it served")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+
 	stop, err := serveStandIns(&s)
 	if err != nil {
 		return err
@@ -97,6 +119,8 @@ func writeHelp(w io.Writer) error {
 
   serve    serve; this is what app does without a command
   routes   print every route with its colour, its middleware and its crossings
+  migrate  bring the database's schema up to date, take a step back, or say how it is: app migrate --help
+  seed     fill the database with demonstration data: app seed --help
   version  print the version
   help     print this
 

@@ -16,8 +16,22 @@ import (
 	"time"
 )
 
-// startApp runs the real thing in a process of its own and returns its address and its command.
+// startApp runs the real thing in a process of its own, in a directory of its own, and returns its address and its command.
 func startApp(t *testing.T, env ...string) (string, *exec.Cmd) {
+	t.Helper()
+	started := launchApp(t, t.TempDir(), nil, env...)
+	return started.serving(t), started.cmd
+}
+
+// launched is an app in a process of its own.
+type launched struct {
+	cmd   *exec.Cmd
+	lines *bufio.Scanner // of stderr
+	said  []string       // those that were read
+}
+
+// launchApp starts an app in a directory.
+func launchApp(t *testing.T, dir string, args []string, env ...string) *launched {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -25,8 +39,8 @@ func startApp(t *testing.T, env ...string) (string, *exec.Cmd) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), append(env, runAsApp+"=1", "APP_ADDR=127.0.0.1:0")...)
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), append(env, runAsApp+"=1", "APP_ADDR=127.0.0.1:0")...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -34,20 +48,40 @@ func startApp(t *testing.T, env ...string) (string, *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(stderr)
-	var said []string
-	for lines.Scan() {
-		said = append(said, lines.Text())
-		if addr := regexp.MustCompile(`msg=serving addr=tcp://(\S+)`).FindStringSubmatch(lines.Text()); addr != nil {
-			go func() {
-				for lines.Scan() { // so that the app never waits for its reader
-				}
-			}()
-			return addr[1], cmd
+	return &launched{cmd: cmd, lines: bufio.NewScanner(stderr)}
+}
+
+// until waits for a line and returns what the expression's group matches, or "" if the app ends without it.
+func (l *launched) until(expression string) string {
+	wanted := regexp.MustCompile(expression)
+	for l.lines.Scan() {
+		l.said = append(l.said, l.lines.Text())
+		if found := wanted.FindStringSubmatch(l.lines.Text()); found != nil {
+			return found[1]
 		}
 	}
-	t.Fatalf("the app ended (%v) and said:\n%s", cmd.Wait(), strings.Join(said, "\n"))
-	return "", nil
+	return ""
+}
+
+// serving waits until it serves, and returns its address.
+func (l *launched) serving(t *testing.T) string {
+	t.Helper()
+	addr := l.until(`msg=serving addr=tcp://(\S+)`)
+	if addr == "" {
+		t.Fatalf("the app ended (%v) and said:\n%s", l.cmd.Wait(), strings.Join(l.said, "\n"))
+	}
+	go func() {
+		for l.lines.Scan() { // so that the app never waits for its reader
+		}
+	}()
+	return addr
+}
+
+// ends waits until the app has ended, and returns what it said and its exit code.
+func (l *launched) ends() (string, int) {
+	l.until(`^\b\B()$`) // nothing
+	_ = l.cmd.Wait()
+	return strings.Join(l.said, "\n"), l.cmd.ProcessState.ExitCode()
 }
 
 func TestAppAlone(t *testing.T) {
@@ -92,9 +126,10 @@ func TestAddressInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
+	t.Chdir(t.TempDir())
 	setEnvironment(t, map[string]string{"APP_ADDR": listener.Addr().String()})
 	var out, errs bytes.Buffer
-	if code := run(nil, &out, &errs); code != 1 || !strings.HasPrefix(errs.String(), "app: APP_ADDR: ") {
+	if code := run(nil, &out, &errs); code != 1 || !strings.Contains(errs.String(), "\napp: APP_ADDR: ") {
 		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
 	}
 }

@@ -32,16 +32,16 @@ type settings struct {
 	CPUPermits      autoPermits `split_words:"true" desc:"how many may compute at once, auto: this worker's share of CPUs less one, at least 1"`
 	RequestTimeout  timeout     `split_words:"true" desc:"how long a request may take, such as 30s; 0, the default: without a bound. Streams and sockets have none"`
 	AccessLog       accessLog   `split_words:"true" desc:"one line per request on stdout: off, common, combined or json; 200s of /healthz are left out"`
+	DatabaseURL     databaseURL `split_words:"true" desc:"a SQLite file or a postgres:// URL, changed by app migrate alone; the app's own file var/app.db, made and filled by itself"`
 	ServerTiming    onOff       `split_words:"true" desc:"on: every answer says in Server-Timing where the time went, for all to see; off"`
 	WeatherURL      serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the weather; the app's own stand-in"`
 	NewsURL         serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the news; the app's own stand-in"`
 	StocksURL       serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the stocks; the app's own stand-in"`
 
 	// Of later versions: known, checked and refused (see later.go), never silently ignored.
-	DatabaseURL    laterDatabase `split_words:"true" desc:"not in this version"`
-	TrustedProxies laterProxies  `split_words:"true" desc:"not in this version"`
-	TLSCert        laterFile     `split_words:"true" desc:"not in this version"`
-	TLSKey         laterFile     `split_words:"true" desc:"not in this version"`
+	TrustedProxies laterProxies `split_words:"true" desc:"not in this version"`
+	TLSCert        laterFile    `split_words:"true" desc:"not in this version"`
+	TLSKey         laterFile    `split_words:"true" desc:"not in this version"`
 }
 
 func newSettings() settings {

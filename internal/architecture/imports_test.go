@@ -17,7 +17,7 @@ const module = "github.com/tandem-go/tandem/"
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
 	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
-	"cmd/app":        {"bridge", "middleware", "openapi", "view", "worker"},
+	"cmd/app":        {"bridge", "middleware", "openapi", "orm", "orm/migrate", "view", "worker"},
 	"cmd/tandemvet":  {"tandemvet"},
 
 	"bridge":  {"internal/funcname", "internal/oncpu"},
