@@ -218,7 +218,7 @@ func TestAStartGivesUpOnOneThatMigrates(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := bootDatabase(ctx, "", slog.New(slog.DiscardHandler))
-	if !errors.Is(err, migrate.ErrLocked) || !strings.Contains(err.Error(), "process 7 (app) on host, with ") {
+	if !errors.Is(err, migrate.ErrLocked) || !strings.Contains(err.Error(), "process 7 (app) on host has locked ") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -23,8 +23,8 @@ const (
 	lockSlow  = 250 * time.Millisecond
 )
 
-// attempt tries once to take the lock, and returns what gives it back, or who has it.
-type attempt func(context.Context) (release func(context.Context) error, holder string, err error)
+// attempt tries once to take the lock, and returns what gives it back, or why it cannot be had.
+type attempt func(context.Context) (release func(context.Context) error, because string, err error)
 
 // session is what goose takes and gives back around its work, on the connection that it works on.
 type session struct {
@@ -67,31 +67,32 @@ func (m *Migrator) acquire(ctx context.Context, conn *sql.Conn) (func(context.Co
 	if err != nil {
 		return nil, fmt.Errorf("lock the database for a migration: %w", err)
 	}
-	begin := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, m.wait, errWaited)
-	defer cancel()
-	last := ""
+	begin, late := time.Now(), time.After(m.wait)
+	why := ""
 	for pause := lockEvery; ; pause = min(2*pause, lockSlow) {
-		release, holder, err := try(ctx)
+		release, because, err := try(ctx)
 		switch {
 		case err == nil && release != nil:
 			return release, nil
-		case err != nil && (ctx.Err() == nil || last == ""):
+		case err != nil && (ctx.Err() == nil || why == ""):
 			return nil, fmt.Errorf("lock the database for a migration: %w", err)
-		case err == nil && last == "":
-			m.log.InfoContext(ctx, "waiting for another process to migrate the database", "holder", holder)
+		case err == nil && why == "":
+			m.log.InfoContext(ctx, "waiting for another process to migrate the database", "because", because)
 		}
-		last = cmp.Or(holder, last)
+		why = cmp.Or(because, why)
 		select {
 		case <-time.After(pause):
+			continue
 		case <-ctx.Done():
-			waited := time.Since(begin).Round(time.Millisecond)
-			return nil, fmt.Errorf("%w: %w after %v; %s has the lock", ErrLocked, context.Cause(ctx), waited, last)
+			err = context.Cause(ctx)
+		case <-late:
+			err = errLate
 		}
+		return nil, fmt.Errorf("%w: %w after %v: %s", ErrLocked, err, time.Since(begin).Round(time.Millisecond), why)
 	}
 }
 
-var errWaited = errors.New("gave up")
+var errLate = errors.New("gave up")
 
 // lockFile locks a file beside a SQLite database. Not the database's own: to close it would end the locks that SQLite
 // has there, which are the process's. A database in memory is this process's alone, and needs none.
@@ -115,13 +116,13 @@ func lockFile(ctx context.Context, conn *sql.Conn) (attempt, error) {
 		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			holder, _ := io.ReadAll(io.LimitReader(file, 1<<10))
-			return nil, strings.TrimSpace(string(holder)) + ", with " + name + ",", file.Close()
+			return nil, strings.TrimSpace(string(holder)) + " has locked " + name, file.Close()
 		}
 		if err != nil {
 			return nil, "", errors.Join(fmt.Errorf("lock %s: %w", name, err), file.Close())
 		}
 		if !sameFile(file, name) { // somebody has removed it, and others may have made another
-			return nil, "somebody who removes " + name, file.Close()
+			return nil, "somebody has removed " + name, file.Close()
 		}
 		host, _ := os.Hostname()
 		if err := file.Truncate(0); err == nil { // what is said here is for people; the lock holds without
@@ -173,8 +174,8 @@ func advisoryLock(ctx context.Context, conn *sql.Conn) (attempt, error) {
 			return nil, "", err
 		}
 		if !locked {
-			holder, err := advisoryHolder(ctx, conn)
-			return nil, holder, err
+			because, err := advisoryHolder(ctx, conn)
+			return nil, because, err
 		}
 		return func(ctx context.Context) error { return advisoryUnlock(ctx, conn) }, "", nil
 	}, nil
@@ -191,15 +192,15 @@ func advisoryHolder(ctx context.Context, conn *sql.Conn) (string, error) {
 		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
 		id>>32, id&0xffffffff).Scan(&pid, &user, &application, &address)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "a session of PostgreSQL that has just ended", nil
+		return "a session that has just ended had the advisory lock", nil
 	}
-	holder := fmt.Sprintf("session %d of PostgreSQL", pid)
-	for _, known := range []struct{ word, value string }{{"user", user}, {"application", application}, {"from", address}} {
-		if known.value != "" {
-			holder += fmt.Sprintf(", %s %s", known.word, known.value)
+	var known strings.Builder
+	for _, one := range []struct{ word, value string }{{"user", user}, {"application", application}, {"address", address}} {
+		if one.value != "" {
+			fmt.Fprintf(&known, ", %s %s", one.word, one.value)
 		}
 	}
-	return holder, err
+	return fmt.Sprintf("session %d of PostgreSQL%s has the advisory lock", pid, &known), err
 }
 
 // advisoryUnlock gives the lock back, and the session as it was: what a migration has SET is not for whom the pool
