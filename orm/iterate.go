@@ -166,21 +166,26 @@ func (w *writer) at(f *path) string {
 
 // behind writes that a row comes after the one that is ordered by these values:
 // a > ? OR a = ? AND (b > ? OR …), with NULL where the database puts it: PostgreSQL
-// above all values, SQLite below.
+// above all values, SQLite below. Where no NULL can come, a >= ? says so first:
+// a database finds the place in an index by it, but not by an OR, for which it
+// reads all that came before.
 func (w *writer) behind(order []ordering, values []any) {
 	at, value := w.at(order[0].by), values[0]
-	nullsLast := (w.db.dialect == PostgreSQL) != order[0].desc
+	nullsLast := (w.db.dialect == PostgreSQL) != order[0].desc && !order[0].by.neverNull()
 	var after []string
 	if value == nil {
 		if !nullsLast {
 			after = append(after, at+" IS NOT NULL")
 		}
 	} else {
-		op := " > "
+		op := " >"
 		if order[0].desc {
-			op = " < "
+			op = " <"
 		}
-		after = append(after, at+op+w.placeholder(value))
+		if len(order) > 1 && !nullsLast {
+			w.put(at, op, "= ", w.placeholder(value), " AND ")
+		}
+		after = append(after, at+op+" "+w.placeholder(value))
 		if nullsLast {
 			after = append(after, at+" IS NULL")
 		}
@@ -201,4 +206,10 @@ func (w *writer) behind(order []ordering, values []any) {
 		w.put("FALSE")
 	}
 	w.put(")")
+}
+
+// neverNull says whether every row has a value there: it is a column of the row's
+// own, and a key or said to be so by bun's notnull.
+func (p *path) neverNull() bool {
+	return len(p.over) == 0 && (p.column.IsPK || p.column.NotNull)
 }

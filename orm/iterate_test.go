@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/tally"
 	"github.com/tandem-go/tandem/orm"
 )
 
@@ -52,6 +54,32 @@ func TestAllGivesWhatListGivesInAnyOrder(t *testing.T) {
 						t.Errorf("order %v, chunks of %d:\n%v, want\n%v", order, chunk, got, want)
 					}
 				}
+			}
+		}
+	})
+}
+
+func TestAChunkBeginsWhereAnIndexFindsIt(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		authors := orm.For[Author](db).Chunk(2)
+		for _, c := range []struct {
+			order []string
+			want  string // what the second chunk is asked for by
+		}{
+			{nil, `WHERE (("author"."id" > $1)) ORDER`},
+			{[]string{"-id"}, `WHERE (("author"."id" < $1)) ORDER`},
+			{[]string{"name"}, `WHERE ("author"."name" >= $1 AND ("author"."name" > $2 OR ("author"."name" = $3 AND ("author"."id" > $4)))) ORDER`},
+			{[]string{"-name", "-id"}, `WHERE ("author"."name" <= $1 AND ("author"."name" < $2 OR ("author"."name" = $3 AND ("author"."id" < $4)))) ORDER`},
+		} {
+			asked := tally.New(nil, "", nil)
+			for _, err := range authors.Order(c.order...).All(asked.Context(t.Context())) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			texts, _ := asked.Texts()
+			if len(texts) != 2 || !strings.Contains(texts[1].Text, c.want) {
+				t.Errorf("order %v: %v\nwant in the second %s", c.order, texts, c.want)
 			}
 		}
 	})
