@@ -7,9 +7,9 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/uptrace/bun/dialect/pgdialect"
+	"unicode/utf8"
 )
 
 // bound makes what the driver is given of a field's value in a row.
@@ -21,14 +21,42 @@ func (c *column) bound(row reflect.Value) (any, error) {
 	if c.NullZero && c.IsZero(v) {
 		return nil, nil
 	}
-	if c.Tag.HasOption("array") && c.model.db.dialect == PostgreSQL {
-		return pgdialect.Array(v.Interface()), nil
-	}
-	arg, err := bindable(v)
+	arg, err := c.bindable(v)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name(), err)
 	}
+	if c.rel != nil { // whose key may be of any type
+		return c.argument(arg)
+	}
 	return arg, nil
+}
+
+// bindable is what the driver is given of a value of the column, which is one that
+// the database keeps as it is.
+func (c *column) bindable(v reflect.Value) (any, error) {
+	if c.isArray() {
+		return v.Interface(), nil
+	}
+	arg, err := bindable(v)
+	if err != nil {
+		return nil, err
+	}
+	switch arg := arg.(type) {
+	case string:
+		if c.model.db.dialect == PostgreSQL && (strings.IndexByte(arg, 0) >= 0 || !utf8.ValidString(arg)) {
+			return nil, fmt.Errorf("%w: PostgreSQL stores no text with a NUL byte or with what is not UTF-8; []byte holds it", ErrType)
+		}
+	case float64:
+		if c.model.db.dialect == SQLite && math.IsNaN(arg) {
+			return nil, fmt.Errorf("%w: SQLite stores no NaN", ErrType)
+		}
+	}
+	return arg, nil
+}
+
+// isArray says whether the column is an array of PostgreSQL's; on SQLite it is JSON.
+func (c *column) isArray() bool {
+	return c.model.db.dialect == PostgreSQL && (c.Tag.HasOption("array") || strings.HasSuffix(c.UserSQLType, "[]"))
 }
 
 // bindable makes what the driver is given of a value: what database/sql knows, and
@@ -68,7 +96,7 @@ func bindable(v reflect.Value) (any, error) {
 	case reflect.String:
 		return v.String(), nil
 	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
+		if v.Type().Elem().Kind() == reflect.Uint8 && !v.IsNil() {
 			return v.Bytes(), nil
 		}
 		fallthrough
@@ -104,10 +132,10 @@ func (c *column) argument(value any) (any, error) {
 		want = other.key.IndirectType
 	}
 	if v.Type() == want || v.Type() == reflect.PointerTo(want) {
-		return bindable(v)
+		return c.bindable(v)
 	}
 	if _, ok := v.Interface().(driver.Valuer); ok {
-		return bindable(v)
+		return c.bindable(v)
 	}
 	wrong := func() error {
 		return fmt.Errorf("%w: %s is %s, got %s", ErrType, c.name(), want, v.Type())
@@ -122,7 +150,7 @@ func (c *column) argument(value any) (any, error) {
 		if !v.CanInt() && !v.CanUint() {
 			return nil, wrong()
 		}
-		arg, err := bindable(v)
+		arg, err := c.bindable(v)
 		if n, ok := arg.(int64); err == nil && ok && outside(n, want) {
 			return nil, fmt.Errorf("%w: %s is %s, which does not hold %d", ErrType, c.name(), want, n)
 		}
@@ -140,7 +168,7 @@ func (c *column) argument(value any) (any, error) {
 			return nil, wrong()
 		}
 	}
-	return bindable(v)
+	return c.bindable(v)
 }
 
 // outside says whether an integer is none of a type's values.
@@ -160,7 +188,11 @@ func (c *column) keyArgument(key any) (any, error) {
 		if key == nil {
 			return nil, fmt.Errorf("%w: a key of %s is never NULL", ErrType, c.model.typ.Name())
 		}
-		return c.argument(key)
+		arg, err := c.argument(key)
+		if ok && err != nil {
+			err = fmt.Errorf("%w: %s %.40q is no text that is stored", ErrNotFound, c.name(), text)
+		}
+		return arg, err
 	}
 	zero := reflect.Zero(c.IndirectType)
 	switch {

@@ -122,9 +122,15 @@ func scalar[R any](ctx context.Context, s *spec, op string, around func(inner st
 		return value, s.wrap(op, err)
 	}
 	st.text = around(st.text)
-	rows, err := on.query(ctx, st.statement)
+	value, err = readOne[R](ctx, on, st.statement)
+	return value, s.wrap(op, err)
+}
+
+// readOne reads the one value that a statement gives.
+func readOne[R any](ctx context.Context, on session, st statement) (value R, err error) {
+	rows, err := on.query(ctx, st)
 	if err != nil {
-		return value, s.wrap(op, err)
+		return value, err
 	}
 	if rows.Next() {
 		err = rows.Scan(&value)
@@ -132,7 +138,7 @@ func scalar[R any](ctx context.Context, s *spec, op string, around func(inner st
 	if closed := rows.Close(); closed != nil {
 		err = closed
 	}
-	return value, s.wrap(op, err)
+	return value, err
 }
 
 // inner is the query as a subquery of whose rows something is computed: without what

@@ -158,6 +158,8 @@ type relational interface {
 	refKey() (key any, known bool)
 	// within tells it which rows are being marshalled around it.
 	within(*chain)
+	// move says that it is in another row now.
+	move(to any)
 }
 
 var relationalType = reflect.TypeFor[relational]()
@@ -204,6 +206,9 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 	m.table = db.bun.Table(typ)
 	for _, f := range m.table.Fields {
 		c := &column{Field: f, model: m}
+		if err := c.supported(); err != nil {
+			return nil, err
+		}
 		m.list = append(m.list, c)
 		m.columns[f.Name] = c
 	}
@@ -227,6 +232,16 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 		}
 	}
 	return m, nil
+}
+
+// supported refuses what bun's own queries do with a column and ours do not.
+func (c *column) supported() error {
+	for _, option := range []string{"soft_delete", "hstore", "composite", "multirange", "msgpack"} {
+		if c.Tag.HasOption(option) {
+			return fmt.Errorf("field %s: %w: bun's option %s is not supported", c.GoName, ErrField, option)
+		}
+	}
+	return nil
 }
 
 // notForBun refuses relations that bun would take for columns.

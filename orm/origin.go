@@ -75,3 +75,12 @@ func (o *origin) adopt(m *model, row reflect.Value) {
 		rel.field(row).attach(o, rel, ptr)
 	}
 }
+
+// move says that a row is in other memory now.
+func (o *origin) move(from, to any) {
+	for i, row := range o.peers {
+		if row == from {
+			o.peers[i] = to
+		}
+	}
+}

@@ -169,9 +169,14 @@ func (q Query[T]) Only(fields ...string) Query[T] {
 		if err != nil {
 			return err
 		}
-		s.columns = slices.DeleteFunc(slices.Clone(s.m.list), func(c *column) bool { return !c.IsPK && !slices.Contains(picked, c) })
+		s.columns = s.m.withKey(picked)
 		return nil
 	})
+}
+
+// withKey are columns, and those of the primary key.
+func (m *model) withKey(columns []*column) []*column {
+	return slices.DeleteFunc(slices.Clone(m.list), func(c *column) bool { return !c.IsPK && !slices.Contains(columns, c) })
 }
 
 // Defer loads all fields but these. The primary key is loaded always.

@@ -167,6 +167,11 @@ func (r *Ref[T]) attach(from *origin, rel *relation, row any) {
 	r.from, r.rel, r.of = from, rel, row
 }
 
+func (r *Ref[T]) move(to any) {
+	r.from.move(r.of, to)
+	r.of = to
+}
+
 func (r *Ref[T]) put(rows []any) {
 	r.loaded, r.back, r.row = true, false, nil
 	if len(rows) > 0 {

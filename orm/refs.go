@@ -71,6 +71,11 @@ func (r *Refs[T]) attach(from *origin, rel *relation, row any) {
 	r.rows, r.loaded = nil, false
 }
 
+func (r *Refs[T]) move(to any) {
+	r.from.move(r.of, to)
+	r.of = to
+}
+
 func (r *Refs[T]) put(rows []any) {
 	r.rows, r.loaded = make([]*T, len(rows)), true
 	for i, row := range rows {

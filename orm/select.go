@@ -39,7 +39,10 @@ type cellPlan struct {
 // selection makes the SELECT of the query's rows. more, which may be nil, adds to
 // it.
 func (s *spec) selection(more func(*bun.SelectQuery, *writer) error) (*selecting, error) {
-	w := &writer{db: s.db, joins: &joins{base: string(s.m.table.SQLAlias)}}
+	return s.selectionBy(s.writer(), more)
+}
+
+func (s *spec) selectionBy(w *writer, more func(*bun.SelectQuery, *writer) error) (*selecting, error) {
 	pl := &plan{sources: []source{{m: s.m}}}
 	if err := s.pickRelated(w.joins, pl); err != nil {
 		return nil, err
@@ -230,6 +233,11 @@ func fetchKeyed[T any](ctx context.Context, on session, s *spec, st *selecting) 
 	from := s.origin(on)
 	if rows, keys, err = read[T](result, st.plan, from); err != nil {
 		return nil, nil, err
+	}
+	if s.columns != nil {
+		for _, row := range rows {
+			rememberPart(row, s.columns)
+		}
 	}
 	if len(st.plan.later) > 0 {
 		if err := st.plan.after(ctx, on, anys(rows), from); err != nil {

@@ -30,7 +30,7 @@ type connection interface {
 // queryOn runs a statement and sees how it goes. Its error is the driver's.
 func (db *DB) queryOn(ctx context.Context, on connection, st statement) (*results, error) {
 	run := db.begun(ctx, st)
-	rows, err := on.QueryContext(ctx, st.text, st.args...)
+	rows, err := on.QueryContext(ctx, db.driverText(st), st.args...)
 	if err != nil {
 		run.end(nil, err)
 		return nil, err
@@ -41,7 +41,7 @@ func (db *DB) queryOn(ctx context.Context, on connection, st statement) (*result
 // execOn is queryOn for a statement without rows.
 func (db *DB) execOn(ctx context.Context, on connection, st statement) (sql.Result, error) {
 	run := db.begun(ctx, st)
-	result, err := on.ExecContext(ctx, st.text, st.args...)
+	result, err := on.ExecContext(ctx, db.driverText(st), st.args...)
 	if err != nil {
 		run.end(nil, err)
 		return nil, err

@@ -110,3 +110,9 @@ func (q SyncQuery[T]) Aggregate(of ...Aggregation) error {
 	_, err := inSync(q, "Aggregate", func(ctx context.Context, a Query[T]) (struct{}, error) { return struct{}{}, a.Aggregate(ctx, of...) })
 	return err
 }
+
+// doInSync is inSync of an operation that has no result.
+func doInSync[T any](q SyncQuery[T], op string, f func(context.Context, Query[T]) error) error {
+	_, err := inSync(q, op, func(ctx context.Context, a Query[T]) (struct{}, error) { return struct{}{}, f(ctx, a) })
+	return err
+}
