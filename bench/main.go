@@ -9,7 +9,8 @@
 //	go run ./bench -o docs/benchmarks.md        # write the table there too
 //
 // It needs bin/supervisor and bin/app. Rivals and tools that are not installed
-// are named as such: wrk, nginx, gunicorn with python3-uvicorn, s6.
+// are named as such: wrk, nginx, gunicorn with python3-uvicorn, python3-django
+// with python3-psycopg2, PostgreSQL, s6.
 package main
 
 import (
@@ -50,6 +51,10 @@ var measurements = []measurement{
 	{"blocked", "Health beside blocked views", blocked},
 	{"waiting", "Ten thousand requests that wait", waiting},
 	{"profiles", "Mixed and sync-only", profiles},
+	{"posts", "A list out of a database, beside Django's", posts},
+	{"overhead", "The ORM over bun", overhead},
+	{"iterate", "Iterating over a million rows", iterate},
+	{"cancel", "Cancelling a query", cancelling},
 	{"processes", "Starting and replacing workers", processes},
 	{"changes", "Reload and upgrade", changes},
 	{"dashboard", "Three calls at once", dashboard},

@@ -60,6 +60,13 @@ func rival(args []string) error {
 		return crowd(ctx)
 	case "views":
 		return serveViews(ctx)
+	case "posts":
+		return servePosts(ctx, args[1])
+	case "iterate":
+		if len(args) != 3 {
+			return errors.New("rival iterate URL orm|bun")
+		}
+		return iterateOnce(ctx, args[1], args[2])
 	default:
 		return fmt.Errorf("rival %s is not known", kind)
 	}

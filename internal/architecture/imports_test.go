@@ -72,7 +72,7 @@ var allowed = map[string][]string{
 	"internal/arbiter/mutate": nil,
 
 	"internal/strict": nil,
-	"bench":           {"bridge", "internal/strict", "test/harness", "view", "worker"},
+	"bench":           {"bridge", "internal/pgtest", "internal/strict", "internal/tally", "orm", "test/harness", "view", "worker"},
 	"deploy":          nil,
 	"deploy/hammer":   {"internal/strict"},
 	"deploy/image":    nil,
