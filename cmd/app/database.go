@@ -27,6 +27,8 @@ const defaultDatabase = "var/app.db"
 // says what it waited for before it is killed.
 const bootTimeout = 25 * time.Second
 
+var errNotReady = fmt.Errorf("the database was not ready within %v", bootTimeout)
+
 // databaseURL is where the rows are: a postgres:// URL, or a SQLite file; "" is the default file. It may hold a password:
 // it is never printed.
 type databaseURL string
@@ -102,7 +104,7 @@ func migrator(db *orm.DB, log *slog.Logger) (*migrate.Migrator, error) {
 // bootDatabase opens the database for a process that will serve: the default one in whatever state, another one if its
 // schema is what this program wants. The caller closes it.
 func bootDatabase(ctx context.Context, u databaseURL, log *slog.Logger) (*orm.DB, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("the database was not ready within %v", bootTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errNotReady)
 	defer cancel()
 	db, err := openDatabase(ctx, u, u == "")
 	if err != nil {

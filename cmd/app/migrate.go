@@ -64,9 +64,10 @@ func manage(command string, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	makes := command == "migrate" && (args[0] == "" || args[0] == "up")
-	if err := withDatabase(ctx, s.DatabaseURL, makes, slog.New(slog.NewTextHandler(stderr, nil)), func(db *orm.DB, m *migrate.Migrator) error {
-		return do(ctx, db, m, stdout)
-	}); err != nil {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	slog.SetDefault(log)
+	err = withDatabase(ctx, s.DatabaseURL, makes, log, func(db *orm.DB, m *migrate.Migrator) error { return do(ctx, db, m, stdout) })
+	if err != nil {
 		return fail(stderr, 1, err)
 	}
 	return 0
@@ -75,7 +76,9 @@ func manage(command string, args []string, stdout, stderr io.Writer) int {
 func isHelp(word string) bool { return word == "-h" || word == "-help" || word == "--help" }
 
 func withDatabase(ctx context.Context, u databaseURL, makes bool, log *slog.Logger, do func(*orm.DB, *migrate.Migrator) error) (err error) {
-	db, err := openDatabase(ctx, u, makes)
+	opening, cancel := context.WithTimeoutCause(ctx, bootTimeout, errNotReady)
+	defer cancel()
+	db, err := openDatabase(opening, u, makes)
 	if err != nil {
 		return err
 	}
