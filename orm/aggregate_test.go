@@ -97,13 +97,33 @@ func TestPages(t *testing.T) {
 					break
 				}
 			}
+			bare, err := orm.PageOf[Post](c.number, c.size, p.Count)
+			if err != nil || bare.Pages != p.Pages || bare.Count != p.Count || bare.Next() != p.Next() {
+				t.Errorf("page %d of %d: %+v without its rows, %v", c.number, c.size, bare, err)
+			}
+			n := 0
+			for row, err := range bare.Of(c.q).All(t.Context()) {
+				if err != nil || n == len(got) || row.ID != got[n] {
+					t.Fatalf("page %d of %d: row %d is %+v, %v", c.number, c.size, n, row, err)
+				}
+				n++
+			}
+			if n != len(got) {
+				t.Errorf("page %d of %d: %d rows, want %d", c.number, c.size, n, len(got))
+			}
 		}
 		for _, number := range []int{0, -1, 4, math.MaxInt} {
 			if _, err := posts.Page(t.Context(), number, 2); !errors.Is(err, orm.ErrNotFound) {
 				t.Errorf("page %d: %v, want ErrNotFound", number, err)
 			}
+			if _, err := orm.PageOf[Post](number, 2, 5); !errors.Is(err, orm.ErrNotFound) {
+				t.Errorf("page %d without its rows: %v, want ErrNotFound", number, err)
+			}
 		}
 		if _, err := posts.Page(t.Context(), 1, 0); !errors.Is(err, orm.ErrType) {
+			t.Errorf("of no rows: %v", err)
+		}
+		if _, err := orm.PageOf[Post](1, 0, 5); !errors.Is(err, orm.ErrType) {
 			t.Errorf("of no rows: %v", err)
 		}
 	})

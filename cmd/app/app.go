@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/middleware"
 	"github.com/tandem-go/tandem/openapi"
+	"github.com/tandem-go/tandem/orm"
 	"github.com/tandem-go/tandem/view"
 	"github.com/tandem-go/tandem/worker"
 )
@@ -33,7 +35,8 @@ type site struct {
 	exhibits []exhibit
 }
 
-func newSite(s settings, client *http.Client, options ...view.Option) *site {
+// newSite makes the application. It uses client and db, which stay the caller's. Without them it can say what its routes are.
+func newSite(s settings, client *http.Client, db *orm.DB, options ...view.Option) *site {
 	computing := bridge.Auto
 	if s.CPUPermits > 0 {
 		computing = int(s.CPUPermits)
@@ -47,7 +50,7 @@ func newSite(s settings, client *http.Client, options ...view.Option) *site {
 		options = append(options, view.SyncOnly())
 	}
 	site := &site{app: view.New(options...)}
-	site.exhibits = append(site.routes(s, limits, client), standIns()...)
+	site.exhibits = slices.Concat(site.routes(s, limits, client), newBlog(db).exhibits(), standIns())
 
 	// What is cheap is around every route, what few need around those (view.With). /echo/ changes nothing, whoever sends it.
 	csrf := must(middleware.CSRF(middleware.CrossOrigin{Bypass: []string{"/echo/"}}))

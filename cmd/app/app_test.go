@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -34,9 +35,17 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/tandem-go/tandem/bridge.(*thread).loop"))
 }
 
-// startSite serves the whole app, its stand-ins included.
+// startSite serves the whole app, its stand-ins included, with the demonstration data in a database of its own unless the
+// settings name one.
 func startSite(t *testing.T, s settings) *httptest.Server {
 	t.Helper()
+	if s.DatabaseURL == "" {
+		s.DatabaseURL = databaseURL(filepath.Join(t.TempDir(), "test.db"))
+	}
+	db := openMigrated(t, s.DatabaseURL)
+	if _, err := seed(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
 	stop, err := serveStandIns(&s)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +53,7 @@ func startSite(t *testing.T, s settings) *httptest.Server {
 	t.Cleanup(stop)
 	client := newClient()
 	t.Cleanup(client.CloseIdleConnections)
-	server := httptest.NewServer(newSite(s, client).app)
+	server := httptest.NewServer(newSite(s, client, db).app)
 	t.Cleanup(server.Close)
 	return server
 }
@@ -105,6 +114,12 @@ func TestEveryRoute(t *testing.T) {
 		{"GET /docs/", "GET", "/docs/", 200, `/<script src="docs.js" defer>/`},
 		{"GET /docs/", "GET", "/docs/docs.js", 200, `/openapi.json/`},
 		{"GET /docs/", "GET", "/docs/other", 404, `/not found/`},
+		{"GET /posts/{$}", "GET", "/posts/", 200, `/^{"posts":\[{"id":49,"title":".*"},{"id":48,/`},
+		{"", "GET", "/posts/other", 404, `/Not Found/`},
+		{"GET /posts/sync/{$}", "GET", "/posts/sync/", 200, `/^{"posts":\[{"id":49,"title":".*"},{"id":48,/`},
+		{"GET /posts/{id}/{$}", "GET", "/posts/1/", 200, `{"id":1,"title":"An introduction to views that wait","author":"Ada Brook"}`},
+		{"GET /posts/{id}/lazy/{$}", "GET", "/posts/1/lazy/", 500, `/"error":"orm: Post.Author was not loaded/`},
+		{"GET /posts/{id}/lazy/{$}", "GET", "/posts/1/lazy/more/", 404, `/not found/`},
 		{"GET /healthz", "GET", "/healthz", 200, "ok\n"},
 		{"GET /standin/weather/", "GET", "/standin/weather/", 200, `{"celsius":21,"sky":"clear"}`},
 		{"GET /standin/news/", "GET", "/standin/news/", 200, `/^\["/`},
@@ -117,7 +132,7 @@ func TestEveryRoute(t *testing.T) {
 			s.WorkerClass = class
 			server := startSite(t, s)
 			missing := map[string]bool{}
-			for _, plan := range newSite(s, nil).app.Plan() {
+			for _, plan := range newSite(s, nil, nil).app.Plan() {
 				missing[plan.Pattern] = true
 			}
 			delete(missing, "GET /events/") // has no end of its own: see TestEventsEndWithTheWorker
@@ -163,7 +178,11 @@ func TestHomeLinksWork(t *testing.T) {
 		if target == "/events/" || strings.HasPrefix(target, "/stream/") {
 			continue // endless, and long
 		}
-		if resp, body := ask(t, server, "GET", target, ""); resp.StatusCode != http.StatusOK {
+		want := http.StatusOK
+		if target == "/posts/1/lazy/" {
+			want = http.StatusInternalServerError
+		}
+		if resp, body := ask(t, server, "GET", target, ""); resp.StatusCode != want {
 			t.Errorf("%s: %s\n%s", target, resp.Status, body)
 		}
 	}
@@ -218,7 +237,7 @@ func TestEchoBoundsTheBody(t *testing.T) {
 func TestEchoSaysNothingOfTheNetwork(t *testing.T) {
 	broken := iotest.ErrReader(errors.New("read tcp 10.0.0.7:8000: connection reset"))
 	w := httptest.NewRecorder()
-	newSite(newSettings(), nil).app.ServeHTTP(w, httptest.NewRequest("POST", "/echo/", broken))
+	newSite(newSettings(), nil, nil).app.ServeHTTP(w, httptest.NewRequest("POST", "/echo/", broken))
 	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"error":"the body cannot be read"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -259,11 +278,11 @@ func TestReportTakesACPUPermit(t *testing.T) {
 func TestSettingsReachTheLimiters(t *testing.T) {
 	s := newSettings()
 	s.BlockingPermits, s.CPUPermits = 7, 3
-	limits := newSite(s, nil).app.Limits()
+	limits := newSite(s, nil, nil).app.Limits()
 	if limits.Blocking.Stats().Permits != 7 || limits.CPU.Stats().Permits != 3 {
 		t.Errorf("got %+v and %+v", limits.Blocking.Stats(), limits.CPU.Stats())
 	}
-	auto := newSite(newSettings(), nil).app.Limits()
+	auto := newSite(newSettings(), nil, nil).app.Limits()
 	if auto.Blocking.Stats().Permits != 40 || auto.CPU.Stats().Permits != bridge.CPUPermits() {
 		t.Errorf("by default %+v and %+v", auto.Blocking.Stats(), auto.CPU.Stats())
 	}

@@ -41,7 +41,7 @@ func startWorker(t *testing.T, h http.Handler) (addr string, drain func(), ended
 }
 
 func TestEventsEndWithTheWorker(t *testing.T) {
-	addr, drain, ended := startWorker(t, newSite(newSettings(), nil).app)
+	addr, drain, ended := startWorker(t, newSite(newSettings(), nil, nil).app)
 	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+addr+"/events/", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestEventsEndWithTheWorker(t *testing.T) {
 }
 
 func TestWebSocketIsClosedWhenTheWorkerDrains(t *testing.T) {
-	addr, drain, ended := startWorker(t, newSite(newSettings(), nil).app)
+	addr, drain, ended := startWorker(t, newSite(newSettings(), nil, nil).app)
 	conn, resp, err := websocket.Dial(t.Context(), "ws://"+addr+"/ws/echo/", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // clients are bare descriptors, so that none of it is theirs.
 func TestAnIdleWebSocketTakesLittle(t *testing.T) {
 	const n, bound = 1000, 16 << 10
-	addr, drain, ended := startWorker(t, newSite(newSettings(), nil).app)
+	addr, drain, ended := startWorker(t, newSite(newSettings(), nil, nil).app)
 	to, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return fail(stderr, 2, bad)
 		}
 		if command == "routes" {
-			err = newSite(s, nil).writeRoutes(stdout)
+			err = newSite(s, nil, nil).writeRoutes(stdout)
 		} else {
 			err = serve(s, stdout, stderr)
 		}
@@ -105,7 +105,7 @@ func serve(s settings, stdout, stderr io.Writer) error {
 	defer stop()
 	client := newClient()
 	defer client.CloseIdleConnections()
-	app := newSite(s, client, s.AccessLog.options(stdout)...).app
+	app := newSite(s, client, db, s.AccessLog.options(stdout)...).app
 	limits := app.Limits()
 	err = worker.Run(context.Background(), app, worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -14,7 +14,7 @@ import (
 
 // Clients that are no browsers send what they like; another site's page may not change anything.
 func TestOnlyOtherSitesAreRefused(t *testing.T) {
-	app := newSite(newSettings(), nil).app
+	app := newSite(newSettings(), nil, nil).app
 	for _, test := range []struct {
 		method, target, site string
 		status               int
@@ -37,7 +37,7 @@ func TestOnlyOtherSitesAreRefused(t *testing.T) {
 
 func TestThePageHasSecurityHeaders(t *testing.T) {
 	w := httptest.NewRecorder()
-	newSite(newSettings(), nil).app.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	newSite(newSettings(), nil, nil).app.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"} {
 		if w.Header().Get(name) == "" {
 			t.Errorf("no %s", name)
@@ -50,7 +50,7 @@ func TestServerTimingIsASetting(t *testing.T) {
 		s := newSettings()
 		s.ServerTiming = onOff(on)
 		w := httptest.NewRecorder()
-		newSite(s, nil).app.ServeHTTP(w, httptest.NewRequest("GET", "/classic/", nil))
+		newSite(s, nil, nil).app.ServeHTTP(w, httptest.NewRequest("GET", "/classic/", nil))
 		if got := w.Header().Get("Server-Timing"); (got != "") != on || on && !strings.Contains(got, `crossings;desc="1 (blocking)"`) {
 			t.Errorf("%v: %q", on, got)
 		}
@@ -60,7 +60,7 @@ func TestServerTimingIsASetting(t *testing.T) {
 func TestTheAccessLogIsASetting(t *testing.T) {
 	for _, l := range []accessLog{{}, {on: true, format: middleware.Combined}, {on: true, format: middleware.JSON}} {
 		var out bytes.Buffer
-		app := newSite(newSettings(), nil, l.options(&out)...).app
+		app := newSite(newSettings(), nil, nil, l.options(&out)...).app
 		for _, target := range []string{"/healthz", "/modern/"} {
 			app.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", target, nil))
 		}

@@ -64,7 +64,7 @@ func TestDashboard(t *testing.T) {
 				client := &http.Client{Transport: outside{"weather": test.weather, "news": test.news, "stocks": test.stocks}}
 				recorder := httptest.NewRecorder()
 				start := time.Now()
-				newSite(s, client).app.ServeHTTP(recorder, httptest.NewRequest("GET", "/dashboard/", nil))
+				newSite(s, client, nil).app.ServeHTTP(recorder, httptest.NewRequest("GET", "/dashboard/", nil))
 				if recorder.Code != test.status || !strings.Contains(recorder.Body.String(), test.body) {
 					t.Errorf("got %d %s, want %d with %s", recorder.Code, recorder.Body, test.status, test.body)
 				}
@@ -103,7 +103,7 @@ func TestDashboardStopsWhenTheClientGoes(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		request := httptest.NewRequestWithContext(ctx, "GET", "/dashboard/", nil)
-		newSite(s, client).app.ServeHTTP(httptest.NewRecorder(), request)
+		newSite(s, client, nil).app.ServeHTTP(httptest.NewRecorder(), request)
 		if took := time.Since(start); took != time.Second || stopped.Load() != 3 {
 			t.Errorf("after %v %d of 3 calls had stopped", took, stopped.Load())
 		}

@@ -11,7 +11,7 @@ CREATE TABLE posts (
     body text NOT NULL DEFAULT '',
     published boolean NOT NULL DEFAULT FALSE,
     created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    author_id bigint NOT NULL REFERENCES authors (id)
+    author_id bigint REFERENCES authors (id)
 );
 
 CREATE TABLE tags (
