@@ -70,13 +70,13 @@ func (e *Error) HTTPStatus() int { return e.Status }
 type answer struct {
 	status        int
 	code, message string
-	retryAfter    string
 	header        http.Header
 	fields        []FieldError
 }
 
 // answerTo maps an error to its answer. Errors of other packages may say their
-// status with a method HTTPStatus() int; the client then sees the status text.
+// status with a method HTTPStatus() int; the client then sees the status text. A
+// 503 has a Retry-After, whoever says it.
 func answerTo(err error) answer {
 	var (
 		e      *Error
@@ -92,7 +92,7 @@ func answerTo(err error) answer {
 	case errors.As(err, &e):
 		return answer{status: e.Status, code: e.Code, message: e.Message, header: e.Header, fields: e.Fields}
 	case errors.Is(err, bridge.ErrSaturated):
-		return answer{status: http.StatusServiceUnavailable, message: "busy, try again", retryAfter: "1"}
+		return answer{status: http.StatusServiceUnavailable, message: "busy, try again"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return answer{status: http.StatusGatewayTimeout}
 	case errors.As(err, &status):
@@ -124,8 +124,8 @@ func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
 	if a.message == "" {
 		a.message = http.StatusText(a.status)
 	}
-	if a.retryAfter != "" {
-		w.Header().Set("Retry-After", a.retryAfter)
+	if a.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1") // an Error's own header takes its place
 	}
 	if (a.status == http.StatusRequestEntityTooLarge || a.status == http.StatusRequestTimeout) && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close") // else net/http waits for the rest of a small body

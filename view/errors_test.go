@@ -15,6 +15,11 @@ import (
 	"github.com/tandem-go/tandem/view"
 )
 
+type down struct{}
+
+func (down) Error() string   { return "dial tcp 10.0.0.7: refused" }
+func (down) HTTPStatus() int { return http.StatusServiceUnavailable }
+
 type notFound struct{}
 
 func (notFound) Error() string   { return "no row 7 in table users" }
@@ -34,6 +39,8 @@ func TestErrorsBecomeAnswersThatLeakNothing(t *testing.T) {
 		{"own wrapped", fmt.Errorf("save: %w", view.Errorf(400, "%d is not a page", 7)), 400, "7 is not a page"},
 		{"status out of range", &view.Error{Status: 42, Message: "odd"}, 500, "odd"},
 		{"status of a foreign error", fmt.Errorf("load: %w", notFound{}), 404, "Not Found"},
+		{"a foreign error that it is down", fmt.Errorf("load: %w", down{}), 503, "Service Unavailable"},
+		{"own that it is down", &view.Error{Status: 503, Message: "closed today"}, 503, "closed today"},
 		{"saturated", fmt.Errorf("report: %w", bridge.ErrSaturated), 503, "busy, try again"},
 		{"queue deadline", bridge.ErrQueueTimeout, 503, "busy, try again"},
 		{"deadline", fmt.Errorf("fetch: %w", context.DeadlineExceeded), 504, "Gateway Timeout"},
