@@ -42,6 +42,7 @@ type duel struct {
 // duels are what is done, over one pool of connections. Both build their queries
 // anew each time, as views do.
 func duels(d *database, alone *bun.DB) []duel {
+	text, now := "The one in front steers.", time.Now()
 	var ourKey, bunKey int64 // keys in turn, as they are asked for
 	next := func(key *int64) int64 { *key++; return 1 + *key%postRows }
 	return []duel{
@@ -64,6 +65,15 @@ func duels(d *database, alone *bun.DB) []duel {
 			return err
 		}, func(ctx context.Context) error {
 			return alone.NewSelect().Model(new(bunPost)).Where("post.id = ?", next(&bunKey)).Scan(ctx)
+		}},
+		{"create a post", func(ctx context.Context) error {
+			p := post{Title: text, Body: text, Published: true, CreatedAt: now}
+			p.Author.SetPK(1)
+			return orm.For[post](d.DB).Create(ctx, &p)
+		}, func(ctx context.Context) error {
+			p := bunPost{Title: text, Body: text, Published: true, CreatedAt: now, AuthorID: 1}
+			_, err := alone.NewInsert().Model(&p).Exec(ctx)
+			return err
 		}},
 	}
 }
