@@ -18,18 +18,18 @@ func onEach(t *testing.T, test func(t *testing.T, db *orm.DB)) {
 }
 
 // open opens a database that ends with the test, and fills it.
-func open(t *testing.T, url string, options ...orm.Option) *orm.DB {
-	t.Helper()
-	db, err := orm.Open(t.Context(), url, options...)
+func open(tb testing.TB, url string, options ...orm.Option) *orm.DB {
+	tb.Helper()
+	db, err := orm.Open(tb.Context(), url, options...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	create(t, db)
+	create(tb, db)
 	return db
 }
 

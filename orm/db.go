@@ -112,7 +112,7 @@ func (db *DB) ident(name string) string {
 
 // text makes a statement's text with bun.
 func (db *DB) text(q schema.QueryAppender) (string, error) {
-	b, err := q.AppendQuery(db.bun.QueryGen(), make([]byte, 0, 256))
+	b, err := q.AppendQuery(db.bun.QueryGen(), make([]byte, 0, 512))
 	if err != nil {
 		return "", fmt.Errorf("make the statement's text: %w", err)
 	}

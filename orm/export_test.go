@@ -44,7 +44,11 @@ func Written[T any](db *DB, cond string) (text string, args []any, err error) {
 		}
 		c.args = append(c.args, value)
 	})
-	q = q.with(func(s *spec) error { s.conds = added(s.conds, c); return nil })
+	return Text(q.with(func(s *spec) error { s.conds = added(s.conds, c); return nil }))
+}
+
+// Text is the statement of a query.
+func Text[T any](q Query[T]) (text string, args []any, err error) {
 	st, err := q.s.selection(nil)
 	if err != nil {
 		return "", nil, err

@@ -10,6 +10,7 @@ type reading struct {
 	plan   *plan
 	rows   []reflect.Value // of each source, its struct
 	absent []bool          // joined, and not there
+	one    [1]any          // the row that is put where it is joined
 }
 
 // cell is one column of the row that is being read.
@@ -128,7 +129,8 @@ func (r *reading) attach(origins []*origin) {
 			rel.field(parent).put(nil)
 			continue
 		}
-		rel.field(parent).put([]any{r.rows[i].Addr().Interface()})
+		r.one[0] = r.rows[i].Addr().Interface()
+		rel.field(parent).put(r.one[:])
 		if rel.inverse != nil {
 			rel.inverse.field(r.rows[i]).putBack(parent.Addr().Interface())
 		}

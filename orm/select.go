@@ -141,10 +141,19 @@ func (pl *plan) leave(over relatedPath, rel *relation, rest relatedPath) {
 	}
 }
 
+// typicalColumn is about how long a column is in a text, with its table.
+const typicalColumn = 24
+
 // columnList is what is selected: of joined tables the primary key first, which
 // says whether there is a row.
 func (s *spec) columnList(j *joins, pl *plan) string {
+	n := len(s.loaded())
+	for _, from := range pl.sources[1:] {
+		n += len(from.m.list)
+	}
+	pl.cells = make([]cellPlan, 0, n)
 	var b strings.Builder
+	b.Grow(n * typicalColumn)
 	add := func(at int, alias string, c *column) {
 		if b.Len() > 0 {
 			b.WriteString(", ")

@@ -72,16 +72,16 @@ next:
 
 // text is the join's clause.
 func (j *joins) text(one *join) string {
-	return fmt.Sprintf("LEFT JOIN %s AS %s ON %s", one.rel.target.table.SQLNameForSelects, one.alias, one.rel.link(j.alias(one.parent), one.alias))
+	return "LEFT JOIN " + string(one.rel.target.table.SQLNameForSelects) + " AS " + one.alias + " ON " + one.rel.link(j.alias(one.parent), one.alias)
 }
 
 // link says which rows of a table belong to which of the owner's; not over a table
 // between.
 func (r *relation) link(ours, theirs string) string {
 	if r.kind == belongsTo {
-		return fmt.Sprintf("%s.%s = %s.%s", theirs, r.target.key.SQLName, ours, r.key.SQLName)
+		return theirs + "." + string(r.target.key.SQLName) + " = " + ours + "." + string(r.key.SQLName)
 	}
-	return fmt.Sprintf("%s.%s = %s.%s", theirs, r.theirs.SQLName, ours, r.owner.key.SQLName)
+	return theirs + "." + string(r.theirs.SQLName) + " = " + ours + "." + string(r.owner.key.SQLName)
 }
 
 func (w *writer) put(parts ...string) {
