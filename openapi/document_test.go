@@ -82,6 +82,11 @@ func remove(_ *view.Request, _ struct {
 	return view.None{}, nil
 }
 
+// reply answers more than its output: a header.
+func reply(_ context.Context, _ *view.Request, in one) (view.Response, error) {
+	return view.WithHeader(view.WithStatus(view.JSON(post{ID: in.ID}), http.StatusCreated), "Location", "/posts/8"), nil
+}
+
 func plain(context.Context, *view.Request) (view.Response, error) { return view.Text("plain"), nil }
 
 // blog has routes of every sort.
@@ -93,6 +98,7 @@ func blog() *view.App {
 		view.Path("POST /posts/", view.JSONView(create, view.Created()), view.Name("create post")),
 		view.Path("PUT /posts/{id}", view.JSONViewSync(change)),
 		view.Path("DELETE /posts/{slug}", view.JSONViewSync(remove), view.Doc(view.Documentation{Deprecated: true})),
+		view.Path("POST /posts/{id}/replies/", view.JSONView(reply), view.Describe[one, post](view.Created())),
 		view.Path("GET /posts/{other}", plain), // described by its pattern
 		view.Path("GET /files/{path...}", plain, view.Describe[struct {
 			Path string `path:"path" doc:"below the root"`

@@ -1,6 +1,10 @@
 package view
 
-import "github.com/tandem-go/tandem/internal/schema"
+import (
+	"fmt"
+
+	"github.com/tandem-go/tandem/internal/schema"
+)
 
 // Documentation is what a description of the API says of a route beyond its
 // types.
@@ -22,9 +26,19 @@ func Doc(d Documentation) RouteOption {
 
 // Describe says what a view takes and answers that is not a [Typed] one, in the
 // same way as the types of [JSONView] do. It is a description: the view itself
-// reads, checks and answers.
+// reads, checks and answers. Of a Typed view that answers a [Response], because it
+// sets a header, it says what is in that; In is the view's own then.
 func Describe[In, Out any](opts ...TypedOption) RouteOption {
 	types := newTypes[In, Out](opts)
 	schema.NewInput(schema.NewRegistry(), types.In) // panics where it cannot be described
-	return func(rt *Route) { rt.types = &types }
+	return func(rt *Route) {
+		described := types
+		if rt.types != nil && rt.types.Checked {
+			if rt.types.In != types.In {
+				panic(fmt.Sprintf("view.Describe: the view of %s takes %v, not %v", rt.pattern, rt.types.In, types.In))
+			}
+			described.Checked = true
+		}
+		rt.types = &described
+	}
 }

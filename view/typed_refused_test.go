@@ -104,6 +104,7 @@ func TestTypesThatCannotBeDescribedAreRefusedWhereTheyAreGiven(t *testing.T) {
 		{func() { view.JSONView[view.None, int](nil) }, []string{"typed view is nil"}},
 		{func() { view.Path("/", view.Typed{}) }, []string{"empty Typed"}},
 		{func() { view.Describe[withChan, int]() }, []string{"chan int"}},
+		{func() { view.Path("/it", view.JSONView(postAsync), view.Describe[view.None, int]()) }, []string{"the view of /it takes view_test.post, not struct {}"}},
 	} {
 		func() {
 			defer func() {
