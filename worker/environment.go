@@ -28,6 +28,7 @@ const firstListener = 3
 type Identity struct {
 	ID         uint64 // of the worker, never reused; 0 when nobody supervises
 	Generation int    // of executable and settings; 0 when nobody supervises
+	Workers    int    // how many there were to be when this one was started, itself included; 0 when nobody supervises
 	Supervised bool   // Tandem's supervisor started this process
 }
 
@@ -57,6 +58,7 @@ func init() {
 	self.Supervised = true
 	self.ID, _ = strconv.ParseUint(os.Getenv("TANDEM_WORKER_ID"), 10, 64)
 	self.Generation, _ = strconv.Atoi(os.Getenv("TANDEM_GENERATION"))
+	self.Workers, _ = strconv.Atoi(os.Getenv("TANDEM_WORKERS"))
 	ignoreSIGPIPE()
 	// With the supervisor's death Run sees the end of its channel, and drains. TERM
 	// says the same, whatever --stop-signal is, also to a program that has this

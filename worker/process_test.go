@@ -320,8 +320,8 @@ func TestIdentity(t *testing.T) {
 		}
 		return got
 	}
-	want := identity{worker.Identity{ID: 7, Generation: 3, Supervised: true}, int(syscall.SIGTERM), "a-rather-long-n"}
-	if got := run("TANDEM_FD=3", "TANDEM_WORKER_ID=7", "TANDEM_GENERATION=3"); got != want {
+	want := identity{worker.Identity{ID: 7, Generation: 3, Workers: 4, Supervised: true}, int(syscall.SIGTERM), "a-rather-long-n"}
+	if got := run("TANDEM_FD=3", "TANDEM_WORKER_ID=7", "TANDEM_GENERATION=3", "TANDEM_WORKERS=4"); got != want {
 		t.Errorf("supervised: %+v, want %+v", got, want)
 	}
 	// A stranger's program is left as it is.

@@ -133,8 +133,23 @@ func boot(ctx context.Context, db *orm.DB, u databaseURL, log *slog.Logger) erro
 	}
 	if err == nil && db.Dialect() == orm.PostgreSQL {
 		worker.OnDatabaseConnections(db.SetPool) // for as long as the process lives
+		warnOfConnections(ctx, db, max(1, worker.Self().Workers), log)
 	}
 	return advise(err)
+}
+
+// warnOfConnections says so where as many workers as this one may want more connections together than the server admits:
+// the last ones would be refused, and only under load.
+func warnOfConnections(ctx context.Context, db *orm.DB, workers int, log *slog.Logger) {
+	limit, err := db.ServerLimit(ctx)
+	if err != nil {
+		log.Warn("it is not known whether the connections of all workers fit", "error", err)
+		return
+	}
+	if pool := db.SQL().Stats().MaxOpenConnections; workers*pool > limit {
+		log.Warn("the workers may want more connections to the database than its server admits: divide these by the supervisor's --db-connections",
+			"workers", workers, "connections_each", pool, "server_admits", limit)
+	}
 }
 
 // bootDefault brings the default database to where it should be. Of several processes one does it, and the others wait.

@@ -176,6 +176,32 @@ func TestANewerDatabaseIsServedWithAWarning(t *testing.T) {
 	})
 }
 
+func TestConnectionsThatDoNotFitAreWarnedOf(t *testing.T) {
+	db, _ := openEmpty(t, databaseURL(pgtest.URL(t)))
+	limit, err := db.ServerLimit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetPool(limit / 4)
+	for workers, want := range map[int]string{
+		4: "",
+		5: fmt.Sprintf("--db-connections\" workers=5 connections_each=%d server_admits=%d\n", limit/4, limit),
+	} {
+		var log strings.Builder
+		warnOfConnections(t.Context(), db, workers, slog.New(slog.NewTextHandler(&log, nil)))
+		if !strings.HasSuffix(log.String(), want) || want == "" && log.Len() > 0 || strings.Count(log.String(), "\n") > 1 {
+			t.Errorf("%d workers: it said %q, want %q", workers, &log, want)
+		}
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	var log strings.Builder
+	warnOfConnections(gone, db, 1, slog.New(slog.NewTextHandler(&log, nil)))
+	if !strings.Contains(log.String(), "it is not known whether the connections of all workers fit") {
+		t.Errorf("without an answer it said %q", &log)
+	}
+}
+
 func TestTheDefaultDatabasesPlace(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if _, err := openDatabase(t.Context(), "", false); err == nil || err.Error() != "there is no database var/app.db; `app migrate` makes it" {

@@ -47,8 +47,8 @@ func resolve(n arbiter.Generation, l *config.Loaded) (*generation, error) {
 	return &generation{number: n, config: l, exe: exe, argv: argv, env: l.WorkerEnv(), dir: dir}, nil
 }
 
-// environ is the environment of one worker, but for what the shim adds.
-func (g *generation) environ(id arbiter.WorkerID, share budget.Share, listeners []string, notifyAddr string) []string {
+// environ is the environment of one worker of so many, but for what the shim adds.
+func (g *generation) environ(id arbiter.WorkerID, workers int, share budget.Share, listeners []string, notifyAddr string) []string {
 	env := append([]string(nil), g.env...)
 	env = append(env, share.Env()...)
 	if len(listeners) > 0 {
@@ -63,7 +63,8 @@ func (g *generation) environ(id arbiter.WorkerID, share budget.Share, listeners 
 		"TANDEM_GRACEFUL_TIMEOUT_USEC="+strconv.FormatInt(time.Duration(g.config.GracefulTimeout).Microseconds(), 10),
 		"NOTIFY_SOCKET="+notifyAddr,
 		"TANDEM_WORKER_ID="+strconv.FormatUint(uint64(id), 10),
-		"TANDEM_GENERATION="+strconv.Itoa(int(g.number)))
+		"TANDEM_GENERATION="+strconv.Itoa(int(g.number)),
+		"TANDEM_WORKERS="+strconv.Itoa(workers))
 }
 
 func has(env []string, name string) bool {

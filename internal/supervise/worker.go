@@ -89,12 +89,13 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 	for i, l := range s.opt.Listeners {
 		fds[i], names[i] = l.FD(), l.Name()
 	}
-	w.share = s.shareOf(g, s.core.Snapshot())
+	snap := s.core.Snapshot()
+	w.share = s.shareOf(g, snap)
 	s.opt.Siblings.join(id, func(id uint64) bool { return s.workers[arbiter.WorkerID(id)] != nil }, s.log)
 	undo = append(undo, func() error { s.opt.Siblings.quit(id); return nil })
 	spec := process.Spec{
 		Exe: g.exe, Args: g.argv, Dir: g.dir, Umask: umask(g.config.Umask),
-		Env:    g.environ(id, w.share, names, w.notify.Addr()),
+		Env:    g.environ(id, snap.Wanted, w.share, names, w.notify.Addr()),
 		Stdout: outW, Stderr: errW,
 		Listeners: fds, Channel: theirs,
 		// For programs that cannot see the channel's end.

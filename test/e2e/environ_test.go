@@ -38,6 +38,7 @@ func TestEnvironmentOfAWorker(t *testing.T) {
 		"WATCHDOG_USEC":     "20000000",
 		"TANDEM_WORKER_ID":  strconv.FormatUint(worker.ID, 10),
 		"TANDEM_GENERATION": "1",
+		"TANDEM_WORKERS":    "1",
 		"OF_THE_USER":       "kept",
 	} {
 		if got, ok := w.env(name); got != want {
