@@ -98,6 +98,7 @@ func (it *iteration[T]) next(ctx context.Context, of *spec) ([]*T, error) {
 	}
 	if it.after != nil {
 		s.offset = 0
+		ctx = goingOn(ctx)
 	}
 	st, err := s.selection(func(sel *bun.SelectQuery, w *writer) error {
 		for _, o := range s.order {

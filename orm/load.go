@@ -111,10 +111,12 @@ func (l *loading) load(ctx context.Context, on session, owners []owner, from *or
 	below := from.over(l.rel.name)
 	below.tx, _ = on.(*Tx)
 	var pl *plan
+	part := ctx
 	for some := range slices.Chunk(keys, maxList) {
-		if pl, err = l.rel.fetch(ctx, on, s, some, below, all); err != nil {
+		if pl, err = l.rel.fetch(part, on, s, some, below, all); err != nil {
 			return err
 		}
+		part = goingOn(ctx)
 	}
 	if err := l.rel.give(owners, all); err != nil || pl == nil {
 		return err

@@ -48,13 +48,28 @@ type report struct{ route, text string }
 // maxReported bounds what is remembered; beyond it reporting begins anew.
 const maxReported = 1000
 
-// purposeKey is what a context knows the tally.Purpose of its statements by.
+// purpose is what the statements of a context are for.
+type purpose struct {
+	tally.Purpose
+	goesOn bool // with what an earlier statement of the same call has begun
+}
+
 type purposeKey struct{}
+
+// goingOn is the context of the statements of one call after its first, such as
+// those of its next chunk: with the same text as before they are no repetition.
+func goingOn(ctx context.Context) context.Context {
+	return context.WithValue(ctx, purposeKey{}, purpose{goesOn: true})
+}
 
 // rowByRow is the context of the statements that load a relation of a row that is
 // there.
 func (o *origin) rowByRow(ctx context.Context, rel *relation) context.Context {
-	return context.WithValue(ctx, purposeKey{}, tally.Purpose{Name: rel.String(), Remedy: o.related(rel) + ", or Fetch(orm.FetchPeers)"})
+	remedy := o.related(rel)
+	if o.mode != FetchPeers {
+		remedy += ", or Fetch(orm.FetchPeers)"
+	}
+	return context.WithValue(ctx, purposeKey{}, purpose{Purpose: tally.Purpose{Name: rel.String(), Remedy: remedy}})
 }
 
 // related is the remedy for a relation that is not loaded with its rows.
@@ -83,11 +98,7 @@ func (r *running) end(rows func() (int64, error), err error) {
 	w, took := &r.db.watch, time.Since(r.began)
 	record := tally.Of(r.ctx)
 	if !r.bounds {
-		why, _ := r.ctx.Value(purposeKey{}).(tally.Purpose)
-		record.AddNamed(why, r.text, took)
-		if w.repeated > 0 {
-			record.AtEnd(w.report)
-		}
+		r.count(record, took)
 	}
 	if w.slow > 0 && took >= w.slow {
 		attrs := append(aboutQuery(r.text, record), slog.Duration("took", took))
@@ -101,6 +112,18 @@ func (r *running) end(rows func() (int64, error), err error) {
 		w.warn("slow query", attrs)
 	}
 	*r = running{}
+}
+
+func (r *running) count(record *tally.Record, took time.Duration) {
+	why, _ := r.ctx.Value(purposeKey{}).(purpose)
+	if why.goesOn {
+		record.AddPart(r.text, took)
+		return
+	}
+	record.AddNamed(why.Purpose, r.text, took)
+	if r.db.watch.repeated > 0 {
+		record.AtEnd(r.db.watch.report)
+	}
 }
 
 // aboutQuery is what is logged of any query.
@@ -122,7 +145,7 @@ func shortened(text string) string {
 func (w *watch) report(record *tally.Record) {
 	texts, beyond := record.Texts()
 	for _, t := range texts {
-		if t.Runs < w.repeated || !w.first(report{record.Route(), t.Text}) {
+		if t.Runs-t.Parts < w.repeated || !w.first(report{record.Route(), t.Text}) {
 			continue
 		}
 		attrs := append(aboutQuery(t.Text, record), slog.Int("times", t.Runs), slog.Duration("took", t.Time))

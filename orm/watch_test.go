@@ -252,6 +252,80 @@ func TestARepeatedQueryIsReportedOnceForItsRoute(t *testing.T) {
 	})
 }
 
+func TestARelationThatIsLoadedRowByRowIsReportedByName(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		posts := orm.For[Post](db).Filter("Author IS NOT NULL")
+		w := watching(t, db, orm.ReportRepeated(3))
+		// lazy has each row load its author, by its own colour's means, and the
+		// author's profile.
+		lazy := func(rows []*Post, err error, load func(*Post) (*Author, error), profile func(*Author) (*Profile, error)) (view.Response, error) {
+			for _, p := range rows {
+				author, failed := load(p)
+				if failed == nil {
+					_, failed = profile(author)
+				}
+				err = errors.Join(err, failed)
+			}
+			return view.NoContent(), err
+		}
+		sync := func(q orm.Query[Post]) view.SyncView {
+			return func(r *view.Request) (view.Response, error) {
+				rows, err := q.Sync(r).List()
+				return lazy(rows, err, func(p *Post) (*Author, error) { return p.Author.Get() }, func(a *Author) (*Profile, error) { return a.Profile.Get() })
+			}
+		}
+		async := func(ctx context.Context, _ *view.Request) (view.Response, error) {
+			rows, err := posts.List(ctx)
+			return lazy(rows, err, func(p *Post) (*Author, error) { return p.Author.Load(ctx) }, func(a *Author) (*Profile, error) { return a.Profile.Load(ctx) })
+		}
+		s := serving(
+			view.Path("/sync", sync(posts)),
+			view.Path("/async", async),
+			view.Path("/related", sync(posts.Related("Author.Profile"))),
+			view.Path("/half", sync(posts.Related("Author"))),
+			view.Path("/peers", sync(posts.Fetch(orm.FetchPeers))),
+		)
+		line := `level=WARN msg="query repeated in one request" route=%s request_id=abc query=SELECT times=4 took=TIME relation=%s remedy="add Related(\"%s\") to the query of Post, or Fetch(orm.FetchPeers)"`
+		tests := []struct {
+			route   string
+			queries int
+			report  []string
+		}{
+			{"/sync", 9, []string{fmt.Sprintf(line, "/sync", "Post.Author", "Author"), fmt.Sprintf(line, "/sync", "Author.Profile", "Author.Profile")}},
+			{"/async", 9, []string{fmt.Sprintf(line, "/async", "Post.Author", "Author"), fmt.Sprintf(line, "/async", "Author.Profile", "Author.Profile")}},
+			{"/related", 1, nil},
+			{"/half", 5, []string{fmt.Sprintf(line, "/half", "Author.Profile", "Author.Profile")}},
+			{"/peers", 3, nil},
+		}
+		for _, test := range tests {
+			s.get(t, test.route, 204)
+			if s.queries != test.queries {
+				t.Errorf("%s: %d queries, want %d", test.route, s.queries, test.queries)
+			}
+			w.expect(test.report...)
+		}
+	})
+}
+
+func TestTheChunksOfOneIterationAreNoRepetition(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		w := watching(t, db, orm.ReportRepeated(2))
+		s := serving(view.Path("/", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+			for _, err := range orm.For[Post](db).Chunk(1).Related("Tags").All(ctx) {
+				if err != nil {
+					return nil, err
+				}
+			}
+			return view.NoContent(), nil
+		}))
+		s.get(t, "/", 204)
+		if s.queries != 11 { // five posts with their tags, and that there is no sixth
+			t.Errorf("%d queries, want 11", s.queries)
+		}
+		w.expect()
+	})
+}
+
 func TestQueriesBeyondWhatIsToldApartAreReported(t *testing.T) {
 	onEach(t, func(t *testing.T, db *orm.DB) {
 		posts := orm.For[Post](db)

@@ -50,8 +50,9 @@ type Purpose struct {
 type Text struct {
 	Text string
 	Purpose
-	Runs int
-	Time time.Duration // of all runs
+	Runs  int
+	Parts int           // of the runs, those of [Record.AddPart]
+	Time  time.Duration // of all runs
 }
 
 // Record is the queries of one request. It is safe for concurrent use, and may be
@@ -103,19 +104,19 @@ func (r *Record) Add(text string, d time.Duration) { r.AddNamed(Purpose{}, text,
 
 // AddNamed is [Record.Add] for a query whose purpose is known. The first purpose
 // that a text was given is kept.
-func (r *Record) AddNamed(p Purpose, text string, d time.Duration) {
+func (r *Record) AddNamed(p Purpose, text string, d time.Duration) { r.add(p, text, d, 0) }
+
+// AddPart is [Record.Add] for a query that is no repetition of another, though its
+// text may be: it goes on with what an earlier one of the same call has begun.
+func (r *Record) AddPart(text string, d time.Duration) { r.add(Purpose{}, text, d, 1) }
+
+func (r *Record) add(p Purpose, text string, d time.Duration, parts int) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
-	r.note(p, text, d)
+	r.note(Text{text, p, 1, parts, d})
 	r.mu.Unlock()
-	r.Count(d)
-}
-
-// Count counts one run of a query that is no repetition of another, though its text
-// may be: one more part of what a single call is made of. Texts do not have it.
-func (r *Record) Count(d time.Duration) {
 	for ; r != nil; r = r.outer {
 		r.mu.Lock()
 		r.runs++
@@ -127,22 +128,23 @@ func (r *Record) Count(d time.Duration) {
 // note counts a run by its text, with the lock held. Few requests have more than a
 // handful of texts, and a text is mostly the very same string each time, so that
 // looking through them costs less than a map.
-func (r *Record) note(p Purpose, text string, d time.Duration) {
+func (r *Record) note(one Text) {
 	for i := range r.texts {
-		if t := &r.texts[i]; t.Text == text {
+		if t := &r.texts[i]; t.Text == one.Text {
 			t.Runs++
-			t.Time += d
+			t.Parts += one.Parts
+			t.Time += one.Time
 			if t.Purpose == (Purpose{}) {
-				t.Purpose = p
+				t.Purpose = one.Purpose
 			}
 			return
 		}
 	}
-	if len(r.texts) == MaxTexts || len(text) > MaxTextLen {
-		r.beyond++
+	if len(r.texts) == MaxTexts || len(one.Text) > MaxTextLen {
+		r.beyond += one.Runs - one.Parts
 		return
 	}
-	r.texts = append(r.texts, Text{Text: text, Purpose: p, Runs: 1, Time: d})
+	r.texts = append(r.texts, one)
 }
 
 // Total is how many queries there were so far, and the sum of their times: those
@@ -157,7 +159,7 @@ func (r *Record) Total() (queries int, spent time.Duration) {
 }
 
 // Texts returns the texts in the order of their first run, and how many runs there
-// were of texts that are not told apart. What records within this one were added is not
+// were of texts that are not told apart, but for parts. What records within this one were added is not
 // among them.
 func (r *Record) Texts() (texts []Text, beyond int) {
 	if r == nil {

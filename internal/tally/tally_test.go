@@ -18,11 +18,11 @@ func TestARecordCountsByText(t *testing.T) {
 	author := Purpose{"Post.Author", "Related"}
 	Of(ctx).AddNamed(author, "SELECT 1", 3*time.Millisecond)
 	Of(ctx).AddNamed(Purpose{"Post.Tags", "none"}, "SELECT 1", 4*time.Millisecond)
-	Of(ctx).Count(5 * time.Millisecond)
+	Of(ctx).AddPart("SELECT 2", 5*time.Millisecond)
 	if n, spent := r.Total(); n != 5 || spent != 15*time.Millisecond {
 		t.Errorf("%d queries in %v, want 5 in 15ms", n, spent)
 	}
-	want := []Text{{"SELECT 1", author, 3, 8 * time.Millisecond}, {"SELECT 2", Purpose{}, 1, 2 * time.Millisecond}}
+	want := []Text{{"SELECT 1", author, 3, 0, 8 * time.Millisecond}, {"SELECT 2", Purpose{}, 2, 1, 7 * time.Millisecond}}
 	if got, beyond := r.Texts(); !slices.Equal(got, want) || beyond != 0 {
 		t.Errorf("%+v and %d beyond, want %+v", got, beyond, want)
 	}
@@ -34,7 +34,7 @@ func TestARecordCountsByText(t *testing.T) {
 func TestWhereThereIsNoRecordNothingIsCounted(t *testing.T) {
 	r := Of(context.Background())
 	r.Add("SELECT 1", time.Second)
-	r.Count(time.Second)
+	r.AddPart("SELECT 1", time.Second)
 	r.AtEnd(func(*Record) { t.Error("no request has ended") })
 	r.End()
 	n, spent := r.Total()
@@ -51,9 +51,11 @@ func TestTheMemoryOfARecordIsBounded(t *testing.T) {
 			r.Add(fmt.Sprint("SELECT ", i), time.Microsecond)
 		}
 	}
-	r.Add(strings.Repeat("x", MaxTextLen+1), time.Microsecond)
+	long := strings.Repeat("x", MaxTextLen+1)
+	r.Add(long, time.Microsecond)
+	r.AddPart(long, time.Microsecond)
 	n, spent := r.Total()
-	if n != 3*(MaxTexts+10)+1 || spent != time.Duration(n)*time.Microsecond {
+	if n != 3*(MaxTexts+10)+2 || spent != time.Duration(n)*time.Microsecond {
 		t.Errorf("%d queries in %v", n, spent)
 	}
 	texts, beyond := r.Texts()
