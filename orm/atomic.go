@@ -98,21 +98,9 @@ func (db *DB) atomic(ctx context.Context, outer *Tx, scope *bridge.Scope, f func
 		if tries >= o.retries || !errors.Is(err, ErrSerialization) {
 			return err
 		}
-		if pause(ctx, tries) != nil {
+		if sleep(ctx, rand.N(5*time.Millisecond<<min(tries, 6))) != nil {
 			return err
 		}
-	}
-}
-
-// pause waits a little before a transaction is tried again, longer each time.
-func pause(ctx context.Context, tries int) error {
-	timer := time.NewTimer(rand.N(5 * time.Millisecond << min(tries, 6)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -140,7 +128,10 @@ func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f fu
 	err = f(context.WithValue(ctx, txKey{db}, tx), tx)
 	returned = true
 	tx.ended.Store(true)
-	if err = tx.verdict(err); err != nil {
+	if err = tx.verdict(err); err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
 		if undo := begun.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
 			err = fmt.Errorf("%w (and roll it back: %w)", err, undo)
 		}

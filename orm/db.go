@@ -3,20 +3,14 @@ package orm
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"sync"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // "pgx"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/pgdialect"
-	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/schema"
-	"modernc.org/sqlite"
-
-	"github.com/tandem-go/tandem/internal/stmtcache"
 )
 
 // Dialects.
@@ -25,84 +19,94 @@ const (
 	PostgreSQL = "postgres"
 )
 
-// DB is a database. It is safe for concurrent use.
+// DB is a database: a pool of connections, opened when they are needed. It is safe
+// for concurrent use. Whoever opened it closes it.
 type DB struct {
 	sql     *sql.DB
+	pool    *gate   // before sql
 	bun     *bun.DB // for texts and for the reflection of models
 	dialect string
 	models  sync.Map // reflect.Type to *model
 	live    sync.Map // *bridge.Scope to the *Tx that its sync code is in
 	watch   watch
-}
 
-// Option changes how a database is opened.
-type Option func(*DB)
+	// A SQLite file's one connection that writes, in turns; those of sql read. nil
+	// otherwise.
+	writer *sql.DB
+	turn   *gate
+	single bool // in memory: the connection is the database
 
-// Open opens a database: the path of a SQLite file, or a postgres:// URL.
-func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
-	db := &DB{dialect: SQLite, watch: watch{slow: DefaultSlowQuery}}
-	var dialect schema.Dialect = sqlitedialect.New()
-	var pool *sql.DB
-	var err error
-	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
-		db.dialect, dialect = PostgreSQL, pgdialect.New()
-		pool, err = sql.Open("pgx", url)
-	} else {
-		pool, err = openSQLite("file:" + url + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=case_sensitive_like(1)&_txlock=immediate&_time_format=sqlite")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
-	db.sql, db.bun = pool, bun.NewDB(pool, dialect)
-	for _, o := range options {
-		o(db)
-	}
-	if err := pool.PingContext(ctx); err != nil {
-		_ = pool.Close()
-		return nil, fmt.Errorf("open the database: %w", db.classify(err))
-	}
-	return db, nil
-}
-
-// keptStatements is how many each connection to SQLite keeps prepared. pgx does so
-// by itself.
-const keptStatements = 100
-
-func openSQLite(dsn string) (*sql.DB, error) {
-	connector, err := sqlite.NewConnector(dsn)
-	if err != nil {
-		return nil, err
-	}
-	return sql.OpenDB(stmtcache.New(connector, keptStatements)), nil
+	settings
 }
 
 // SQL is the pool of connections, for what this package does not do. It stays the
-// DB's: do not close it.
+// DB's: do not close it. Statements there wait for a connection without a bound but
+// their ctx's; on SQLite those that write take no turns with the others, and wait
+// for the file's lock as another process would.
 func (db *DB) SQL() *sql.DB { return db.sql }
 
 // Dialect is [SQLite] or [PostgreSQL].
 func (db *DB) Dialect() string { return db.dialect }
 
-// Close closes all connections, and waits for the queries that are running.
-func (db *DB) Close() error { return db.sql.Close() }
+// Close closes all connections, and waits for the queries that are running. The
+// last one to close a SQLite file moves all of it into the file itself.
+func (db *DB) Close() error {
+	var all []error
+	for _, pool := range []*sql.DB{db.sql, db.writer} {
+		if pool != nil {
+			all = append(all, pool.Close())
+		}
+	}
+	if err := errors.Join(all...); err != nil {
+		return fmt.Errorf("orm: close the database: %w", db.classify(err))
+	}
+	return nil
+}
 
 func (db *DB) database() *DB { return db }
 
 func (db *DB) query(ctx context.Context, st statement) (*results, error) {
-	result, err := db.queryOn(ctx, db.sql, st)
-	return result, db.classify(err)
+	on := &place{db: db, writes: st.writes}
+	result, err := db.queryOn(ctx, on, st)
+	if err != nil {
+		return nil, db.classify(err)
+	}
+	result.ended = func(error) { on.leave() }
+	return result, nil
 }
 
 func (db *DB) exec(ctx context.Context, st statement) (sql.Result, error) {
-	result, err := db.execOn(ctx, db.sql, st)
+	result, err := db.execOn(ctx, &place{db: db, writes: st.writes}, st)
 	return result, db.classify(err)
 }
 
-// begin begins a transaction. release gives back what it holds besides its
-// connection, and may be called twice.
+// begin begins a transaction. It ends by Commit or Rollback alone, not with ctx:
+// database/sql would roll back on the driver with that ctx, and pgx then closes the
+// connection. release gives back what it holds besides its connection, and may be
+// called twice.
 func (db *DB) begin(ctx context.Context, o *txOptions) (tx *sql.Tx, release func(), err error) {
-	tx, err = db.sql.BeginTx(ctx, &sql.TxOptions{ReadOnly: o.readOnly, Isolation: o.isolation})
-	return tx, func() {}, db.classify(err)
+	on := &place{db: db, writes: !o.readOnly}
+	if err := on.enter(ctx); err != nil {
+		return nil, nil, db.classify(err)
+	}
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	release = sync.OnceFunc(func() {
+		cancel()
+		on.leave()
+	})
+	stop := context.AfterFunc(ctx, cancel)
+	err = on.run(ctx, func(pool *sql.DB) error {
+		tx, err = pool.BeginTx(own, &sql.TxOptions{ReadOnly: o.readOnly, Isolation: o.isolation})
+		return err
+	})
+	if !stop() { // ctx has ended, so own has, and database/sql rolls back
+		err = ctx.Err()
+	}
+	if err != nil {
+		release()
+		return nil, nil, db.classify(interrupted(ctx, err))
+	}
+	return tx, release, nil
 }
 
 // ident quotes a name of the database's.

@@ -1,8 +1,13 @@
 package orm
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Error is a kind of failure. Errors of this package match one by errors.Is.
@@ -23,7 +28,7 @@ var (
 	ErrMultiple = &Error{"more than one row", http.StatusInternalServerError}
 
 	ErrUnique     = &Error{"there is a row with that value already", http.StatusConflict}
-	ErrForeignKey = &Error{"a row refers to one that is not there", http.StatusConflict}
+	ErrForeignKey = &Error{"a row would refer to one that is not there", http.StatusConflict}
 	ErrNotNull    = &Error{"a value is missing that must not be NULL", http.StatusInternalServerError}
 	ErrCheck      = &Error{"a value breaks a check of the database", http.StatusInternalServerError}
 
@@ -32,11 +37,14 @@ var (
 
 	ErrNotLoaded = &Error{"the relation was not loaded", http.StatusInternalServerError}
 
-	ErrUnavailable   = &Error{"the database cannot be reached", http.StatusServiceUnavailable}
+	ErrUnavailable   = &Error{"the database is not available", http.StatusServiceUnavailable}
 	ErrReadOnly      = &Error{"the database cannot be written to", http.StatusInternalServerError}
 	ErrFull          = &Error{"the database's disk is full", http.StatusInternalServerError}
 	ErrLocked        = &Error{"the database is locked by another writer", http.StatusServiceUnavailable}
 	ErrSerialization = &Error{"the transaction collided with another one", http.StatusServiceUnavailable}
+
+	ErrTimeout = &Error{"the database has ended the statement", http.StatusGatewayTimeout}
+	ErrSchema  = &Error{"the database has not the tables and columns of this program: migrate it", http.StatusInternalServerError}
 
 	ErrTxDone       = &Error{"the transaction has ended", http.StatusInternalServerError}
 	ErrTxFailed     = &Error{"a statement of the transaction has failed, so it can only be rolled back", http.StatusInternalServerError}
@@ -44,14 +52,63 @@ var (
 	ErrDurable      = &Error{"a durable transaction cannot be inside another", http.StatusInternalServerError}
 )
 
-// classified is an error of a driver, with its kind.
+// classified is an error of a driver, with its kind, in words that hold no values.
 type classified struct {
-	kind *Error
-	err  error
+	kind   *Error
+	detail string
+	err    error
 }
 
-func (c *classified) Error() string   { return c.kind.text + ": " + c.err.Error() }
-func (c *classified) Unwrap() []error { return []error{c.kind, c.err} }
+func (c *classified) Error() string {
+	if c.detail == "" {
+		return c.kind.text
+	}
+	return c.kind.text + ": " + c.detail
+}
+
+func (c *classified) Unwrap() []error { return causes(c.kind, c.err) }
+
+// causes are a kind and the error it is made of. The end of a ctx that is not the
+// caller's, such as one that bounds the opening of a connection, is not shown: it
+// would be taken for the caller's.
+func causes(kind *Error, err error) []error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return []error{kind}
+	}
+	return []error{kind, err}
+}
+
+// ConstraintError is a row that a constraint of the database refuses. It matches its
+// Kind by errors.Is, and the driver's error by errors.As. Its text names no values.
+type ConstraintError struct {
+	Kind       *Error   // ErrUnique, ErrForeignKey, ErrNotNull or ErrCheck
+	Table      string   // "" if the database does not say
+	Columns    []string // nil if the database does not say: SQLite does not for foreign keys
+	Constraint string   // its name, or a CHECK's expression; "" if the database does not say
+
+	err error
+}
+
+// Error gives the kind, and what of the table it is.
+func (e *ConstraintError) Error() string {
+	text := e.Kind.text
+	what := strings.Join(e.Columns, ", ")
+	if e.Table != "" && what != "" {
+		what = e.Table + "." + what
+	} else if what == "" {
+		what = e.Table
+	}
+	if what != "" {
+		text += ": " + what
+	}
+	if e.Constraint != "" {
+		text += " (constraint " + e.Constraint + ")"
+	}
+	return text
+}
+
+// Unwrap gives the kind and the driver's error.
+func (e *ConstraintError) Unwrap() []error { return causes(e.Kind, e.err) }
 
 // classify gives an error of the driver its kind.
 func (db *DB) classify(err error) error {
@@ -59,14 +116,30 @@ func (db *DB) classify(err error) error {
 		return nil
 	}
 	var known *Error
-	if errors.As(err, &known) {
+	if errors.As(err, &known) || err == context.Canceled || err == context.DeadlineExceeded {
 		return err
 	}
-	if kind := kindOf(err); kind != nil {
-		return &classified{kind, err}
+	if c := sqliteError(err); c != nil {
+		return c
+	}
+	if c := postgresError(err); c != nil {
+		return c
 	}
 	return err
 }
 
-// kindOf finds the kind of a driver's error; nil for one that has none.
-func kindOf(error) *Error { return nil }
+// interrupted is the error of a statement that ended because its ctx did: that of
+// the ctx.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && wasInterrupted(err) {
+		return ctx.Err()
+	}
+	return err
+}
+
+func wasInterrupted(err error) bool {
+	var pg *pgconn.PgError
+	return codeOf(err)&0xff == sqlite3.SQLITE_INTERRUPT ||
+		errors.As(err, &pg) && pg.Code == queryCanceled ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

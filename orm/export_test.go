@@ -96,3 +96,33 @@ func KnownParts() (n int) {
 
 // Positional is a statement's text as SQLite's driver gets it.
 func Positional(text string, n int) string { return positional(text, n) }
+
+// Exec runs a statement that writes, outside of any transaction.
+func Exec(ctx context.Context, db *DB, text string, args ...any) error {
+	_, err := db.exec(ctx, statement{text: text, args: args, writes: true})
+	return err
+}
+
+// Column runs a statement that reads, and returns the one column of its rows.
+func Column[T any](ctx context.Context, db *DB, text string, args ...any) (all []T, err error) {
+	rows, err := db.query(ctx, statement{text: text, args: args})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closed := rows.Close(); closed != nil {
+			err = closed
+		}
+	}()
+	for rows.Next() {
+		var one T
+		if err := rows.Scan(&one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// Classified is an error of the driver's with its kind.
+func Classified(db *DB, err error) error { return db.classify(err) }

@@ -11,7 +11,7 @@ import (
 const openingTime = 10 * time.Second
 
 // SetPool makes n the number of connections that db may hold, in use and idle,
-// from now on; less than 1 counts as 1. It may be called at any time, and no query
+// from now on (on SQLite those that read; in memory it is 1 always); less than 1 counts as 1. It may be called at any time, and no query
 // is cut. Where there are fewer from now on, idle ones are closed at once and those
 // in use when they are given back; where there are more, who waits for one gets it.
 //
@@ -19,10 +19,13 @@ const openingTime = 10 * time.Second
 //
 //	stop := worker.OnDatabaseConnections(db.SetPool)
 func (db *DB) SetPool(n int) {
-	n = max(1, n)
+	if n = max(1, n); db.single {
+		n = 1
+	}
 	before := db.sql.Stats()
 	db.sql.SetMaxOpenConns(n)
 	db.sql.SetMaxIdleConns(n)
+	db.pool.resize(n)
 	if was := before.MaxOpenConnections; was > 0 && was < n && before.InUse >= was {
 		go db.serveWaiters(n - was)
 	}
@@ -64,7 +67,36 @@ func (db *DB) ServerLimit(ctx context.Context) (int, error) {
 	(SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))`
 	var n int
 	if err := db.sql.QueryRowContext(ctx, text).Scan(&n); err != nil {
-		return 0, fmt.Errorf("ask the server how many connections it admits: %w", db.classify(err))
+		return 0, fmt.Errorf("ask the server how many connections it admits: %w", db.classify(interrupted(ctx, err)))
 	}
 	return n, nil
+}
+
+// Stats is how the connections of a database are used.
+type Stats struct {
+	Size   int // how many there may be; see [DB.SetPool]
+	Open   int // how many there are
+	InUse  int // of these, how many statements and transactions have
+	Queued int // who waits for one now
+
+	Waits    int64         // how often there was none free
+	WaitTime time.Duration // for how long in all
+
+	// SQLite: the same of the turn to write, which is not in the figures above.
+	WriteQueued   int
+	WriteWaits    int64
+	WriteWaitTime time.Duration
+}
+
+// Stats says how the connections of the database are used.
+func (db *DB) Stats() (s Stats) {
+	pool := db.sql.Stats()
+	s.Open, s.InUse = pool.OpenConnections, pool.InUse
+	s.Size, _, s.Queued, s.Waits, s.WaitTime = db.pool.seen()
+	s.Waits += pool.WaitCount // of SQL's users
+	s.WaitTime += pool.WaitDuration
+	if db.turn != nil {
+		_, _, s.WriteQueued, s.WriteWaits, s.WriteWaitTime = db.turn.seen()
+	}
+	return s
 }

@@ -71,7 +71,7 @@ func TestWhoWaitsGetsAConnectionWhenThePoolGrows(t *testing.T) {
 				}
 			})
 		}
-		for db.SQL().Stats().WaitCount < 3 { // it counts who has begun to wait
+		for db.Stats().Waits < 3 { // it counts who has begun to wait
 			runtime.Gosched()
 		}
 		db.SetPool(3)

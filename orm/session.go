@@ -31,18 +31,18 @@ type connection interface {
 func (db *DB) queryOn(ctx context.Context, on connection, st statement) (*results, error) {
 	run := db.begun(ctx, st)
 	rows, err := on.QueryContext(ctx, db.driverText(st), st.args...)
-	if err != nil {
+	if err = interrupted(ctx, err); err != nil {
 		run.end(nil, err)
 		return nil, err
 	}
-	return &results{Rows: rows, db: db, run: run}, nil
+	return &results{Rows: rows, db: db, ctx: ctx, run: run}, nil
 }
 
 // execOn is queryOn for a statement without rows.
 func (db *DB) execOn(ctx context.Context, on connection, st statement) (sql.Result, error) {
 	run := db.begun(ctx, st)
 	result, err := on.ExecContext(ctx, db.driverText(st), st.args...)
-	if err != nil {
+	if err = interrupted(ctx, err); err != nil {
 		run.end(nil, err)
 		return nil, err
 	}
@@ -55,6 +55,7 @@ func (db *DB) execOn(ctx context.Context, on connection, st statement) (sql.Resu
 type results struct {
 	*sql.Rows
 	db    *DB
+	ctx   context.Context // of whoever asked
 	run   running
 	count int64           // of rows
 	ended func(err error) // nil, or told of the end
@@ -75,6 +76,7 @@ func (r *results) Close() error {
 	if closed := r.Rows.Close(); err == nil {
 		err = closed
 	}
+	err = interrupted(r.ctx, err)
 	r.run.end(func() (int64, error) { return r.count, nil }, err)
 	if r.ended != nil {
 		r.ended(err)

@@ -29,7 +29,8 @@ func SlowQuery(d time.Duration) Option { return func(db *DB) { db.watch.slow = d
 // 0, the default, reports none. Jobs and commands have no request to report of.
 func ReportRepeated(n int) Option { return func(db *DB) { db.watch.repeated = n } }
 
-// Logger sets where statements are logged; the default is slog.Default.
+// Logger sets where statements are logged, and the wait for a database that cannot
+// be reached; the default is slog.Default.
 func Logger(l *slog.Logger) Option { return func(db *DB) { db.watch.log = l } }
 
 // watch sees each statement that has run.
@@ -177,11 +178,14 @@ func (w *watch) first(r report) bool {
 }
 
 func (w *watch) warn(msg string, attrs []slog.Attr) {
-	log := w.log
-	if log == nil {
-		log = slog.Default()
+	w.logger().LogAttrs(context.Background(), slog.LevelWarn, msg, attrs...)
+}
+
+func (w *watch) logger() *slog.Logger {
+	if w.log == nil {
+		return slog.Default()
 	}
-	log.LogAttrs(context.Background(), slog.LevelWarn, msg, attrs...)
+	return w.log
 }
 
 // aboutRequest is what is logged of the request; nothing where there is none.

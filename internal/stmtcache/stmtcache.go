@@ -44,15 +44,15 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	able, ok := own.(capable)
+	able, ok := own.(Conn)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("stmtcache: a %T lacks methods with contexts", own), own.Close())
 	}
-	return &conn{capable: able, size: c.size, kept: map[string]*list.Element{}}, nil
+	return &conn{Conn: able, size: c.size, kept: map[string]*list.Element{}}, nil
 }
 
-// capable is what a connection is asked to do.
-type capable interface {
+// Conn is what a connection is asked to do.
+type Conn interface {
 	driver.Conn
 	driver.ConnBeginTx
 	driver.ConnPrepareContext
@@ -66,7 +66,7 @@ type capable interface {
 // conn is a connection. database/sql makes no two calls of it, or of its rows, at
 // once.
 type conn struct {
-	capable
+	Conn
 	size  int
 	kept  map[string]*list.Element
 	order list.List // of *statement, the one that was run last in front
@@ -86,7 +86,7 @@ type prepared interface {
 }
 
 // Unwrap returns the driver's own connection.
-func (c *conn) Unwrap() driver.Conn { return c.capable }
+func (c *conn) Unwrap() driver.Conn { return c.Conn }
 
 // QueryContext implements [driver.QueryerContext].
 func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
@@ -95,13 +95,13 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 		return nil, err
 	}
 	if st == nil {
-		return c.capable.QueryContext(ctx, text, args)
+		return c.Conn.QueryContext(ctx, text, args)
 	}
 	result, err := st.QueryContext(ctx, args)
 	if err != nil {
 		return nil, joined(err, c.give(st))
 	}
-	own, ok := result.(described)
+	own, ok := result.(Rows)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("stmtcache: a %T does not describe its columns", result), result.Close(), st.Close())
 	}
@@ -115,7 +115,7 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 		return nil, err
 	}
 	if st == nil {
-		return c.capable.ExecContext(ctx, text, args)
+		return c.Conn.ExecContext(ctx, text, args)
 	}
 	result, err := st.ExecContext(ctx, args)
 	return result, joined(err, c.give(st))
@@ -187,11 +187,11 @@ func (c *conn) Close() error {
 	}
 	clear(c.kept)
 	c.order.Init()
-	return errors.Join(append(errs, c.capable.Close())...)
+	return errors.Join(append(errs, c.Conn.Close())...)
 }
 
-// described are rows that say all that database/sql may ask about their columns.
-type described interface {
+// Rows are rows that say all that database/sql may ask about their columns.
+type Rows interface {
 	driver.Rows
 	driver.RowsColumnTypeDatabaseTypeName
 	driver.RowsColumnTypeLength
@@ -202,14 +202,14 @@ type described interface {
 
 // rows give their statement back when they are closed.
 type rows struct {
-	described
+	Rows
 	c  *conn
 	st *statement
 }
 
 // Close implements [driver.Rows].
 func (r *rows) Close() error {
-	err := r.described.Close()
+	err := r.Rows.Close()
 	if r.st != nil {
 		err = joined(err, r.c.give(r.st))
 		r.st = nil

@@ -29,16 +29,16 @@ func (s *spy) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spied{own.(capable), s}, nil
+	return &spied{own.(Conn), s}, nil
 }
 
 type spied struct {
-	capable
+	Conn
 	spy *spy
 }
 
 func (c *spied) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
-	st, err := c.capable.PrepareContext(ctx, text)
+	st, err := c.Conn.PrepareContext(ctx, text)
 	if err != nil {
 		return nil, err
 	}
