@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/pgtest"
 	"github.com/tandem-go/tandem/orm"
+	"github.com/tandem-go/tandem/test/harness"
 )
 
 // author and post are the models of the measurements, as the ORM has them.
@@ -42,19 +43,15 @@ const (
 	postRows   = 1000
 )
 
-// fill makes the tables. %[1]s is the type of keys, %[2]s that of times, %[3]d and
-// %[4]d say how many rows.
+// fill fills the tables that the app's migrations make; %[1]d and %[2]d say how many
+// rows.
 const fill = `
-CREATE TABLE authors (id %[1]s PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE);
-CREATE TABLE posts (id %[1]s PRIMARY KEY, title text NOT NULL, body text NOT NULL, published boolean NOT NULL,
-	created_at %[2]s NOT NULL, author_id bigint NOT NULL REFERENCES authors (id));
-CREATE INDEX posts_author ON posts (author_id);
-WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %[3]d)
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %[1]d)
 	INSERT INTO authors (name, email) SELECT 'Author ' || i, 'author' || i || '@example.org' FROM n;
-WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %[4]d)
-	INSERT INTO posts (title, body, published, created_at, author_id)
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %[2]d)
+	INSERT INTO posts (title, body, published, author_id)
 	SELECT 'Riding in tandem, part ' || i, 'The one in front steers, the one behind sees nothing and pedals. Both arrive at the same time.',
-		i %% 5 <> 0, CURRENT_TIMESTAMP, 1 + i %% %[3]d FROM n;
+		i %% 5 <> 0, 1 + i %% %[1]d FROM n;
 ANALYZE`
 
 // database is one that is filled, and open.
@@ -65,7 +62,7 @@ type database struct {
 	django string // what Django has in DATABASES, as JSON
 }
 
-// eachDatabase measures on SQLite and on PostgreSQL, each with its tables and so
+// eachDatabase measures on SQLite and on PostgreSQL, each with the app's tables and so
 // many posts. A database that is not installed is named in the report.
 func eachDatabase(ctx context.Context, o options, r *report, posts int, do func(*database) error) error {
 	for _, start := range []func(context.Context, options) (d *database, stop func() error, err error){sqliteFile, postgres} {
@@ -77,7 +74,7 @@ func eachDatabase(ctx context.Context, o options, r *report, posts int, do func(
 		if err != nil {
 			return err
 		}
-		err = d.use(ctx, posts, do)
+		err = d.use(ctx, o, posts, do)
 		if err := errors.Join(err, stop()); err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}
@@ -85,23 +82,29 @@ func eachDatabase(ctx context.Context, o options, r *report, posts int, do func(
 	return nil
 }
 
-// use opens the database, fills it and measures.
-func (d *database) use(ctx context.Context, posts int, do func(*database) error) (err error) {
+// use makes the tables, fills them and measures.
+func (d *database) use(ctx context.Context, o options, posts int, do func(*database) error) (err error) {
+	res, err := harness.Run(ctx, filepath.Join(o.bin, "app"), o.tempDir, []string{d.env()}, "migrate")
+	if err == nil && res.Code != 0 {
+		err = fmt.Errorf("exit %d: %s", res.Code, res.Stderr)
+	}
+	if err != nil {
+		return fmt.Errorf("app migrate: %w", err)
+	}
 	if d.DB, err = orm.Open(ctx, d.url); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	key, times := "integer", "datetime"
-	if d.Dialect() == orm.PostgreSQL {
-		key, times = "bigint GENERATED ALWAYS AS IDENTITY", "timestamptz"
-	}
-	for statement := range strings.SplitSeq(fmt.Sprintf(fill, key, times, authorRows, posts), ";\n") {
+	for statement := range strings.SplitSeq(fmt.Sprintf(fill, authorRows, posts), ";\n") {
 		if _, err := d.SQL().ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("fill the database: %w: %s", err, statement)
 		}
 	}
 	return do(d)
 }
+
+// env has the app use the database.
+func (d *database) env() string { return "APP_DATABASE_URL=" + d.url }
 
 func sqliteFile(_ context.Context, o options) (*database, func() error, error) {
 	dir, err := os.MkdirTemp(o.tempDir, "sqlite")

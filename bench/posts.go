@@ -13,8 +13,6 @@ import (
 	"strconv"
 
 	"github.com/tandem-go/tandem/orm"
-	"github.com/tandem-go/tandem/view"
-	"github.com/tandem-go/tandem/worker"
 )
 
 //go:embed django_posts.py
@@ -23,13 +21,14 @@ var djangoPosts string
 // pooled is how many connections to the database all workers hold together.
 const pooled = 16
 
-// posts compares /posts/ with what a Django project has there, on the same rows.
+// posts compares the app's /posts/ with what a Django project has there, on the same
+// rows.
 func posts(ctx context.Context, o options, r *report) error {
-	r.text("`/posts/` is an async view: the first 20 of %d posts that are published, by key, and of each its key and title. Ours iterates over the query; Django 3.2 cannot, so its view makes the list below one `sync_to_async`. Django has no middleware, no `DEBUG`, and a connection that each of its processes keeps; the workers of ours share %d. Both answer the same, from the same database.", postRows, pooled)
+	r.text("`GET /posts/` is an async view: the first page of the published ones of %d posts, the newest first, 20 on a page, and how many there are; two queries. The app iterates over its query; Django 3.2 cannot in an async view, so there both queries are one `sync_to_async` around Django's paginator. Django has no middleware, no `DEBUG`, and a connection that each of its processes keeps; the app has its middleware, and its workers share %d connections. Both answer the same, from the same database.", postRows, pooled)
 	return eachDatabase(ctx, o, r, postRows, func(d *database) error {
 		ours := func(n int) func() (*service, error) {
 			return func() (*service, error) {
-				s, _, err := ownWorkers(ctx, o, n, "posts", d.url, "--db-connections", strconv.Itoa(pooled))
+				_, s, err := tandemWith(ctx, o, n, []string{d.env()}, "--db-connections", strconv.Itoa(pooled))
 				return s, err
 			}
 		}
@@ -47,35 +46,6 @@ func posts(ctx context.Context, o options, r *report) error {
 		r.text("%s:", d.name)
 		return rates(ctx, o, r, all, "/posts/", "the first")
 	})
-}
-
-// servePosts is a worker with the view of ours.
-func servePosts(ctx context.Context, url string) error {
-	db, err := orm.Open(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	defer worker.OnDatabaseConnections(db.SetPool)()
-	type brief struct {
-		ID    int64  `json:"id"`
-		Title string `json:"title"`
-	}
-	published := orm.For[post](db).Filter("published = ?", true).Order("id").Limit(20)
-	app := view.New()
-	app.Routes(
-		view.Path("GET /posts/", func(ctx context.Context, _ *view.Request) (view.Response, error) {
-			var list []brief
-			for p, err := range published.All(ctx) {
-				if err != nil {
-					return nil, err
-				}
-				list = append(list, brief{p.ID, p.Title})
-			}
-			return view.JSON(map[string][]brief{"posts": list}), nil
-		}),
-	)
-	return worker.Run(ctx, app)
 }
 
 // django starts gunicorn with n uvicorn workers and the Django project. uvicorn's

@@ -60,8 +60,6 @@ func rival(args []string) error {
 		return crowd(ctx)
 	case "views":
 		return serveViews(ctx)
-	case "posts":
-		return servePosts(ctx, args[1])
 	case "iterate":
 		if len(args) != 3 {
 			return errors.New("rival iterate URL orm|bun")

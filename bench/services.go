@@ -46,7 +46,12 @@ func plural(n int, noun string) string {
 
 // tandem starts bin/supervisor with n workers of app.
 func tandem(ctx context.Context, o options, n int, args ...string) (*harness.Supervisor, *service, error) {
-	s, err := harness.Start(harness.Config{Bin: o.bin, Args: append([]string{"--workers", strconv.Itoa(n)}, args...)})
+	return tandemWith(ctx, o, n, nil, args...)
+}
+
+// tandemWith is tandem with more in the environment.
+func tandemWith(ctx context.Context, o options, n int, env []string, args ...string) (*harness.Supervisor, *service, error) {
+	s, err := harness.Start(harness.Config{Bin: o.bin, Env: env, Args: append([]string{"--workers", strconv.Itoa(n)}, args...)})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -114,13 +114,13 @@ func twinProcess(ctx context.Context) (*service, int, error) {
 
 // ownWorkers starts n workers that are this program, of a kind that rival knows,
 // and returns one's process.
-func ownWorkers(ctx context.Context, o options, n int, kind, arg string, flags ...string) (*service, int, error) {
+func ownWorkers(ctx context.Context, o options, n int, kind, arg string) (*service, int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, 0, err
 	}
 	sup, err := harness.Start(harness.Config{
-		Bin: o.bin, Args: append(flags, "--workers", fmt.Sprint(n)), Command: []string{self, rivalCommand, kind, arg},
+		Bin: o.bin, Args: []string{"--workers", fmt.Sprint(n)}, Command: []string{self, rivalCommand, kind, arg},
 	})
 	if err != nil {
 		return nil, 0, err
