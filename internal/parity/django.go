@@ -47,28 +47,13 @@ var djangoRows = []Row{
 		What: "a sync view that returns what was not awaited", Django: "`ValueError`, unawaited coroutine",
 		Tandem: "what is not awaited is a function, and a function is no Response", By: []string{"view/testdata/wrong/unawaited_response"},
 	},
+	row(handlers, "test_auto_transaction", "a transaction around each request", "`ATOMIC_REQUESTS`", "middleware of both colours, of ten lines", "orm.TestDjangoAutoTransaction"),
 	{
-		Suite: handlers, Tests: []string{"test_auto_transaction", "test_auto_transaction_async_view"}, Answer: WithORM,
-		What: "a transaction around each request", Django: "`ATOMIC_REQUESTS`; refused for async views", Tandem: "`Atomic` and `AtomicAsync`",
+		Suite: handlers, Tests: []string{"test_auto_transaction_async_view"}, Answer: Intent,
+		What: "the same around an async view", Django: "refused: `RuntimeError`", Tandem: "works: `AtomicAsync`",
+		By: []string{"orm.TestDjangoAutoTransaction"},
 	},
 
 	row(async, "test_async_unsafe", "what is sync only refuses async code", "`SynchronousOnlyOperation` from `@async_unsafe`", "`ErrSynchronousOnly` from `bridge.RequireSync`", "view.TestDjangoAsyncUnsafe"),
 	row(async, "test_async_unsafe_suppressed", "the guard can be turned off", "`DJANGO_ALLOW_ASYNC_UNSAFE`", "no: crossing over is the way, and cheap", "view.TestDjangoAsyncUnsafeSuppressed"),
-	{
-		Suite: async, Tests: []string{"test_get_async_connection"}, Answer: WithORM,
-		What: "a connection made in async code", Django: "its own per thread", Tandem: "pools take a ctx",
-	},
-	{
-		Suite: "Django tests/async test_async_queryset.py", Answer: WithORM,
-		Tests: []string{
-			"test_async_iteration", "test_aiterator", "test_aiterator_invalid_chunk_size", "test_aiterator_prefetch_related", "test_acount", "test_aget", "test_acreate",
-			"test_aget_or_create", "test_aupdate_or_create", "test_abulk_create", "test_abulk_update", "test_ain_bulk", "test_alatest", "test_aearliest", "test_afirst",
-			"test_alast", "test_aaggregate", "test_aexists", "test_acontains", "test_aupdate", "test_adelete", "test_raw",
-		},
-		What: "the a-series of queries", Django: "`sync_to_async` around each", Tandem: "with a ctx it is the a-series",
-	},
-	{
-		Suite: "Django tests/async test_async_queryset.py", Tests: []string{"test_acount_cached_result", "test_aexplain"}, Answer: Left,
-		What: "a query set's own cache, and EXPLAIN", Django: "cached rows are counted", Tandem: "queries are values without a cache; EXPLAIN is raw SQL",
-	},
 }

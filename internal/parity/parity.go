@@ -24,7 +24,6 @@ const (
 	Ported   Answer = "ported"   // the same test in Go
 	Intent   Answer = "intent"   // the same intent, by another mechanism
 	Compiler Answer = "compiler" // it does not compile
-	WithORM  Answer = "orm"      // it is about the ORM, and comes with it
 	Left     Answer = "left out" // it makes no sense in Go; Tandem says why
 )
 
@@ -49,7 +48,7 @@ func row(suite, test, what, django, tandem string, by ...string) Row {
 // Rows returns all rows, in the order of the documentation.
 func Rows() []Row {
 	var all []Row
-	for _, part := range [][]Row{asgirefRows, asgirefWSGIRows, djangoRows, djangoMiddlewareRows, djangoViewRows} {
+	for _, part := range [][]Row{asgirefRows, asgirefWSGIRows, djangoRows, djangoORMRows, djangoMiddlewareRows, djangoViewRows} {
 		all = append(all, part...)
 	}
 	return all
@@ -86,8 +85,6 @@ func Insert(page []byte) ([]byte, error) {
 
 func (r Row) shown() string {
 	switch r.Answer {
-	case WithORM:
-		return "comes with the ORM"
 	case Left:
 		return "left out"
 	case Compiler:

@@ -78,7 +78,7 @@ func TestEveryRowIsShownByWhatItNames(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
-		case parity.WithORM, parity.Left:
+		case parity.Left:
 			if len(r.By) > 0 {
 				t.Errorf("%s: it is left out, and shown by %v", name, r.By)
 			}
@@ -106,7 +106,7 @@ func TestInsertNeedsItsMarkers(t *testing.T) {
 	if _, err := parity.Insert([]byte("# A page\n")); err == nil {
 		t.Error("a page without markers was taken")
 	}
-	answers := []parity.Answer{parity.Ported, parity.Intent, parity.Compiler, parity.WithORM, parity.Left}
+	answers := []parity.Answer{parity.Ported, parity.Intent, parity.Compiler, parity.Left}
 	for _, r := range parity.Rows() {
 		if !slices.Contains(answers, r.Answer) {
 			t.Errorf("%v: answer %q", r.Tests, r.Answer)
