@@ -102,6 +102,7 @@ func (q Query[T]) BulkCreate(ctx context.Context, rows []*T, options ...BulkOpti
 					return fmt.Errorf("the database has taken %d of %d rows: a trigger or a rule keeps the others out", n, len(one.rows))
 				}
 				made[i] = anys(got)
+				ctx = goingOn(ctx)
 			}
 			return nil
 		}
@@ -190,6 +191,7 @@ func (q Query[T]) BulkUpdate(ctx context.Context, rows []*T, fields ...string) (
 					return err
 				}
 				n += updated
+				ctx = goingOn(ctx)
 			}
 			return nil
 		}

@@ -41,6 +41,7 @@ func InBulk[K comparable, T any](ctx context.Context, q Query[T], keys []K) (map
 		}
 		f := &path{column: key}
 		in := &comparison{parts: []node{f, word("IN"), &param{of: f, list: true}}, field: f}
+		part := ctx
 		for some := range slices.Chunk(args, maxList) {
 			one := *q.s
 			one.conds = added(one.conds, checked{n: in, args: []any{some}})
@@ -48,10 +49,11 @@ func InBulk[K comparable, T any](ctx context.Context, q Query[T], keys []K) (map
 			if err != nil {
 				return err
 			}
-			rows, err := fetch[T](ctx, on, &one, st)
+			rows, err := fetch[T](part, on, &one, st)
 			if err != nil {
 				return err
 			}
+			part = goingOn(ctx)
 			for _, row := range rows {
 				arg, err := key.bound(reflect.ValueOf(row).Elem())
 				if err != nil {

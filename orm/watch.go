@@ -60,6 +60,9 @@ type purposeKey struct{}
 // goingOn is the context of the statements of one call after its first, such as
 // those of its next chunk: with the same text as before they are no repetition.
 func goingOn(ctx context.Context) context.Context {
+	if was, _ := ctx.Value(purposeKey{}).(purpose); was.goesOn {
+		return ctx
+	}
 	return context.WithValue(ctx, purposeKey{}, purpose{goesOn: true})
 }
 
@@ -121,6 +124,13 @@ func (r *running) count(record *tally.Record, took time.Duration) {
 		record.AddPart(r.text, took)
 		return
 	}
+	switch {
+	case why.Remedy != "":
+	case r.writes:
+		why.Remedy = "write all at once, by BulkCreate, BulkUpdate, or Update and Delete of a query"
+	default:
+		why.Remedy = "ask once for all, with IN (?)"
+	}
 	record.AddNamed(why.Purpose, r.text, took)
 	if r.db.watch.repeated > 0 {
 		record.AtEnd(r.db.watch.report)
@@ -150,12 +160,10 @@ func (w *watch) report(record *tally.Record) {
 			continue
 		}
 		attrs := append(aboutQuery(t.Text, record), slog.Int("times", t.Runs), slog.Duration("took", t.Time))
-		remedy := "ask once for all, with IN (?)"
 		if t.Name != "" {
 			attrs = append(attrs, slog.String("relation", t.Name))
-			remedy = t.Remedy
 		}
-		w.warn("query repeated in one request", append(attrs, slog.String("remedy", remedy)))
+		w.warn("query repeated in one request", append(attrs, slog.String("remedy", t.Remedy)))
 	}
 	if beyond >= w.repeated && w.first(report{route: record.Route()}) {
 		w.warn("more queries in one request than are told apart", append(aboutRequest(record),

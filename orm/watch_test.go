@@ -40,7 +40,8 @@ func watching(t *testing.T, db *orm.DB, options ...orm.Option) *watched {
 		}
 		return a
 	}
-	options = append(options, orm.Logger(slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: plain}))))
+	logger := orm.Logger(slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: plain})))
+	options = append([]orm.Option{orm.SlowQuery(0), logger}, options...)
 	for _, o := range options {
 		o(db)
 	}
@@ -246,6 +247,16 @@ func TestARepeatedQueryIsReportedOnceForItsRoute(t *testing.T) {
 		w.expect()
 		s.get(t, "/five", 204)
 		w.expect(fmt.Sprintf(line, "/five", 5))
+		s = serving(view.Path("/written", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+			for id := range 3 {
+				if _, err := posts.Filter("id = ?", id+1).Update(ctx, orm.Set("views", 0)); err != nil {
+					return nil, err
+				}
+			}
+			return view.NoContent(), nil
+		}), view.Path("/three", loop(3)))
+		s.get(t, "/written", 204)
+		w.expect(`level=WARN msg="query repeated in one request" route=/written request_id=abc query=UPDATE times=3 took=TIME remedy="write all at once, by BulkCreate, BulkUpdate, or Update and Delete of a query"`)
 		orm.ReportRepeated(0)(db)
 		s.get(t, "/three", 204)
 		w.expect()
@@ -307,22 +318,48 @@ func TestARelationThatIsLoadedRowByRowIsReportedByName(t *testing.T) {
 	})
 }
 
-func TestTheChunksOfOneIterationAreNoRepetition(t *testing.T) {
+func TestThePartsOfOneCallAreNoRepetition(t *testing.T) {
 	onEach(t, func(t *testing.T, db *orm.DB) {
 		w := watching(t, db, orm.ReportRepeated(2))
-		s := serving(view.Path("/", func(ctx context.Context, _ *view.Request) (view.Response, error) {
-			for _, err := range orm.For[Post](db).Chunk(1).Related("Tags").All(ctx) {
-				if err != nil {
-					return nil, err
+		tags := orm.For[Tag](db)
+		s := serving(
+			view.Path("/iterated", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				for _, err := range orm.For[Post](db).Chunk(1).Related("Tags").All(ctx) {
+					if err != nil {
+						return nil, err
+					}
 				}
+				return view.NoContent(), nil
+			}),
+			view.Path("/created", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				return view.NoContent(), tags.BulkCreate(ctx, []*Tag{{Name: "x"}, {Name: "y"}, {Name: "z"}}, orm.BatchSize(1))
+			}),
+			view.Path("/updated", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				all := make([]*Tag, 2500) // of which one is there
+				for i := range all {
+					all[i] = &Tag{ID: int64(i + 1000), Name: fmt.Sprint("tag ", i)}
+				}
+				all[0].ID = 1
+				_, err := tags.BulkUpdate(ctx, all, "Name")
+				return view.NoContent(), err
+			}),
+			view.Path("/in-bulk", func(ctx context.Context, _ *view.Request) (view.Response, error) {
+				keys := make([]int64, 60_001)
+				for i := range keys {
+					keys[i] = int64(i)
+				}
+				_, err := orm.InBulk(ctx, tags, keys)
+				return view.NoContent(), err
+			}),
+		)
+		// five posts with their tags, and that there is no sixth
+		for target, want := range map[string]int{"/iterated": 11, "/created": 3, "/updated": 3, "/in-bulk": 3} {
+			s.get(t, target, 204)
+			if s.queries != want {
+				t.Errorf("%s: %d queries, want %d", target, s.queries, want)
 			}
-			return view.NoContent(), nil
-		}))
-		s.get(t, "/", 204)
-		if s.queries != 11 { // five posts with their tags, and that there is no sixth
-			t.Errorf("%d queries, want 11", s.queries)
+			w.expect()
 		}
-		w.expect()
 	})
 }
 
