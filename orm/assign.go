@@ -1,7 +1,6 @@
 package orm
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -27,8 +26,8 @@ func Set(field string, value any) Assignment { return Assignment{field: field, v
 //	posts.Filter("id = ?", 7).Update(ctx, orm.SetExpr("views", "views + ?", 1))
 //
 // An expression has fields of the row itself, of the same kind as the field that is
-// set (numbers, text, times …), ? for arguments, + - * / of numbers, parentheses,
-// coalesce(), lower() and upper().
+// set (integers, numbers, text, times …), ? for arguments, + - * / of numbers,
+// parentheses, coalesce(), lower() and upper(). Integers are divided to integers.
 func SetExpr(field string, expr constant, args ...any) Assignment {
 	return Assignment{field: field, isExpr: true, express: expr, args: args}
 }
@@ -103,6 +102,7 @@ type computed struct {
 	parts []node
 	ops   []string
 	name  string // of a function, whose arguments they are; "" otherwise
+	end   string // behind them
 }
 
 func (c *computed) write(w *writer) error {
@@ -115,7 +115,7 @@ func (c *computed) write(w *writer) error {
 			return err
 		}
 	}
-	w.put(")")
+	w.put(c.end, ")")
 	return nil
 }
 
@@ -139,7 +139,7 @@ func (p *parser) operators(of *column, part func() (node, error), ops ...string)
 		if !ok {
 			break
 		}
-		if of.class() != "a number" {
+		if slices.Contains([]string{"text", "a boolean", "a time"}, of.class()) {
 			return nil, fmt.Errorf("%w: %s is %s, and %s is for numbers", ErrType, of.name(), of.class(), op)
 		}
 		next, err := part()
@@ -194,8 +194,14 @@ func (p *parser) value(of *column) (node, error) {
 		if len(n.over) > 0 {
 			return nil, fmt.Errorf("%w: %s is of another row, and an expression has the row's own fields", ErrField, n)
 		}
-		if n.column.class() != of.class() {
-			return nil, fmt.Errorf("%w: %s is %s, %s %s", ErrType, of.name(), of.class(), n, n.column.class())
+		if got, want := n.column.class(), of.class(); got != want && (got != "an integer" || want != "a number") {
+			return nil, fmt.Errorf("%w: %s is %s, %s %s", ErrType, of.name(), want, n, got)
+		} else if got != want {
+			return &computed{parts: []node{n}, name: "CAST", end: " AS double precision"}, nil // PostgreSQL would compute with integers
+		}
+	case word:
+		if n != "NULL" && of.class() != "a boolean" {
+			return nil, fmt.Errorf("%w: %s is %s, not %s", ErrType, of.name(), of.class(), n)
 		}
 	}
 	return n, err
@@ -217,8 +223,13 @@ func (p *parser) function(of *column, name string) (node, error) {
 		if name != "coalesce" { // of an argument: that is text
 			return call, p.close()
 		}
-		if _, more := p.accept(","); !more {
-			return call, errors.Join(p.close(), call.check(name))
+		if _, more := p.accept(","); !more && len(call.parts) > 1 {
+			if err := p.close(); err != nil {
+				return nil, err
+			}
+			return call, call.check(name)
+		} else if !more {
+			return nil, p.wrong(", and what is taken where that is NULL")
 		}
 		call.ops = append(call.ops, ", ")
 	}
@@ -241,7 +252,9 @@ func (c *column) class() string {
 	}
 	zero := reflect.Zero(typ)
 	switch {
-	case zero.CanInt(), zero.CanUint(), zero.CanFloat():
+	case zero.CanInt(), zero.CanUint():
+		return "an integer"
+	case zero.CanFloat():
 		return "a number"
 	case typ.Kind() == reflect.String:
 		return "text"

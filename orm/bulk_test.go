@@ -138,7 +138,7 @@ func TestBulkUpdate(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, k := range many {
-			k.Big, k.Doc, k.List, k.Bytes = int64(i), map[string]any{"i": float64(i)}, []string{fmt.Sprint(i)}, []byte{byte(i)}
+			k.Big, k.Doc, k.List, k.Bytes = int64(i), map[string]any{"i": float64(i)}, []mood{mood(fmt.Sprint(i))}, []byte{byte(i)}
 		}
 		if n, err := kinds.BulkUpdate(ctx, many, "big", "doc", "list", "bytes"); n != 2100 || err != nil {
 			t.Fatalf("%d, %v", n, err)

@@ -44,13 +44,13 @@ func TestWhatIsCreatedIsReadBack(t *testing.T) {
 		for name, want := range map[string]*Kind{
 			"zero":     {},
 			"null":     {Bytes: nil, Maybe: nil, Doc: nil, List: nil},
-			"empty":    {Bytes: []byte{}, Doc: map[string]any{}, List: []string{}, Raw: json.RawMessage(`{}`)},
+			"empty":    {Bytes: []byte{}, Doc: map[string]any{}, List: []mood{}, Raw: json.RawMessage(`{}`)},
 			"greatest": {Big: math.MaxInt64, Small: math.MaxInt8, Count: math.MaxUint32, Float: math.MaxFloat64, At: first},
 			"least":    {Big: math.MinInt64, Small: math.MinInt8, Float: -math.SmallestNonzeroFloat64, At: time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)},
 			"infinite": {Float: math.Inf(-1), At: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)},
 			"full": {
 				Text: "a\nb'\"?$1", Yes: true, Bytes: []byte{0, 255, 0}, At: first, Maybe: &text, Never: &first, Doc: map[string]any{"a": []any{1.5, nil}},
-				List: []string{"a,b", `"`, ""}, Raw: json.RawMessage(`[1]`), Mood: "good", Level: 1, Note: &text, Made: first, Parent: orm.RefTo(parent),
+				List: []mood{"a,b", `"`, ""}, Raw: json.RawMessage(`[1]`), Mood: "good", Level: 1, Note: &text, Made: first, Parent: orm.RefTo(parent),
 			},
 		} {
 			t.Run(name, func(t *testing.T) {

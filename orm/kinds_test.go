@@ -22,7 +22,7 @@ type Kind struct {
 	Maybe   *string
 	Never   *time.Time
 	Doc     map[string]any  `bun:"type:jsonb"`
-	List    []string        `bun:",array"`
+	List    []mood          `bun:",array"`
 	Raw     json.RawMessage `bun:"type:jsonb"`
 	Mood    mood            // a type of its own
 	Level   int             `bun:",nullzero,default:7"`
@@ -48,8 +48,8 @@ type Lone struct {
 }
 
 // withKinds adds the tables of these models.
-func withKinds(t *testing.T, db *orm.DB) {
-	t.Helper()
+func withKinds(tb testing.TB, db *orm.DB) {
+	tb.Helper()
 	id, at, bytes, doc, list := "INTEGER PRIMARY KEY AUTOINCREMENT", "timestamp", "blob", "text", "text"
 	if db.Dialect() == orm.PostgreSQL {
 		id, at, bytes, doc, list = "bigserial PRIMARY KEY", "timestamptz", "bytea", "jsonb", "text[]"
@@ -62,8 +62,8 @@ func withKinds(t *testing.T, db *orm.DB) {
 		`CREATE TABLE seats (row integer, place text, guest text UNIQUE, PRIMARY KEY (row, place))`,
 		`CREATE TABLE lones (id ` + id + `)`,
 	} {
-		if _, err := db.SQL().ExecContext(t.Context(), text); err != nil {
-			t.Fatal(err)
+		if _, err := db.SQL().ExecContext(tb.Context(), text); err != nil {
+			tb.Fatal(err)
 		}
 	}
 }

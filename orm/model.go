@@ -209,6 +209,7 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 		if err := c.supported(); err != nil {
 			return nil, err
 		}
+		c.readsTexts()
 		m.list = append(m.list, c)
 		m.columns[f.Name] = c
 	}

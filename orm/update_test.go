@@ -101,6 +101,7 @@ func TestExpressionsAreComputedByTheDatabase(t *testing.T) {
 			{orm.SetExpr("rating", "coalesce(rating, ?) * ?", 1, 2.5), "Engines first 10 11.25"},
 			{orm.SetExpr("title", "upper(coalesce(body, title))"), "FIRST first 10 4.5"},
 			{orm.SetExpr("title", "lower(?)", "ABC"), "abc first 10 4.5"},
+			{orm.SetExpr("rating", "views / ? + rating", 4.0), "Engines first 10 7"},
 		} {
 			one := posts.Filter("id = ?", 1)
 			if n, err := one.Update(t.Context(), c.set); n != 1 || err != nil {
@@ -139,9 +140,12 @@ func TestWhatIsWrongWithAnUpdate(t *testing.T) {
 			{posts, []orm.Assignment{orm.SetExpr("views", "views + ?")}, nil, `orm: update Post: expression "views + ?": it has more ? than arguments`},
 			{posts, []orm.Assignment{orm.SetExpr("views", "views + ?", 1.5)}, orm.ErrType, `orm: update Post: expression "views + ?": wrong type: Post.Views is int, got float64`},
 			{posts, []orm.Assignment{orm.SetExpr("views", "views + ?", 1, 2)}, nil, ""},
-			{posts, []orm.Assignment{orm.SetExpr("views", "title")}, orm.ErrType, `orm: update Post: expression "title": wrong type: Post.Views is a number, Post.Title text`},
+			{posts, []orm.Assignment{orm.SetExpr("views", "title")}, orm.ErrType, `orm: update Post: expression "title": wrong type: Post.Views is an integer, Post.Title text`},
 			{posts, []orm.Assignment{orm.SetExpr("title", "title + ?", "x")}, orm.ErrType, `orm: update Post: expression "title + ?": wrong type: Post.Title is text, and + is for numbers`},
 			{posts, []orm.Assignment{orm.SetExpr("views", "lower(views)")}, orm.ErrType, ""},
+			{posts, []orm.Assignment{orm.SetExpr("views", "rating")}, orm.ErrType, `orm: update Post: expression "rating": wrong type: Post.Views is an integer, Post.Rating a number`},
+			{posts, []orm.Assignment{orm.SetExpr("views", "coalesce(views, TRUE)")}, orm.ErrType, `orm: update Post: expression "coalesce(views, TRUE)": wrong type: Post.Views is an integer, not TRUE`},
+			{posts, []orm.Assignment{orm.SetExpr("views", "coalesce(views)")}, nil, `orm: update Post: expression "coalesce(views)": at ")", want , and what is taken where that is NULL`},
 			{posts, []orm.Assignment{orm.SetExpr("views", "Author.id")}, orm.ErrField, `orm: update Post: expression "Author.id": no such field: Author.ID is of another row, and an expression has the row's own fields`},
 			{posts, []orm.Assignment{orm.SetExpr("views", "views + ? * ?", 2, 3)}, orm.ErrType, `orm: update Post: expression "views + ? * ?": wrong type: * of arguments alone: what they make is to be the argument`},
 			{posts, []orm.Assignment{orm.SetExpr("rating", "coalesce(NULL, ?)", 1.5)}, orm.ErrType, ""},
