@@ -72,7 +72,7 @@ func (u databaseURL) file() string {
 }
 
 // openDatabase opens the database. A SQLite file that is not there is made, or else is an error.
-func openDatabase(ctx context.Context, u databaseURL, makes bool) (*orm.DB, error) {
+func openDatabase(ctx context.Context, u databaseURL, makes bool, options ...orm.Option) (*orm.DB, error) {
 	target := string(u)
 	if u == "" {
 		target = defaultDatabase
@@ -87,7 +87,7 @@ func openDatabase(ctx context.Context, u databaseURL, makes bool) (*orm.DB, erro
 			return nil, fmt.Errorf("make a place for the default database: %w; APP_DATABASE_URL names another", err)
 		}
 	}
-	return orm.Open(ctx, target)
+	return orm.Open(ctx, target, options...)
 }
 
 //go:embed migrations
@@ -103,10 +103,10 @@ func migrator(db *orm.DB, log *slog.Logger) (*migrate.Migrator, error) {
 
 // bootDatabase opens the database for a process that will serve: the default one in whatever state, another one if its
 // schema is what this program wants. The caller closes it.
-func bootDatabase(ctx context.Context, u databaseURL, log *slog.Logger) (*orm.DB, error) {
+func bootDatabase(ctx context.Context, u databaseURL, log *slog.Logger, options ...orm.Option) (*orm.DB, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errNotReady)
 	defer cancel()
-	db, err := openDatabase(ctx, u, u == "")
+	db, err := openDatabase(ctx, u, u == "", append(options, orm.Logger(log))...)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/internal/pgtest"
+	"github.com/tandem-go/tandem/internal/tally"
 	"github.com/tandem-go/tandem/orm"
 	"github.com/tandem-go/tandem/orm/migrate"
 )
@@ -122,6 +123,34 @@ func TestAStartThatWasKilledBeforeItFilledIsMadeGood(t *testing.T) {
 	}
 	defer db.Close()
 	wantDemoData(t, db)
+}
+
+func TestRepeatedQueriesAreReportedWhereThatIsAsked(t *testing.T) {
+	onEach(t, func(t *testing.T, u databaseURL) {
+		openMigrated(t, u)
+		for asked, want := range map[repeats]bool{0: false, 2: true, 3: false} {
+			s := newSettings()
+			s.RepeatedQueries = asked
+			var log strings.Builder
+			db, err := bootDatabase(t.Context(), u, slog.New(slog.NewTextHandler(&log, nil)), s.seeing()...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record := tally.New(nil, "GET /", nil)
+			for range 2 {
+				if _, err := orm.For[Post](db).Count(record.Context(t.Context())); err != nil {
+					t.Error(err)
+				}
+			}
+			record.End()
+			if got := strings.Contains(log.String(), `msg="query repeated in one request" route="GET /"`); got != want {
+				t.Errorf("APP_REPEATED_QUERIES=%d: it said %s", asked, &log)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func TestADatabaseThatIsNamedIsNotChangedByAStart(t *testing.T) {

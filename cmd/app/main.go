@@ -84,7 +84,7 @@ func serve(s settings, stdout, stderr io.Writer) error {
 
 	// Until Run has the signals, one that asks to stop ends the wait for the database.
 	booting, booted := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	db, err := bootDatabase(booting, s.DatabaseURL, log)
+	db, err := bootDatabase(booting, s.DatabaseURL, log, s.seeing()...)
 	stopped := booting.Err() != nil
 	booted()
 	if err == nil {

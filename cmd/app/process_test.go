@@ -84,6 +84,26 @@ func (l *launched) ends() (string, int) {
 	return strings.Join(l.said, "\n"), l.cmd.ProcessState.ExitCode()
 }
 
+func TestSlowQueriesAreLoggedWithTheirRoute(t *testing.T) {
+	setEnvironment(t, nil)
+	app := launchApp(t, t.TempDir(), nil, "APP_SLOW_QUERY=1ns")
+	addr := app.until(`msg=serving addr=tcp://(\S+)`)
+	resp, err := http.Get("http://" + addr + "/posts/")
+	if err != nil {
+		t.Fatalf("%v; it said:\n%s", err, strings.Join(app.said, "\n"))
+	}
+	resp.Body.Close()
+	if rows := app.until(`msg="slow query" route="GET /posts/\{\$\}" request_id=\S+ query="SELECT .* took=\S+ rows=(\d\d)$`); rows != "20" {
+		t.Errorf("%q rows; it said:\n%s", rows, strings.Join(app.said, "\n"))
+	}
+	if err := app.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if said, code := app.ends(); code != 0 {
+		t.Errorf("exit code %d; it said:\n%s", code, said)
+	}
+}
+
 func TestAppAlone(t *testing.T) {
 	setEnvironment(t, nil)
 	addr, cmd := startApp(t)

@@ -16,6 +16,7 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/tandem-go/tandem/middleware"
+	"github.com/tandem-go/tandem/orm"
 	"github.com/tandem-go/tandem/view"
 	"github.com/tandem-go/tandem/worker"
 )
@@ -33,6 +34,8 @@ type settings struct {
 	RequestTimeout  timeout     `split_words:"true" desc:"how long a request may take, such as 30s; 0, the default: without a bound. Streams and sockets have none"`
 	AccessLog       accessLog   `split_words:"true" desc:"one line per request on stdout: off, common, combined or json; 200s of /healthz are left out"`
 	DatabaseURL     databaseURL `split_words:"true" desc:"a SQLite file or a postgres:// URL, changed by app migrate alone; the app's own file var/app.db, made and filled by itself"`
+	SlowQuery       timeout     `split_words:"true" desc:"a statement that takes as long is logged with its route, 200ms; 0: none is"`
+	RepeatedQueries repeats     `split_words:"true" desc:"for development: what one request asks so often is logged when it is over, such as 5; 0, the default: nothing is"`
 	ServerTiming    onOff       `split_words:"true" desc:"on: every answer says in Server-Timing where the time went, for all to see; off"`
 	WeatherURL      serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the weather; the app's own stand-in"`
 	NewsURL         serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the news; the app's own stand-in"`
@@ -45,7 +48,7 @@ type settings struct {
 }
 
 func newSettings() settings {
-	return settings{Addr: "127.0.0.1:8000", WorkerClass: mixed, BlockingPermits: 40}
+	return settings{Addr: "127.0.0.1:8000", WorkerClass: mixed, BlockingPermits: 40, SlowQuery: timeout(orm.DefaultSlowQuery)}
 }
 
 // loadSettings reads APP_* from the environment. Its error is one line: the variable, what is wrong, what would be right.
@@ -202,6 +205,27 @@ func (t *timeout) UnmarshalText(text []byte) error {
 	}
 	*t = timeout(d)
 	return nil
+}
+
+// repeats is from how many runs of one statement on a request repeats itself; 0: none does.
+type repeats int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *repeats) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 0 || n == 1 || n > 10_000 {
+		return fmt.Errorf("%q is no number of repetitions; give 2 to 10000, such as 5, or 0 for none", text)
+	}
+	*r = repeats(n)
+	return nil
+}
+
+// seeing is how statements are seen in the log.
+func (s settings) seeing() []orm.Option {
+	return []orm.Option{orm.SlowQuery(time.Duration(s.SlowQuery)), orm.ReportRepeated(int(s.RepeatedQueries))}
 }
 
 // serviceURL is where another service answers. It may hold a password, so errors do not print it.
