@@ -65,6 +65,9 @@ func postgresError(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		kind := postgresKinds[pg.Code]
+		if isStale(err) {
+			kind = ErrSerialization // with a migration; in a transaction alone
+		}
 		if kind == nil && strings.HasPrefix(pg.Code, "08") {
 			kind = ErrUnavailable
 		}
@@ -85,6 +88,13 @@ func postgresError(err error) error {
 		return &classified{ErrUnavailable, strings.Join(strings.Fields(err.Error()), " "), err}
 	}
 	return nil
+}
+
+// isStale says whether a statement was prepared for tables that are not so any more,
+// or is gone from the server. It was not run, and pgx prepares it anew.
+func isStale(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Routine == "RevalidateCachedQuery" || pg.Code == "26000")
 }
 
 func refusedBy(pg *pgconn.PgError, kind *Error, err error) error {

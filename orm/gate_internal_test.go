@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,20 +72,20 @@ func TestAGateIsWaitedAtForSoLong(t *testing.T) {
 func TestAGateThatIsResizedLetsInMoreOrFewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1)
-		in := 0
+		var in atomic.Int32
 		for range 4 {
 			go func() {
 				if err := g.enter(t.Context(), 0); err != nil {
 					t.Error(err)
 				}
-				in++
+				in.Add(1)
 			}()
 		}
-		want := func(n int) {
+		want := func(n int32) {
 			t.Helper()
 			synctest.Wait()
-			if in != n {
-				t.Errorf("%d are inside, want %d", in, n)
+			if got := in.Load(); got != n {
+				t.Errorf("%d have come in, want %d", got, n)
 			}
 		}
 		want(1)

@@ -36,12 +36,17 @@ func (p *place) enter(ctx context.Context) error {
 
 func (p *place) leave() { p.gate().leave() }
 
-// run runs f on the pool that the place is in.
+// run runs f on the pool that the place is in, again where it found a statement
+// stale: each connection may have prepared it.
 func (p *place) run(ctx context.Context, f func(pool *sql.DB) error) error {
 	if p.gate() == p.db.turn {
 		return p.db.patiently(ctx, func() error { return f(p.db.writer) })
 	}
-	return f(p.db.sql)
+	err := f(p.db.sql)
+	for tries := 0; isStale(err) && tries < p.db.sql.Stats().OpenConnections; tries++ {
+		err = f(p.db.sql)
+	}
+	return err
 }
 
 // QueryContext implements connection. If there is no error, leave is still to be
