@@ -55,6 +55,9 @@ func keyAs(typ reflect.Type, key any) any {
 // boundKey is a key as the driver is given it, and as a map has it: keys that are
 // one key to the database are one to the map.
 func boundKey(key any) (arg, inMap any, err error) {
+	if key == nil {
+		return nil, nil, nil
+	}
 	if arg, err = bindable(reflect.ValueOf(key)); err != nil {
 		return nil, nil, fmt.Errorf("key: %w", err)
 	}
@@ -67,4 +70,16 @@ func boundKey(key any) (arg, inMap any, err error) {
 // keyOfRow is boundKey of the primary key of a row that the database has.
 func (m *model) keyOfRow(row any) (arg, inMap any, err error) {
 	return boundKey(m.key.Value(reflect.ValueOf(row).Elem()).Interface())
+}
+
+// keyOfGiven is the primary key of a row that a program says is in the database.
+func keyOfGiven(row any) (any, error) {
+	if reflect.ValueOf(row).IsNil() {
+		return nil, fmt.Errorf("%w: it is nil", ErrType)
+	}
+	key := keyOf(row)
+	if key == nil {
+		return nil, fmt.Errorf("%w: it has no key yet: create it first", ErrType)
+	}
+	return key, nil
 }

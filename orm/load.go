@@ -49,11 +49,22 @@ func (o *origin) load(ctx context.Context, rel *relation, row any, field relatio
 	return nil
 }
 
-// session is where more is loaded for the rows: in the innermost part of a
-// transaction that lives, which ctx carries, they were loaded in or their scope is
-// in; else on the database.
+// session is where more is asked for the rows: in the transaction that ctx carries,
+// else in the one that they are in; else on the database.
 func (o *origin) session(ctx context.Context) session {
-	txs := []*Tx{txOf(ctx, o.db), o.tx}
+	if tx := txOf(ctx, o.db); tx != nil {
+		return tx
+	}
+	if tx := o.lives(); tx != nil {
+		return tx
+	}
+	return o.db
+}
+
+// lives is the innermost part of the transaction that has loaded the rows, or that
+// their scope is in, if it has not ended.
+func (o *origin) lives() *Tx {
+	txs := []*Tx{o.tx}
 	if o.scope != nil {
 		txs = append(txs, o.db.txOfScope(o.scope))
 	}
@@ -65,7 +76,7 @@ func (o *origin) session(ctx context.Context) session {
 			return inner
 		}
 	}
-	return o.db
+	return nil
 }
 
 // after loads what the plan leaves for when its rows are there.
@@ -101,7 +112,7 @@ func (l *loading) load(ctx context.Context, on session, owners []owner, from *or
 	if err != nil {
 		return err
 	}
-	keys, err := l.rel.keysOf(owners)
+	keys, err := l.rel.keysOf(owners, from)
 	if err != nil {
 		return err
 	}
@@ -126,14 +137,14 @@ func (l *loading) load(ctx context.Context, on session, owners []owner, from *or
 
 // keysOf notes the key that each owner knows its rows by, and returns them, each
 // once, as the driver is given them.
-func (r *relation) keysOf(owners []owner) (args []any, err error) {
+func (r *relation) keysOf(owners []owner, from *origin) (args []any, err error) {
 	asked := make(map[any]bool, len(owners))
 	for i := range owners {
 		o := &owners[i]
 		var arg any
 		if r.kind == belongsTo {
-			key, known := o.field.refKey()
-			if !known {
+			key := o.field.refKey()
+			if key == nil && !o.field.isLoaded() && !from.has(r.key) {
 				return nil, fmt.Errorf("%w: the query of its row left out %s, its key", ErrNotLoaded, r.key.name())
 			}
 			if key == nil {
@@ -181,35 +192,35 @@ func (r *relation) fetch(ctx context.Context, on session, s *spec, keys []any, f
 	return st.plan, st.plan.read(result, from.ofSources(st.plan), &in)
 }
 
-// among has a SELECT of the target's rows find those that belong to some keys. The
-// keys are made up to the next power of two by repeating the last, so that there are
-// few texts, not one for each number of rows.
+// among has a SELECT of the target's rows find those that belong to some keys.
 func (r *relation) among(sel *bun.SelectQuery, w *writer, keys []any) {
-	at := w.joins.base
-	field := r.target.key
+	at, key := w.joins.base, string(r.target.key.SQLName)
 	switch r.kind {
 	case hasOne, hasMany:
-		field = r.theirs
+		key = string(r.theirs.SQLName)
 	case manyToMany:
 		link := w.db.ident("link")
-		sel.Join(fmt.Sprintf("JOIN %s AS %s ON %s.%s = %s.%s", w.db.ident(r.table), link, link, w.db.ident(r.to), at, field.SQLName))
-		sel.ColumnExpr(link + "." + w.db.ident(r.from))
+		sel.Join(fmt.Sprintf("JOIN %s AS %s ON %s.%s = %s.%s", w.db.ident(r.table), link, link, w.db.ident(r.to), at, key))
+		at, key = link, w.db.ident(r.from)
+		sel.ColumnExpr(at + "." + key)
 	}
 	w.b = w.b[:0]
-	if r.kind == manyToMany {
-		w.put(w.db.ident("link"), ".", w.db.ident(r.from))
-	} else {
-		w.put(at, ".", string(field.SQLName))
-	}
+	w.put(at, ".", key)
+	w.among(keys)
+	sel.Where(string(w.b))
+}
+
+// among writes IN and a list, made up to the next power of two by repeating the last
+// value, so that there are few texts, not one for each number of values.
+func (w *writer) among(values []any) {
 	w.put(" IN (")
-	for i := 0; i < len(keys) || i&(i-1) != 0 && i < maxList; i++ {
+	for i := 0; i < len(values) || i&(i-1) != 0 && i < maxList; i++ {
 		if i > 0 {
 			w.put(", ")
 		}
-		w.bind(keys[min(i, len(keys)-1)])
+		w.bind(values[min(i, len(values)-1)])
 	}
 	w.put(")")
-	sel.Where(string(w.b))
 }
 
 // give puts the rows into their owners, and tells them whose they are.
@@ -231,6 +242,18 @@ func (r *relation) give(owners []owner, all *found) error {
 		}
 	}
 	return nil
+}
+
+// follow has rows that know who loaded them know where that row is now.
+func (r *relation) follow(rows []any, from, to any) {
+	if r.inverse == nil {
+		return
+	}
+	for _, row := range rows {
+		if back := r.inverse.in(row); slices.Contains(back.loadedRows(), from) {
+			back.point(to)
+		}
+	}
 }
 
 // intake takes the rows of a relation as they are read. A row that is found for a
@@ -259,8 +282,7 @@ func (in *intake) take(v reflect.Value) (isNew bool, err error) {
 	case belongsTo:
 		_, key, err = in.rel.target.keyOfRow(row)
 	case hasOne, hasMany:
-		theirs, _ := in.rel.theirs.rel.in(row).refKey()
-		_, key, err = boundKey(theirs)
+		_, key, err = boundKey(in.rel.inverse.in(row).refKey())
 	case manyToMany:
 		return in.takeOverTable(row)
 	}

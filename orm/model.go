@@ -154,8 +154,10 @@ type relational interface {
 	isLoaded() bool
 	// loadedRows are pointers to what it was loaded with.
 	loadedRows() []any
-	// refKey is the key that a Ref has; not known if none was read.
-	refKey() (key any, known bool)
+	// point makes a Ref one back to a row; nil makes it NULL.
+	point(row any)
+	// refKey is the key that a Ref has; nil: NULL, or it was not read.
+	refKey() any
 	// within tells it which rows are being marshalled around it.
 	within(*chain)
 	// move says that it is in another row now.

@@ -32,8 +32,8 @@ type Post struct {
 	Views     int
 	Rating    *float64
 	CreatedAt time.Time
-	Author    orm.Ref[Author]   `bun:"author_id"`
-	Editor    orm.Ref[Editor]   `bun:"editor_id"`
+	Author    orm.Ref[Author]   `bun:"author_id" orm:"null"`
+	Editor    orm.Ref[Editor]   `bun:"editor_id" orm:"null"`
 	Tags      orm.Refs[Tag]     `bun:"-" orm:"m2m:post_tags"`
 	Comments  orm.Refs[Comment] `bun:"-"`
 }
@@ -56,7 +56,7 @@ type Comment struct {
 	Text          string            `bun:"body"`
 	Meta          map[string]string `bun:"type:jsonb"`
 	Post          orm.Ref[Post]     `bun:"post_id"`
-	Parent        orm.Ref[Comment]  `bun:"parent_id"`
+	Parent        orm.Ref[Comment]  `bun:"parent_id" orm:"null"`
 	Replies       orm.Refs[Comment] `bun:"-" orm:"by:Parent"`
 }
 

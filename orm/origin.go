@@ -2,6 +2,7 @@ package orm
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/tandem-go/tandem/bridge"
 )
@@ -27,6 +28,8 @@ type origin struct {
 	root  *model // of the query
 	path  string // from the root's rows to these: "" or "Author."
 	peers []any  // the rows; kept for FetchPeers alone
+
+	columns []*column // that the rows were loaded with; nil: all
 }
 
 func (s *spec) fetchMode() FetchMode {
@@ -41,7 +44,7 @@ func (s *spec) fetchMode() FetchMode {
 
 // origin is that of the query's rows, loaded in a session.
 func (s *spec) origin(on session) *origin {
-	from := &origin{db: s.db, scope: s.scope, mode: s.fetchMode(), root: s.m}
+	from := &origin{db: s.db, scope: s.scope, mode: s.fetchMode(), root: s.m, columns: s.columns}
 	from.tx, _ = on.(*Tx)
 	return from
 }
@@ -58,9 +61,12 @@ func (o *origin) ofSources(pl *plan) []*origin {
 // over is the origin of rows that were loaded with these, over a path.
 func (o *origin) over(path string) *origin {
 	one := *o
-	one.path, one.peers = o.path+path+".", nil
+	one.path, one.peers, one.columns = o.path+path+".", nil, nil
 	return &one
 }
+
+// has says whether rows were loaded with a column.
+func (o *origin) has(c *column) bool { return o.columns == nil || slices.Contains(o.columns, c) }
 
 // adopt tells a row's relations.
 func (o *origin) adopt(m *model, row reflect.Value) {

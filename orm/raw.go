@@ -44,7 +44,9 @@ func raw[T any](ctx context.Context, s *spec, text string, args []any) ([]*T, er
 		_ = result.Close()
 		return nil, err
 	}
-	rows, _, err := read[T](result, pl, s.origin(on))
+	from := s.origin(on)
+	from.columns = pl.columns()
+	rows, _, err := read[T](result, pl, from)
 	return rows, err
 }
 
@@ -63,6 +65,15 @@ func (m *model) planOf(result *results) (*plan, error) {
 		pl.cells = append(pl.cells, cellPlan{column: c})
 	}
 	return pl, nil
+}
+
+// columns are those that the plan reads.
+func (pl *plan) columns() []*column {
+	all := make([]*column, len(pl.cells))
+	for i, c := range pl.cells {
+		all[i] = c.column
+	}
+	return all
 }
 
 // Exec runs a statement of one's own, in the transaction that ctx carries if it

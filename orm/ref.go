@@ -168,6 +168,7 @@ func (r *Ref[T]) attach(from *origin, rel *relation, row any) {
 }
 
 func (r *Ref[T]) move(to any) {
+	r.rel.follow(r.loadedRows(), r.of, to)
 	r.from.move(r.of, to)
 	r.of = to
 }
@@ -185,6 +186,12 @@ func (r *Ref[T]) putBack(row any) {
 	}
 }
 
+func (r *Ref[T]) point(row any) {
+	if r.SetPK(nil); row != nil {
+		r.row, r.back = row.(*T), true
+	}
+}
+
 func (r *Ref[T]) loadedRows() []any {
 	if r.row == nil {
 		return nil
@@ -192,8 +199,8 @@ func (r *Ref[T]) loadedRows() []any {
 	return []any{r.row}
 }
 
-func (r *Ref[T]) refKey() (key any, known bool) { return r.PK(), r.loaded || r.key != nil }
-func (r *Ref[T]) within(rows *chain)            { r.around = rows }
+func (r *Ref[T]) refKey() any        { return r.PK() }
+func (r *Ref[T]) within(rows *chain) { r.around = rows }
 
 // lazily loads a relation for sync code, if the mode lets it.
 func (o *origin) lazily(rel *relation, row any, field relational) error {

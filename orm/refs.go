@@ -72,6 +72,7 @@ func (r *Refs[T]) attach(from *origin, rel *relation, row any) {
 }
 
 func (r *Refs[T]) move(to any) {
+	r.rel.follow(r.loadedRows(), r.of, to)
 	r.from.move(r.of, to)
 	r.of = to
 }
@@ -84,7 +85,8 @@ func (r *Refs[T]) put(rows []any) {
 }
 
 func (r *Refs[T]) putBack(any) {} // there is no way back to many
+func (r *Refs[T]) point(any)   {}
 
-func (r *Refs[T]) loadedRows() []any             { return anys(r.rows) }
-func (r *Refs[T]) refKey() (key any, known bool) { return nil, false }
-func (r *Refs[T]) within(rows *chain)            { r.around = rows }
+func (r *Refs[T]) loadedRows() []any  { return anys(r.rows) }
+func (r *Refs[T]) refKey() any        { return nil }
+func (r *Refs[T]) within(rows *chain) { r.around = rows }

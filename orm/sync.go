@@ -27,6 +27,9 @@ func (q SyncQuery[T]) Query() Query[T] { return q.q }
 func inSync[T, R any](q SyncQuery[T], op string, f func(context.Context, Query[T]) (R, error)) (R, error) {
 	var none R
 	s := q.q.s
+	if s.err != nil {
+		return none, s.err
+	}
 	ctx, done, err := bridge.Detached(q.scope, "orm: "+s.m.typ.Name()+"."+op)
 	if err != nil {
 		return none, err
