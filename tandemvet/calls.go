@@ -191,17 +191,42 @@ func (c *colouring) adapts(v *types.Var, adapters ...string) *ast.CallExpr {
 // hasOwnScope says whether a call is given a scope that is not known to be the
 // request's: one of bridge.NewRoot, for which its creator is sync code, or one
 // that comes from elsewhere.
+//
+// What a call is made on may have been given it before: posts.Sync(job).List().
 func (c *colouring) hasOwnScope(call *ast.CallExpr) bool {
-	args := call.Args
-	if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && c.info.Selections[sel] != nil {
-		args = append(args[:len(args):len(args)], sel.X)
-	}
-	for _, arg := range args {
-		if t := c.info.TypeOf(arg); t != nil && isScoped(t) && c.isOwnScope(arg) {
-			return true
+	for range derivations {
+		args := call.Args
+		var on ast.Expr
+		if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && c.info.Selections[sel] != nil {
+			on = sel.X
+			args = append(args[:len(args):len(args)], on)
+		}
+		for _, arg := range args {
+			if t := c.info.TypeOf(arg); t != nil && isScoped(t) && c.isOwnScope(arg) {
+				return true
+			}
+		}
+		if call = c.madeBy(on); call == nil {
+			return false
 		}
 	}
 	return false
+}
+
+// madeBy is the call whose result e is, or is known to hold; nil if that is not one.
+func (c *colouring) madeBy(e ast.Expr) *ast.CallExpr {
+	if e == nil {
+		return nil
+	}
+	if name, ok := ast.Unparen(e).(*ast.Ident); ok {
+		v, ok := c.info.Uses[name].(*types.Var)
+		if !ok || len(c.values[v]) != 1 {
+			return nil
+		}
+		e = c.values[v][0]
+	}
+	call, _ := ast.Unparen(e).(*ast.CallExpr)
+	return call
 }
 
 func (c *colouring) isOwnScope(e ast.Expr) bool {

@@ -14,6 +14,9 @@ type Query struct{}
 //tandem:synconly
 func (Query) All() []string { return nil } // want All:`sync-only: store.Query.All`
 
+// Sync gives it the scope that it is for.
+func (q Query) Sync(bridge.Scoped) Query { return q }
+
 // Finder is sync too.
 type Finder interface {
 	// Find blocks.
@@ -48,6 +51,13 @@ func Job() error {
 	defer job.Close()
 	_, err := Fetch(job)
 	return err
+}
+
+// JobQuery has one too, and hands it to the query.
+func JobQuery() []string {
+	job := bridge.NewRoot(context.Background(), bridge.Limits{})
+	defer job.Close()
+	return Query{}.Sync(job).All()
 }
 
 // Later returns what is sync-only; it is not that itself.

@@ -59,6 +59,10 @@ func job(ctx context.Context) error {
 	scope := root.Scope()
 	_, _ = bridge.Await(scope, fetch)
 	_, _ = bridge.AsyncToSync(root, fetchOf)("q")
+	store.Query{}.Sync(root).All()
+	titles := store.Query{}.Sync(scope)
+	titles.All()
+	store.JobQuery()
 	return guarded(root)
 }
 

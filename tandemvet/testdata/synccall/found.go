@@ -32,9 +32,12 @@ func awaits(ctx context.Context, r *view.Request) (view.Response, error) {
 }
 
 func byChain(ctx context.Context, r *view.Request) (view.Response, error) {
-	count(r)             // want `byChain has a ctx, so it is async, and must not call what is sync-only \(synccall.count → synccall.loadUser → bridge.Await\): call an async counterpart`
-	_ = guarded(r)       // want `sync-only \(synccall.guarded → store.Fetch → bridge.Await\)`
-	store.Query{}.All()  // want `sync-only \(store.Query.All\)`
+	count(r)                    // want `byChain has a ctx, so it is async, and must not call what is sync-only \(synccall.count → synccall.loadUser → bridge.Await\): call an async counterpart`
+	_ = guarded(r)              // want `sync-only \(synccall.guarded → store.Fetch → bridge.Await\)`
+	store.Query{}.All()         // want `sync-only \(store.Query.All\)`
+	store.Query{}.Sync(r).All() // want `sync-only \(store.Query.All\)`
+	titles := store.Query{}.Sync(r.Scope())
+	titles.All()         // want `sync-only \(store.Query.All\)`
 	store.Titles()       // want `sync-only \(store.Titles → store.Query.All\)`
 	defer posts{}.save() // want `sync-only \(synccall.posts.save → store.Base.Save\)`
 	_ = posts{}.Save()   // want `sync-only \(store.Base.Save\)`
