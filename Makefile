@@ -37,6 +37,16 @@ build: ## build supervisor and app into bin/
 test: ## the whole test suite that needs no privileges, race detector on
 	CGO_ENABLED=1 go test -race ./...
 
+.PHONY: examples
+examples: ## build, vet, lint and test the examples: each is a module of its own
+	@mkdir -p bin
+	go build -o bin/tandemvet ./cmd/tandemvet
+	scripts/examples go build -o /dev/null ./...
+	scripts/examples go vet ./...
+	scripts/examples go tool -modfile=$(CURDIR)/tools/go.mod staticcheck ./...
+	scripts/examples $(CURDIR)/bin/tandemvet -tests ./...
+	CGO_ENABLED=1 go run ./internal/pgtest/with TEST_DATABASE_URL scripts/examples go test -race ./...
+
 .PHONY: simulate
 simulate: ## 20,000 simulated histories of the supervisor's decisions
 	go test -count=1 -run '^TestSimulation$$' ./internal/arbiter -args -sim.n=20000
@@ -58,7 +68,7 @@ torture-minute: build ## the same, two seconds a fault
 	go run ./test/torture -seconds 2
 
 .PHONY: check
-check: format vet lint tandemvet docs-in-step check-units simulate load torture-minute test ## what CI runs; ends with the lines of go test
+check: format vet lint tandemvet docs-in-step check-units simulate load torture-minute examples test ## what CI runs; ends with the lines of go test
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
@@ -98,6 +108,12 @@ tandemvet: ## our own checker of sync and async code, on this repository
 	bin/tandemvet ./...
 	bin/tandemvet -tags load ./...
 	bin/tandemvet -tags faults ./...
+
+.PHONY: tidy
+tidy: ## go mod tidy, in every module
+	go mod tidy
+	cd tools && go mod tidy
+	scripts/examples go mod tidy
 
 .PHONY: vuln
 vuln: ## govulncheck; needs its database

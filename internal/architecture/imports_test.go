@@ -70,6 +70,7 @@ var allowed = map[string][]string{
 	"internal/websocket":    nil,
 
 	"internal/arbiter/mutate": nil,
+	"internal/pgtest/with":    {"internal/pgtest"},
 
 	"internal/strict": nil,
 	"bench":           {"bridge", "internal/pgtest", "internal/strict", "internal/tally", "orm", "test/harness", "view", "worker"},
