@@ -32,7 +32,7 @@ func TestGetOrCreate(t *testing.T) {
 			t.Errorf("%v, want ErrMultiple", err)
 		}
 		// it is there, but not of the query
-		if _, created, err := tags.Filter("id > ?", 1).GetOrCreate(ctx, &Tag{Name: "go"}, "name"); created || err == nil {
+		if _, created, err := tags.Filter("id > ?", 1).GetOrCreate(ctx, &Tag{Name: "go"}, "name"); created || !errors.Is(err, orm.ErrUnique) {
 			t.Errorf("%t, %v", created, err)
 		}
 	})
