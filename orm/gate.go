@@ -89,7 +89,7 @@ func (g *gate) admit() {
 	for g.inside < g.limit && len(g.queue) > 0 {
 		g.inside++
 		close(g.queue[0])
-		g.queue = g.queue[1:]
+		g.queue = slices.Delete(g.queue, 0, 1)
 	}
 }
 

@@ -38,7 +38,7 @@ func parseURL(text string) (*location, error) {
 	case text == ":memory:", text == "sqlite::memory:", text == "file::memory:":
 		return &location{dialect: SQLite, name: "SQLite in memory", memory: true}, nil
 	case scheme == "postgres:", scheme == "postgresql:":
-		return postgresLocation(text)
+		return postgresLocation(scheme + text[len(scheme):])
 	case scheme == "sqlite:" && strings.HasPrefix(rest(scheme), "//"):
 		return nil, errors.New("sqlite:// is read in two ways: write sqlite:path for a relative path, sqlite:/path for an absolute one")
 	case scheme == "sqlite:":

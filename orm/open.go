@@ -27,9 +27,13 @@ const (
 	// while a statement or a transaction runs, not for all of a request.
 	DefaultPoolSize = 10
 	// DefaultPoolWait sheds load before clients and proxies have given up.
-	DefaultPoolWait    = 5 * time.Second
-	DefaultIdleTime    = 5 * time.Minute
-	DefaultLifetime    = time.Hour
+	DefaultPoolWait = 5 * time.Second
+	// DefaultIdleTime gives the server back what a burst has opened.
+	DefaultIdleTime = 5 * time.Minute
+	// DefaultLifetime is for PostgreSQL.
+	DefaultLifetime = time.Hour
+	// DefaultLockTimeout is for SQLite, and for other processes: those of this one
+	// wait for their turn first, as long as DefaultPoolWait.
 	DefaultLockTimeout = 5 * time.Second
 )
 

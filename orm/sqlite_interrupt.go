@@ -86,8 +86,9 @@ func (r *sqliteRows) Next(dest []driver.Value) error {
 
 // Close implements driver.Rows. Nothing is interrupted after it.
 func (r *sqliteRows) Close() error {
-	if !r.stop() {
+	if r.stop != nil && !r.stop() {
 		<-r.interrupted
 	}
+	r.stop = nil
 	return r.Rows.Close()
 }
