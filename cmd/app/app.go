@@ -50,7 +50,7 @@ func newSite(s settings, client *http.Client, db *orm.DB, options ...view.Option
 		options = append(options, view.SyncOnly())
 	}
 	site := &site{app: view.New(options...)}
-	site.exhibits = slices.Concat(site.routes(s, limits, client), newBlog(db).exhibits(), standIns())
+	site.exhibits = slices.Concat(site.routes(s, limits, client), blogExhibits(newBlog(db)), standIns())
 
 	// What is cheap is around every route, what few need around those (view.With). /echo/ changes nothing, whoever sends it.
 	csrf := must(middleware.CSRF(middleware.CrossOrigin{Bypass: []string{"/echo/"}}))
@@ -119,6 +119,32 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 		{route: described[0], link: "/openapi.json", about: "The description of the API, in OpenAPI 3.1, made of the routes and their types."},
 		{route: described[1], link: "/docs/", about: "A page to read it and to try the API. It needs nothing from elsewhere."},
 		{route: view.Path("GET /healthz", healthz), link: "/healthz", about: "200 while the worker serves."},
+	}
+}
+
+// blogExhibits are the routes of the posts.
+func blogExhibits(b blog) []exhibit {
+	return []exhibit{
+		{
+			route: view.Path("GET /posts/{$}", view.JSONView(b.list)), link: "/posts/",
+			about: "The published posts, the newest first, 20 on a page: an async iteration over a query, which ends with the request. ?page=2 is the next page.",
+		},
+		{
+			route: view.Path("GET /posts/sync/{$}", view.JSONViewSync(b.listSync)), link: "/posts/sync/",
+			about: "The same list by a sync view: the same query, by Sync(r), without a ctx.",
+		},
+		{
+			route: view.Path("GET /posts/{id}/{$}", b.detail, view.Describe[postID, detail]()), link: "/posts/1/",
+			about: "A post with its author's name, both by one query.",
+		},
+		{
+			route: view.Path("GET /posts/{id}/lazy/{$}", b.lazy, view.Describe[postID, detail]()), link: "/posts/1/lazy/",
+			about: "What happens where async code touches a relation that was not loaded: no query behind its back, but a 500 that names the relation and the remedy.",
+		},
+		{
+			route: view.Path("POST /posts/{$}", view.JSONView(b.create), view.Describe[newPost, created](view.Created())),
+			about: `Makes a post, and its tag where there is none of that name, in one transaction. Try curl --json '{"title":"Riding in tandem","tag":"howto"}'. A 422 lists all that is wrong.`,
+		},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,12 +59,15 @@ func startSite(t *testing.T, s settings) *httptest.Server {
 	return server
 }
 
-// ask makes one request and returns the answer with its whole body.
-func ask(t *testing.T, server *httptest.Server, method, target, body string) (*http.Response, string) {
+// ask makes one request, with headers as pairs of name and value, and returns the answer with its whole body.
+func ask(t *testing.T, server *httptest.Server, method, target, body string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, server.URL+target, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for pair := range slices.Chunk(headers, 2) {
+		req.Header.Set(pair[0], pair[1])
 	}
 	resp, err := server.Client().Do(req)
 	if err != nil {
@@ -116,6 +120,8 @@ func TestEveryRoute(t *testing.T) {
 		{"GET /docs/", "GET", "/docs/other", 404, `/not found/`},
 		{"GET /posts/{$}", "GET", "/posts/", 200, `/^{"posts":\[{"id":49,"title":".*"},{"id":48,/`},
 		{"", "GET", "/posts/other", 404, `/Not Found/`},
+		{"POST /posts/{$}", "POST", "/posts/", 400, `/request body: no value/`},
+		{"POST /posts/{$}", "DELETE", "/posts/", 405, `/method not allowed/`},
 		{"GET /posts/sync/{$}", "GET", "/posts/sync/", 200, `/^{"posts":\[{"id":49,"title":".*"},{"id":48,/`},
 		{"GET /posts/{id}/{$}", "GET", "/posts/1/", 200, `{"id":1,"title":"An introduction to views that wait","author":"Ada Brook"}`},
 		{"GET /posts/{id}/lazy/{$}", "GET", "/posts/1/lazy/", 500, `/"error":"orm: Post.Author was not loaded/`},

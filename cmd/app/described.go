@@ -1,5 +1,14 @@
 package main
 
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/tandem-go/tandem/view"
+)
+
 // What the untyped views take and answer, for the description of the API: they keep the 400s of their own, and the
 // smallest of them the speed of a plain function.
 
@@ -28,3 +37,21 @@ type chunks struct {
 	N  int `query:"n" minimum:"1" maximum:"1000" default:"10" doc:"how many chunks"`
 	Ms int `query:"ms" minimum:"0" maximum:"10000" default:"100" doc:"milliseconds between them"`
 }
+
+// number is a query parameter, a whole number from low to high.
+func number(r *view.Request, name string, missing, low, high int) (int, error) {
+	query, err := url.ParseQuery(r.URL().RawQuery) // r.Query() would pass over what is malformed
+	if err != nil {
+		return 0, view.Errorf(http.StatusBadRequest, "the query cannot be read: %w", err)
+	}
+	if !query.Has(name) {
+		return missing, nil
+	}
+	n, err := strconv.Atoi(query.Get(name))
+	if err != nil || n < low || n > high {
+		return 0, view.Errorf(http.StatusBadRequest, "%s must be a whole number from %d to %d", name, low, high)
+	}
+	return n, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

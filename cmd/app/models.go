@@ -21,8 +21,8 @@ type Post struct {
 	Title     string
 	Body      string
 	Published bool
-	CreatedAt time.Time       `bun:",nullzero"` // the database's clock has it: one for all workers
-	Author    orm.Ref[Author] `bun:"author_id"` // NULL: nobody in particular
+	CreatedAt time.Time       `bun:",nullzero"`            // the database's clock has it: one for all workers
+	Author    orm.Ref[Author] `bun:"author_id" orm:"null"` // NULL: nobody in particular
 	Tags      orm.Refs[Tag]   `bun:"-" orm:"m2m:post_tags"`
 }
 

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
+	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/orm"
 	"github.com/tandem-go/tandem/view"
 )
@@ -29,61 +33,7 @@ func newBlog(db *orm.DB) blog {
 	}
 }
 
-func (b blog) exhibits() []exhibit {
-	return []exhibit{
-		{
-			route: view.Path("GET /posts/{$}", view.JSONView(b.list)), link: "/posts/",
-			about: "The published posts, the newest first, 20 on a page: an async iteration over a query, which ends with the request. ?page=2 is the next page.",
-		},
-		{
-			route: view.Path("GET /posts/sync/{$}", view.JSONViewSync(b.listSync)), link: "/posts/sync/",
-			about: "The same list by a sync view: the same query, by Sync(r), without a ctx.",
-		},
-		{
-			route: view.Path("GET /posts/{id}/{$}", b.detail, view.Describe[postID, detail]()), link: "/posts/1/",
-			about: "A post with its author's name, both by one query.",
-		},
-		{
-			route: view.Path("GET /posts/{id}/lazy/{$}", b.lazy, view.Describe[postID, detail]()), link: "/posts/1/lazy/",
-			about: "What happens where async code touches a relation that was not loaded: no query behind its back, but a 500 that names the relation and the remedy.",
-		},
-	}
-}
-
 const pageSize = 20
-
-// pageOf is which page of a list is wanted.
-type pageOf struct {
-	Page int `query:"page" default:"1" doc:"counted from 1; one that is not there is a 404"`
-}
-
-// listed is a post in a list.
-type listed struct {
-	ID    int64  `json:"id"`
-	Title string `json:"title"`
-}
-
-// page is a part of a list, and where it goes on from there.
-type page struct {
-	Posts    []listed `json:"posts" nullable:"false"`
-	Page     int      `json:"page"`
-	Pages    int      `json:"pages" doc:"how many there are, 1 at least"`
-	Count    int64    `json:"count" doc:"posts on all of them"`
-	Previous *int     `json:"previous" doc:"null: this is the first page"`
-	Next     *int     `json:"next" doc:"null: this is the last page"`
-}
-
-// newPage is the page before its posts are there.
-func newPage(of orm.Page[Post]) page {
-	p := page{Posts: []listed{}, Page: of.Number, Pages: of.Pages, Count: of.Count}
-	if n := of.Previous(); n > 0 {
-		p.Previous = &n
-	}
-	if n := of.Next(); n > 0 {
-		p.Next = &n
-	}
-	return p
-}
 
 func (b blog) list(ctx context.Context, _ *view.Request, in pageOf) (page, error) {
 	count, err := b.published.Count(ctx)
@@ -124,25 +74,6 @@ func (b blog) listSync(r *view.Request, in pageOf) (page, error) {
 	return p, nil
 }
 
-type postID struct {
-	ID int64 `path:"id"`
-}
-
-// detail is a post by itself.
-type detail struct {
-	ID     int64   `json:"id"`
-	Title  string  `json:"title"`
-	Author *string `json:"author" doc:"the name; null: nobody in particular"`
-}
-
-func newDetail(post *Post, author *Author) detail {
-	d := detail{ID: post.ID, Title: post.Title}
-	if author != nil {
-		d.Author = &author.Name
-	}
-	return d
-}
-
 // detail takes the id as it is in the path: what cannot be a key is not found, as a key that no row has.
 func (b blog) detail(ctx context.Context, r *view.Request) (view.Response, error) {
 	post, err := b.posts.Related("Author").Get(ctx, r.PathValue("id"))
@@ -156,8 +87,8 @@ func (b blog) detail(ctx context.Context, r *view.Request) (view.Response, error
 	return view.JSON(newDetail(post, author)), nil
 }
 
-// lazy is detail with the mistake in it: nothing has loaded the relations that it looks at. The error is shown for once;
-// as any other it would be in the log alone.
+// lazy is detail with the mistake in it: nothing has loaded the relations that it looks at. What the error says is shown
+// for once; that of another would be in the log alone.
 func (b blog) lazy(ctx context.Context, r *view.Request) (view.Response, error) {
 	post, err := b.posts.Get(ctx, r.PathValue("id"))
 	if err != nil {
@@ -167,8 +98,42 @@ func (b blog) lazy(ctx context.Context, r *view.Request) (view.Response, error) 
 	if err == nil && author == nil { // a post of nobody: there is nothing to load
 		_, err = post.Tags.All()
 	}
-	if err != nil {
+	if errors.Is(err, bridge.ErrSynchronousOnly) {
 		return nil, &view.Error{Status: http.StatusInternalServerError, Message: err.Error(), Err: err}
 	}
-	return view.JSON(newDetail(post, author)), nil
+	return view.JSON(newDetail(post, author)), err
+}
+
+// create makes the post and its tag together or not at all. Of two that want a new tag at once one makes it.
+func (b blog) create(ctx context.Context, _ *view.Request, in newPost) (view.Response, error) {
+	post := &Post{Title: strings.TrimSpace(in.Title), Body: in.Body, Published: in.Published == nil || *in.Published}
+	made := created{Title: post.Title, Published: post.Published}
+	err := orm.AtomicAsync(ctx, b.db, func(ctx context.Context, _ *orm.Tx) error {
+		if in.Author != nil {
+			author, err := b.authors.Get(ctx, *in.Author)
+			if errors.Is(err, orm.ErrNotFound) {
+				return view.Invalid(view.FieldError{In: "body", Field: "author", Message: "there is no author with that id"})
+			}
+			if err != nil {
+				return err
+			}
+			post.Author.Set(author)
+			made.Author = &author.Name
+		}
+		if err := b.posts.Create(ctx, post); err != nil || in.Tag == nil {
+			return err
+		}
+		tag, _, err := b.tags.GetOrCreate(ctx, &Tag{Name: strings.TrimSpace(*in.Tag)}, "name")
+		if err != nil {
+			return err
+		}
+		made.Tag = &tag.Name
+		return post.Tags.Add(ctx, tag)
+	})
+	if err != nil {
+		return nil, err
+	}
+	made.ID = post.ID
+	resp := view.WithStatus(view.JSON(made), http.StatusCreated)
+	return view.WithHeader(resp, "Location", fmt.Sprintf("/posts/%d/", post.ID)), nil
 }

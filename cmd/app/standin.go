@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tandem-go/tandem/view"
@@ -70,4 +71,18 @@ func serveStandIns(s *settings) (stop func(), err error) {
 		}
 	}
 	return func() { _ = server.Close() }, nil
+}
+
+// lookUp stands for a search service: it waits, can be cancelled, and has titles to offer.
+func lookUp(ctx context.Context, q string) ([]string, error) {
+	if err := wait(ctx, 20*time.Millisecond); err != nil {
+		return nil, err
+	}
+	results := []string{}
+	for _, title := range []string{"Riding in tandem", "A tour of sync and async", "Permits and queues", "Draining without loss"} {
+		if strings.Contains(strings.ToLower(title), strings.ToLower(q)) {
+			results = append(results, title)
+		}
+	}
+	return results, nil
 }

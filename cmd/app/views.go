@@ -9,9 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
@@ -59,20 +57,6 @@ type found struct {
 func search(r *view.Request, in query) (found, error) {
 	results, err := bridge.AsyncToSync(r, lookUp)(in.Q)
 	return found{in.Q, results}, err
-}
-
-// lookUp stands for a search service: it waits, can be cancelled, and has titles to offer.
-func lookUp(ctx context.Context, q string) ([]string, error) {
-	if err := wait(ctx, 20*time.Millisecond); err != nil {
-		return nil, err
-	}
-	results := []string{}
-	for _, title := range []string{"Riding in tandem", "A tour of sync and async", "Permits and queues", "Draining without loss"} {
-		if strings.Contains(strings.ToLower(title), strings.ToLower(q)) {
-			results = append(results, title)
-		}
-	}
-	return results, nil
 }
 
 // busy computes, so its route has the option view.CPU: few may do so at once.
@@ -189,22 +173,6 @@ func demoUser(next view.AsyncView) view.AsyncView {
 	}
 }
 
-// number is a query parameter, a whole number from low to high.
-func number(r *view.Request, name string, missing, low, high int) (int, error) {
-	query, err := url.ParseQuery(r.URL().RawQuery) // r.Query() would pass over what is malformed
-	if err != nil {
-		return 0, view.Errorf(http.StatusBadRequest, "the query cannot be read: %w", err)
-	}
-	if !query.Has(name) {
-		return missing, nil
-	}
-	n, err := strconv.Atoi(query.Get(name))
-	if err != nil || n < low || n > high {
-		return 0, view.Errorf(http.StatusBadRequest, "%s must be a whole number from %d to %d", name, low, high)
-	}
-	return n, nil
-}
-
 // wait is a sleep that ctx can end.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -216,5 +184,3 @@ func wait(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	}
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -179,7 +179,7 @@ func (c *client) one(ctx context.Context, id string, from time.Time) result {
 func (c *client) request(id string) request {
 	r := request{
 		id: id, method: c.group.Method, target: withID(c.group.Target, id),
-		close: c.group.Mode != Kept,
+		close: c.group.Mode != Kept, kind: "text/plain",
 	}
 	size := c.group.Body
 	if c.group.Mode == Upload {
@@ -190,6 +190,9 @@ func (c *client) request(id string) request {
 		if n := size - len(r.body); n > 0 {
 			r.body += strings.Repeat("x", n)
 		}
+	}
+	if c.group.JSON != nil {
+		r.body, r.kind = c.group.JSON(id), "application/json"
 	}
 	if r.method == "" {
 		r.method = "GET"

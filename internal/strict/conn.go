@@ -29,6 +29,7 @@ type Answer struct {
 
 type request struct {
 	id, method, target, body string
+	kind                     string // of the body
 	close                    bool
 	pace                     time.Duration
 }
@@ -140,7 +141,7 @@ func (c *conn) send(r request, deadline time.Time) error {
 		b.WriteString("Connection: close\r\n")
 	}
 	if r.body != "" {
-		b.WriteString("Content-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(r.body)) + "\r\n")
+		b.WriteString("Content-Type: " + r.kind + "\r\nContent-Length: " + strconv.Itoa(len(r.body)) + "\r\n")
 	}
 	b.WriteString("\r\n")
 	if r.pace <= 0 {

@@ -72,6 +72,9 @@ type Group struct {
 	// Body is the least length of the request's body in bytes. A body begins
 	// with the id. 0 sends none, except for Upload.
 	Body int
+	// JSON makes the body of the request with that id, sent as JSON. Body is not
+	// heeded then.
+	JSON func(id string) string
 	// ThinkMin and ThinkMax bound the pause between two requests of a client.
 	ThinkMin, ThinkMax time.Duration
 	// Blind clients send without a look at whether the server has ended the

@@ -262,6 +262,9 @@ func TestNetHTTPLosesNothing(t *testing.T) {
 		ledger.Saw(r.URL.Query().Get("id"))
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %d", idOf(r), len(body))
+		if r.Header.Get("Content-Type") == "application/json" {
+			fmt.Fprintf(w, " %s", body)
+		}
 		if r.URL.Query().Get("n") != "" {
 			w.(http.Flusher).Flush()
 			fmt.Fprint(w, "more")
@@ -292,6 +295,14 @@ func TestNetHTTPLosesNothing(t *testing.T) {
 					{Mode: strict.Short, Clients: 2, Target: "/s", Check: strict.Contains},
 					{Mode: strict.Kept, Clients: 4, Target: "/k", Body: 2000, ThinkMin: time.Millisecond, ThinkMax: 9 * time.Millisecond, Check: strict.Contains},
 					{Mode: strict.Kept, Clients: 1, Target: "/stream?n=1", Check: strict.Contains},
+					{
+						Mode: strict.Kept, Clients: 1, Target: "/j", Check: func(a strict.Answer) error {
+							if want := fmt.Sprintf(`{"it":%q}`, a.ID); a.Sent != want || !strings.HasSuffix(string(a.Body), " "+want) {
+								return fmt.Errorf("sent %s, got %s", a.Sent, a.Body)
+							}
+							return nil
+						}, JSON: func(id string) string { return fmt.Sprintf(`{"it":%q}`, id) },
+					},
 					{Mode: strict.Upload, Clients: 2, Target: "/u", Pace: 30 * time.Millisecond, Check: strict.Contains},
 				},
 			})
