@@ -21,7 +21,7 @@ type Simple struct {
 
 type Related struct {
 	ID     int64           `bun:",pk,autoincrement"`
-	Simple orm.Ref[Simple] `bun:"simple_id"`
+	Simple orm.Ref[Simple] `bun:"simple_id" orm:"null"`
 }
 
 type ManyToMany struct {

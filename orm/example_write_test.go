@@ -16,20 +16,25 @@ type Visitor struct {
 	Visits int
 }
 
-// visitors is a database with one table, for an example.
-func visitors(ctx context.Context) (q orm.Query[Visitor], done func()) {
+// exampleDB is a database that was filled by a text.
+func exampleDB(ctx context.Context, text string) (db *orm.DB, done func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		panic(err)
 	}
-	db, err := orm.Open(ctx, filepath.Join(dir, "app.db"))
-	if err != nil {
+	if db, err = orm.Open(ctx, filepath.Join(dir, "app.db")); err != nil {
 		panic(err)
 	}
-	if _, err := db.Exec(ctx, "CREATE TABLE visitors (id INTEGER PRIMARY KEY AUTOINCREMENT, email text UNIQUE, name text, visits integer)"); err != nil {
+	if _, err := db.SQL().ExecContext(ctx, text); err != nil {
 		panic(err)
 	}
-	return orm.For[Visitor](db), func() { _, _ = db.Close(), os.RemoveAll(dir) }
+	return db, func() { _, _ = db.Close(), os.RemoveAll(dir) }
+}
+
+// visitors is a database with one table, for an example.
+func visitors(ctx context.Context) (q orm.Query[Visitor], done func()) {
+	db, done := exampleDB(ctx, "CREATE TABLE visitors (id INTEGER PRIMARY KEY AUTOINCREMENT, email text UNIQUE, name text, visits integer)")
+	return orm.For[Visitor](db), done
 }
 
 func ExampleQuery_Save() {

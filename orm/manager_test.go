@@ -219,8 +219,8 @@ func TestAChangeIsWholeOrNotAtAll(t *testing.T) {
 				"a row that is not there", func(a *Author, _ *Post) error { return a.Posts.Add(ctx, &Post{ID: 4}, &Post{ID: 99}) }, orm.ErrNotFound,
 				"orm: add to Author.Posts: no such row: 1 of the 2 are not there",
 			},
-			{"a tag that is not there", func(_ *Author, p *Post) error { return p.Tags.Add(ctx, &Tag{ID: 3}, &Tag{ID: 99}) }, nil, ""},
-			{"set, with a tag that is not there", func(_ *Author, p *Post) error { return p.Tags.Set(ctx, &Tag{ID: 99}) }, nil, ""},
+			{"a tag that is not there", func(_ *Author, p *Post) error { return p.Tags.Add(ctx, &Tag{ID: 3}, &Tag{ID: 99}) }, orm.ErrForeignKey, ""},
+			{"set, with a tag that is not there", func(_ *Author, p *Post) error { return p.Tags.Set(ctx, &Tag{ID: 99}) }, orm.ErrForeignKey, ""},
 			{
 				"a row without a key", func(a *Author, _ *Post) error { return a.Posts.Add(ctx, &Post{ID: 4}, &Post{}) }, orm.ErrType,
 				"orm: add to Author.Posts: row 1: wrong type: it has no key yet: create it first",

@@ -3,6 +3,7 @@ package parity
 const (
 	queryset = "Django tests/async test_async_queryset.py"
 	model    = "Django tests/async test_async_model_methods.py"
+	managers = "Django tests/async test_async_related_managers.py"
 )
 
 // djangoORMRows are Django's own tests of the ORM in async code.
@@ -40,4 +41,22 @@ var djangoORMRows = []Row{
 	row(model, "test_asave", "a row is saved", "`asave`", "`Save(ctx, row)`", "orm.TestDjangoAsave"),
 	row(model, "test_adelete", "a row is deleted", "`adelete`", "`DeleteRow(ctx, row)`", "orm.TestDjangoModelAdelete"),
 	row(model, "test_arefresh_from_db", "a row is read again", "`arefresh_from_db`", "`Refresh(ctx, row)`", "orm.TestDjangoArefreshFromDB"),
+
+	row(managers, "test_acreate", "a row is created in a relation over a table", "`acreate`", "`Create(ctx, row)`, in one transaction", "orm.TestDjangoRelatedAcreate"),
+	row(managers, "test_acreate_reverse", "a row is created that refers to this one", "`acreate`", "`Create(ctx, row)`", "orm.TestDjangoRelatedAcreateReverse"),
+	row(managers, "test_aget_or_create_reverse", "a row that refers to this one is found or created", "`aget_or_create`", "`refs.Query().GetOrCreate`", "orm.TestDjangoRelatedAgetOrCreateReverse"),
+	row(managers, "test_aupdate_or_create_reverse", "a row that refers to this one is updated or created", "`aupdate_or_create`", "`refs.Query().UpdateOrCreate`", "orm.TestDjangoRelatedAupdateOrCreateReverse"),
+	row(managers, "test_aadd", "rows are added over a table", "`aadd`", "`Add(ctx, rows…)`", "orm.TestDjangoRelatedAadd"),
+	row(managers, "test_aadd_reverse", "rows are made to refer to this one", "`aadd`, saving each or by one UPDATE", "`Add(ctx, rows…)`, by one UPDATE", "orm.TestDjangoRelatedAaddReverse"),
+	row(managers, "test_aremove", "rows are removed over a table", "`aremove`", "`Remove(ctx, rows…)`", "orm.TestDjangoRelatedAremove"),
+	row(managers, "test_aremove_reverse", "rows no longer refer to this one", "`aremove`, where the key may be NULL", "`Remove(ctx, rows…)`, else `ErrNotNull`", "orm.TestDjangoRelatedAremoveReverse"),
+	row(managers, "test_aset", "a relation over a table is set", "`aset`, by what differs or anew", "`Set(ctx, rows…)`, by what differs", "orm.TestDjangoRelatedAset"),
+	row(managers, "test_aset_reverse", "which rows refer to this one is set", "`aset`", "`Set(ctx, rows…)`", "orm.TestDjangoRelatedAsetReverse"),
+	row(managers, "test_aclear", "a relation over a table is emptied", "`aclear`", "`Clear(ctx)`", "orm.TestDjangoRelatedAclear"),
+	row(managers, "test_aclear_reverse", "no row refers to this one any more", "`aclear`", "`Clear(ctx)`", "orm.TestDjangoRelatedAclearReverse"),
+	{
+		Suite: managers, Tests: []string{"test_aget_or_create", "test_aupdate_or_create"}, Answer: Left,
+		What: "a row of a relation over a table is found or created", Django: "looked for among the relation's rows, else created and added",
+		Tandem: "two at once would create it twice, as uniqueness is of the row and not of the relation: `GetOrCreate` of its query, then `Add`",
+	},
 }
