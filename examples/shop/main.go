@@ -90,6 +90,5 @@ func boot(ctx context.Context, set settings, log *slog.Logger) (*shop, error) {
 func serve(s *shop, addr string, log *slog.Logger) error {
 	defer worker.OnDatabaseConnections(s.db.SetPool)() // this worker's part of the supervisor's --db-connections
 	defer s.startJobs(log)()
-	limits := s.app.Limits()
-	return worker.Run(context.Background(), s.app, worker.Addr(addr), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))
+	return worker.Run(context.Background(), s.app, worker.Addr(addr), worker.Logger(log))
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -105,6 +107,27 @@ func TestAnImportLocksNothingWhileItWaits(t *testing.T) {
 		_ = send.Close()
 		if a, ok := <-done; ok {
 			a.is(200, `{"stored":1000}`)
+		}
+	})
+}
+
+// Files with the same products in opposite orders, at two workers: neither waits for the other for ever.
+func TestImportsAtOnce(t *testing.T) {
+	twoWorkers(t, func(t *testing.T, one, two *site) {
+		lines := strings.SplitAfter(file(2*importChunk), "\n")
+		forth := strings.Join(lines, "")
+		slices.Reverse(lines[1:])
+		back := strings.Join(lines, "")
+		var all sync.WaitGroup
+		for i, in := range []string{forth, back, forth, back} {
+			sam := []*site{one, two}[i%2].as(t, "sam")
+			all.Go(func() {
+				sam.send("POST", "/products/import/", "text/csv", strings.NewReader(in)).is(200, `{"stored":1000}`)
+			})
+		}
+		all.Wait()
+		if n, err := one.stocks.Count(t.Context()); err != nil || n != 5+2*importChunk {
+			t.Errorf("there are %d stocks (%v), want %d", n, err, 5+2*importChunk)
 		}
 	})
 }

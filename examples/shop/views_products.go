@@ -114,7 +114,11 @@ func listed[T, Out any](page orm.Page[T], show func(*T) (Out, error)) (listing[O
 }
 
 func (s *shop) showProduct(ctx context.Context, _ *view.Request, in byID) (product, error) {
-	p, err := s.products.Related("Stock", "Labels").Get(ctx, in.ID)
+	return s.product(ctx, in.ID)
+}
+
+func (s *shop) product(ctx context.Context, id int64) (product, error) {
+	p, err := s.products.Related("Stock", "Labels").Get(ctx, id)
 	if err != nil {
 		return product{}, err
 	}
@@ -129,7 +133,7 @@ func (s *shop) createProduct(ctx context.Context, _ *view.Request, in newProduct
 	} else if err != nil {
 		return product{}, err
 	}
-	return s.showProduct(ctx, nil, byID{p.ID})
+	return s.product(ctx, p.ID)
 }
 
 // create adds a product with its stock and labels: all of it or nothing. Inside of another transaction it is a part of that.
@@ -142,16 +146,15 @@ func (s *shop) create(ctx context.Context, in newProduct) (*Product, error) {
 		if err := s.stocks.Create(ctx, &Stock{Product: orm.RefTo(p), Quantity: in.Quantity}); err != nil {
 			return err
 		}
-		for _, name := range in.Labels {
+		var labels []*Label
+		for _, name := range slices.Sorted(slices.Values(in.Labels)) { // two who make the same ones in other orders would wait for each other
 			label, _, err := s.labels.GetOrCreate(ctx, &Label{Name: name}, "name")
 			if err != nil {
 				return err
 			}
-			if _, err := s.db.Exec(ctx, "INSERT INTO product_labels (product_id, label_id) VALUES (?, ?)", p.ID, label.ID); err != nil {
-				return err
-			}
+			labels = append(labels, label)
 		}
-		return nil
+		return p.Labels.Add(ctx, labels...)
 	})
 	return p, err
 }

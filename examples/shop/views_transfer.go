@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -134,28 +137,28 @@ func parseRow(record []string) (row importRow, wrong string) {
 	return importRow{&Product{SKU: sku, Name: name, Cents: cents}, quantity}, ""
 }
 
-// store stores a chunk: two statements, and no more for many rows than for one.
+// store stores a chunk by two statements, and no more for many rows than for few. Rows are changed in the same order whoever
+// does it, products by their sku and stocks by their product as orders do: so no two wait for each other's.
 func (s *shop) store(ctx context.Context, rows []importRow) error {
-	// One statement cannot change a row twice: of several lines with one sku the last one counts.
-	last := map[string]int{}
-	for i, row := range rows {
-		last[row.product.SKU] = i
+	last := map[string]importRow{} // one statement cannot change a row twice: of several lines with one sku the last one counts
+	for _, row := range rows {
+		last[row.product.SKU] = row
 	}
-	var products []*Product
-	var quantities []int64
-	for i, row := range rows {
-		if last[row.product.SKU] == i {
-			products, quantities = append(products, row.product), append(quantities, row.quantity)
-		}
-	}
+	rows = slices.SortedFunc(maps.Values(last), func(a, b importRow) int { return cmp.Compare(a.product.SKU, b.product.SKU) })
 	return orm.AtomicAsync(ctx, s.db, func(ctx context.Context, _ *orm.Tx) error {
+		products := make([]*Product, len(rows))
+		for i, row := range rows {
+			products[i] = row.product
+		}
 		err := s.products.BulkCreate(ctx, products, orm.UpdateConflicts([]string{"sku"}, []string{"name", "cents"}))
 		if err != nil {
 			return err
 		}
-		stocks := make([]*Stock, len(products)) // the products have their ids now, those that were there too
-		for i, p := range products {
-			stocks[i] = &Stock{Product: orm.RefTo(p), Quantity: quantities[i]}
+		// The products have their ids now, those that were there before too.
+		slices.SortFunc(rows, func(a, b importRow) int { return cmp.Compare(a.product.ID, b.product.ID) })
+		stocks := make([]*Stock, len(rows))
+		for i, row := range rows {
+			stocks[i] = &Stock{Product: orm.RefTo(row.product), Quantity: row.quantity}
 		}
 		return s.stocks.BulkCreate(ctx, stocks, orm.UpdateConflicts([]string{"Product"}, []string{"quantity"}))
 	})
