@@ -50,7 +50,7 @@ func parseURL(text string) (*location, error) {
 			return nil, errors.New("the file: URL cannot be read: a % in the path is written %25")
 		}
 		if u.Host != "" && u.Host != "localhost" {
-			return nil, fmt.Errorf("file://%s is on another host: write file:path or file:///path", u.Host)
+			return nil, errors.New("the file: URL names another host: write file:path or file:///path")
 		}
 		path := u.Path
 		if u.Opaque != "" {
@@ -69,7 +69,7 @@ func parseURL(text string) (*location, error) {
 
 func postgresLocation(text string) (*location, error) {
 	u, err := url.Parse(text)
-	if err != nil {
+	if err != nil || !strings.Contains(text, "://") || strings.Contains(u.Path, "@") { // what it names could be the password
 		return nil, errors.New("the postgres:// URL cannot be read: characters such as @ : / ? # % in its password are written %40 %3A %2F %3F %23 %25")
 	}
 	host := u.Host

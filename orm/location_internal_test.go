@@ -49,7 +49,7 @@ func TestURLsThatAreNone(t *testing.T) {
 		"sqlite:///app.db":                   "sqlite:// is read in two ways: write sqlite:path for a relative path, sqlite:/path for an absolute one",
 		"sqlite:":                            "the URL names no file: it is " + known,
 		"file:":                              "the URL names no file: it is " + known,
-		"file://elsewhere/app.db":            "file://elsewhere is on another host: write file:path or file:///path",
+		"file://elsewhere/app.db":            "the file: URL names another host: write file:path or file:///path",
 		"file:100%.db":                       "the file: URL cannot be read: a % in the path is written %25",
 		"file:app.db?cache=shared":           `parameter "cache" is not known to SQLite's URLs: they take mode, immutable, _pragma`,
 		"file:app.db?mode=rx":                `mode="rx" is none: it is ro, rw, rwc or memory`,
@@ -57,6 +57,8 @@ func TestURLsThatAreNone(t *testing.T) {
 		"file:app.db?_pragma=x(1)%3BDROP":    `_pragma="x(1);DROP" is none: one is written name(value)`,
 		"host=/run dbname=app":               "PostgreSQL is opened by a URL, postgres://user@host/database, not by keywords",
 		"postgres://u:se#cret@h/db":          "the postgres:// URL cannot be read: characters such as @ : / ? # % in its password are written %40 %3A %2F %3F %23 %25",
+		"postgres:/:secret@":                 "the postgres:// URL cannot be read: characters such as @ : / ? # % in its password are written %40 %3A %2F %3F %23 %25",
+		"postgres://u:se/cret@h/db":          "the postgres:// URL cannot be read: characters such as @ : / ? # % in its password are written %40 %3A %2F %3F %23 %25",
 		"postgres://u:secret%zz@h/db":        "the postgres:// URL cannot be read: characters such as @ : / ? # % in its password are written %40 %3A %2F %3F %23 %25",
 		"postgres://u:secret@h/db?sslmode=x": "the postgres:// URL: failed to configure TLS (sslmode is invalid)",
 	} {
