@@ -194,20 +194,26 @@ func (r *relation) fetch(ctx context.Context, on session, s *spec, keys []any, f
 
 // among has a SELECT of the target's rows find those that belong to some keys.
 func (r *relation) among(sel *bun.SelectQuery, w *writer, keys []any) {
-	at, key := w.joins.base, string(r.target.key.SQLName)
-	switch r.kind {
-	case hasOne, hasMany:
-		key = string(r.theirs.SQLName)
-	case manyToMany:
+	at, key := w.joins.base, r.known()
+	if r.kind == manyToMany {
 		link := w.db.ident("link")
-		sel.Join(fmt.Sprintf("JOIN %s AS %s ON %s.%s = %s.%s", w.db.ident(r.table), link, link, w.db.ident(r.to), at, key))
-		at, key = link, w.db.ident(r.from)
-		sel.ColumnExpr(at + "." + key)
+		sel.Join(fmt.Sprintf("JOIN %s AS %s ON %s.%s = %s.%s", w.db.ident(r.table), link, link, w.db.ident(r.to), at, key.SQLName))
+		sel.ColumnExpr(link + "." + w.db.ident(r.from))
+		w.b = append(w.b[:0], link+"."+w.db.ident(r.from)...)
+	} else {
+		w.b = append(w.b[:0], at+"."+string(key.SQLName)...)
 	}
-	w.b = w.b[:0]
-	w.put(at, ".", key)
 	w.among(keys)
 	sel.Where(string(w.b))
+}
+
+// known is the column of the target's that owners, or the table between, know its
+// rows by.
+func (r *relation) known() *column {
+	if r.kind == hasOne || r.kind == hasMany {
+		return r.theirs
+	}
+	return r.target.key
 }
 
 // among writes IN and a list, made up to the next power of two by repeating the last

@@ -8,6 +8,10 @@ import (
 )
 
 // FetchMode says what happens when a relation is asked for that was not loaded.
+// Rows that are loaded then have the mode of the row that was asked.
+//
+// With FetchPeers the rows of one statement keep each other in memory, and belong to
+// one goroutine at a time together, since asking one changes the others.
 type FetchMode uint8
 
 // The modes, Django's.

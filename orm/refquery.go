@@ -60,11 +60,7 @@ type belonging struct {
 
 func (b *belonging) write(w *writer) error {
 	r := b.rel
-	key := string(r.target.key.SQLName)
-	if r.kind == hasOne || r.kind == hasMany {
-		key = string(r.theirs.SQLName)
-	}
-	w.put(w.joins.base, ".", key)
+	w.put(w.joins.base, ".", string(r.known().SQLName))
 	if r.kind == manyToMany {
 		w.put(" IN (SELECT ", w.db.ident(r.to), " FROM ", w.db.ident(r.table), " WHERE ", w.db.ident(r.from))
 		defer w.put(")")

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/tally"
 	"github.com/tandem-go/tandem/orm"
 )
 
@@ -134,6 +137,87 @@ func TestRowsBehindARelationKnowTheirPlace(t *testing.T) {
 		const further = `orm: Post.Author was not loaded, and its row came from async code: sync-only, and used from async code: add Related("Posts.Tags.Posts.Author") to the query of Author, or call Load(ctx)`
 		if err == nil || err.Error() != further {
 			t.Errorf("%v\nwant %s", err, further)
+		}
+	})
+}
+
+func TestTheModeOfARowIsThatOfWhatItLoads(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		for mode, want := range map[orm.FetchMode]int{orm.FetchOne: 1 + 4 + 4 + 4, orm.FetchPeers: 1 + 1 + 1 + 1} {
+			ctx, statements := counting(t)
+			job := bridge.NewRoot(ctx, bridge.Limits{})
+			for _, p := range must(orm.For[Post](db).Filter("Author IS NOT NULL").Order("id").Fetch(mode).Sync(job).List()) {
+				if bio := must(must(p.Author.Get()).Profile.Get()).Bio; bio == "" {
+					t.Error("no profile")
+				}
+				must(p.Author.Must().Posts.All())
+			}
+			if n := statements(); n != want {
+				t.Errorf("mode %d: %d statements, want %d", mode, n, want)
+			}
+			p := must(orm.For[Post](db).Fetch(orm.FetchRaise).Related("Author", "Tags").Sync(job).Get(1))
+			_, err := p.Author.Must().Profile.Get()
+			_, err2 := must(p.Tags.All())[0].Posts.All()
+			if !errors.Is(err, orm.ErrNotLoaded) || !errors.Is(err2, orm.ErrNotLoaded) {
+				t.Errorf("%v, %v", err, err2)
+			}
+			job.Close()
+		}
+	})
+}
+
+func TestAListOfKeysHasFewTexts(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		record := tally.New(nil, "", nil)
+		for _, ids := range [][]int64{{1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4}, {1, 2, 3, 4, 5}} {
+			for _, p := range must(orm.For[Post](db).Filter("id IN (?)", ids).Related("Tags").List(record.Context(t.Context()))) {
+				if want := []int{2, 1, 0, 1, 0}[p.ID-1]; len(must(p.Tags.All())) != want {
+					t.Errorf("post %d has %d tags", p.ID, len(must(p.Tags.All())))
+				}
+			}
+		}
+		runs := []int{}
+		texts, _ := record.Texts()
+		for _, text := range texts {
+			if strings.Contains(text.Text, "post_tags") {
+				runs = append(runs, text.Runs)
+			}
+		}
+		if !slices.Equal(runs, []int{3, 1}) {
+			t.Errorf("texts ran %v times", runs)
+		}
+	})
+}
+
+// Part is a row of a model whose key is of two columns.
+type Part struct {
+	Whole orm.Ref[Whole] `bun:"whole_id,pk"`
+	N     int            `bun:",pk"`
+}
+
+type Whole struct {
+	ID    int64          `bun:",pk"`
+	Parts orm.Refs[Part] `bun:"-"`
+}
+
+func TestRowsWithoutAKeyOfTheirOwnAreLoaded(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		ctx := t.Context()
+		for _, text := range []string{
+			"CREATE TABLE wholes (id bigint PRIMARY KEY)", "CREATE TABLE parts (whole_id bigint, n integer, PRIMARY KEY (whole_id, n))",
+			"INSERT INTO wholes VALUES (1), (2)", "INSERT INTO parts VALUES (1, 2), (1, 1), (2, 7)",
+		} {
+			if _, err := db.SQL().ExecContext(ctx, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := must(orm.For[Whole](db).Related("Parts").Get(ctx, 1))
+		parts := must(w.Parts.All())
+		if len(parts) != 2 || parts[0].N != 1 || parts[1].Whole.Must() != w || must(w.Parts.Query().Count(ctx)) != 2 {
+			t.Errorf("%+v", parts)
+		}
+		if err := w.Parts.Add(ctx, parts...); !errors.Is(err, orm.ErrField) {
+			t.Errorf("%v", err)
 		}
 	})
 }
