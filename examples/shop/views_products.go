@@ -82,7 +82,7 @@ const pageSize = 20
 func (s *shop) listProducts(ctx context.Context, _ *view.Request, in search) (listing[product], error) {
 	q := s.products.Order("name", "id").Related("Stock", "Labels")
 	if in.Q != "" { // queries are values: each step makes another one
-		q = q.Filter("name ILIKE ?", "%"+escapeLike.Replace(in.Q)+"%")
+		q = q.Filter("name ILIKE ?", "%"+orm.EscapeLike(in.Q)+"%")
 	}
 	if in.Label != "" {
 		q = q.Filter("Labels.name = ?", in.Label)
@@ -96,9 +96,6 @@ func (s *shop) listProducts(ctx context.Context, _ *view.Request, in search) (li
 	}
 	return listed(page, shown)
 }
-
-// escapeLike takes their meaning from what LIKE has a meaning for.
-var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // listed makes the answer of a page.
 func listed[T, Out any](page orm.Page[T], show func(*T) (Out, error)) (listing[Out], error) {
