@@ -85,7 +85,7 @@ func (s *shop) routes(known view.RouteOption) []view.Route {
 	long := view.Deadline(-1) // a stream takes as long as its client
 	return []view.Route{
 		view.Path("GET /{$}", s.home, view.Doc(view.Documentation{Hidden: true})),
-		view.Path("GET /healthz", s.healthz),
+		view.Path("GET /healthz", s.healthz, view.Deadline(2*time.Second)),
 
 		view.Path("POST /accounts/{$}", view.JSONView(s.signUp, view.Created())),
 		view.Path("POST /login/{$}", view.JSONView(s.logIn), known),
