@@ -38,8 +38,9 @@ func Isolation(level sql.IsolationLevel) TxOption {
 
 // Retry runs the function again, up to n times more, where the transaction
 // collided with another one ([ErrSerialization]). Whatever the function has done
-// outside of the database it does again. Inside another transaction it does
-// nothing: the whole must be run again.
+// outside of the database it does again; rows that it created have lost the keys that
+// the database made for them, and are kept in memory until the end. Inside another
+// transaction it does nothing: the whole must be run again.
 func Retry(n int) TxOption { return func(o *txOptions) { o.retries = n } }
 
 // AtomicAsync runs f in a transaction and commits it when f returns nil. An error
@@ -113,7 +114,7 @@ func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f fu
 		return fmt.Errorf("orm: begin a transaction: %w", err)
 	}
 	defer release()
-	tx := &Tx{at: &transaction{db: db, sql: begun, scope: scope}, readOnly: o.readOnly, beside: bridge.Gathering(ctx)}
+	tx := &Tx{at: &transaction{db: db, sql: begun, scope: scope, again: o.retries > 0}, readOnly: o.readOnly, beside: bridge.Gathering(ctx)}
 	tx.at.inner.Store(tx)
 	if scope != nil {
 		defer db.join(scope, tx)()
@@ -135,16 +136,26 @@ func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f fu
 		if undo := begun.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
 			err = fmt.Errorf("%w (and roll it back: %w)", err, undo)
 		}
+		tx.at.unmake()
 		return err
 	}
 	run = db.begun(ctx, statement{text: "COMMIT", bounds: true})
 	err = begun.Commit()
 	run.end(nil, err)
 	if err != nil {
+		tx.at.unmake()
 		return db.notCommitted(ctx, err)
 	}
 	release()
 	return tx.committed(ctx)
+}
+
+// unmake makes rows that were created in the transaction what they were before, so
+// that its function, run again, creates them again.
+func (t *transaction) unmake() {
+	for _, one := range t.made {
+		one()
+	}
 }
 
 // verdict is what f's error means for the transaction.

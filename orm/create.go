@@ -159,6 +159,18 @@ func (s *spec) created(on session, sh shape, rows, made []any) {
 		}
 		from.adopt(s.m, v)
 	}
+	if tx, ok := on.(*Tx); ok && tx.at.again && len(sh.left) > 0 {
+		tx.at.made = append(tx.at.made, func() { leave(rows, sh.left) })
+	}
+}
+
+// leave makes columns of rows zero, as they were before the database filled them in.
+func leave(rows []any, columns []*column) {
+	for _, row := range rows {
+		for _, c := range columns {
+			c.Value(reflect.ValueOf(row).Elem()).SetZero()
+		}
+	}
 }
 
 func copyColumns(to, from reflect.Value, columns []*column) {

@@ -323,3 +323,32 @@ func TestAnOperationOfSeveralStatementsIsOne(t *testing.T) {
 		}
 	})
 }
+
+func TestARowCreatedInACollisionIsCreatedAgain(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		authors := orm.For[Author](db)
+		row := &Author{Name: "Again"}
+		var first int64
+		runs := 0
+		err := orm.AtomicAsync(t.Context(), db, func(ctx context.Context, tx *orm.Tx) error {
+			runs++
+			if row.ID != 0 {
+				t.Errorf("run %d: it has the key %d of the run before", runs, row.ID)
+			}
+			if err := orm.AtomicAsync(ctx, db, func(ctx context.Context, _ *orm.Tx) error { return authors.Create(ctx, row) }); err != nil {
+				return err
+			}
+			if runs == 1 {
+				first = row.ID
+				return orm.ErrSerialization
+			}
+			return nil
+		}, orm.Retry(1))
+		if err != nil || runs != 2 || first == 0 || row.ID == 0 {
+			t.Errorf("%d runs, keys %d and %d, %v", runs, first, row.ID, err)
+		}
+		if n, err := authors.Filter("name = ?", "Again").Count(t.Context()); err != nil || n != 1 {
+			t.Errorf("%d rows, %v", n, err)
+		}
+	})
+}
