@@ -175,3 +175,19 @@ func TestRawQueries(t *testing.T) {
 		}
 	})
 }
+
+func TestRawRowsOfAnyShape(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		type sum struct {
+			Name  string
+			Views int64
+		}
+		rows, err := orm.For[sum](db).Raw(t.Context(), "SELECT a.name, sum(p.views) AS views FROM posts p JOIN authors a ON a.id = p.author_id GROUP BY a.name ORDER BY 1")
+		if err != nil || len(rows) != 2 || *rows[0] != (sum{"Ada", 30}) || *rows[1] != (sum{"Brian", 5}) {
+			t.Errorf("%+v, %v", rows, err)
+		}
+		if _, err := orm.For[sum](db).Get(t.Context(), 1); !errors.Is(err, orm.ErrField) {
+			t.Errorf("without a primary key: %v", err)
+		}
+	})
+}
