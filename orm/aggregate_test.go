@@ -178,7 +178,7 @@ func TestRawQueries(t *testing.T) {
 
 func TestRawRowsOfAnyShape(t *testing.T) {
 	onEach(t, func(t *testing.T, db *orm.DB) {
-		type sum struct {
+		type sum = struct {
 			Name  string
 			Views int64
 		}
