@@ -75,7 +75,9 @@ func (db *DB) openPostgres(to *location) error {
 const oldAt = "tandem: old at"
 
 // quiet says whether nothing has come in on a connection that is idle: neither its
-// end nor the server's last words.
+// end nor the server's last words. It never waits, not for a reader either: where a
+// statement was slow to be sent, pgx may still be reading on the connection, and
+// RawConn.Read would wait until the server says something.
 func quiet(conn net.Conn) bool {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
@@ -89,11 +91,10 @@ func quiet(conn net.Conn) bool {
 		return false
 	}
 	nothing := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		nothing = errors.Is(err, syscall.EAGAIN)
-		return true
 	})
 	return err == nil && nothing
 }
