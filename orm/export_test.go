@@ -104,3 +104,6 @@ func Column[T any](ctx context.Context, db *DB, text string, args ...any) (all [
 
 // Classified is an error of the driver's with its kind.
 func Classified(db *DB, err error) error { return db.classify(err) }
+
+// QOf is [Q] of a text that a test has made.
+func QOf(text string, args ...any) Cond { return Q(constant(text), args...) }

@@ -15,6 +15,7 @@ type writer struct {
 	args  []any
 	given []any // arguments of the condition that is being written
 	joins *joins
+	none  bool    // the list that was written last is of no values
 	in    *inside // the subquery it is in
 	subs  int     // subqueries so far
 }
@@ -48,6 +49,9 @@ func (j *joins) alias(of *join) string {
 	return of.alias
 }
 
+// maxAlias is what PostgreSQL keeps of a name, in bytes.
+const maxAlias = 63
+
 // reach joins with all of over, which are relations to one.
 func (j *joins) reach(over []*relation) *join {
 	var at *join
@@ -63,7 +67,11 @@ next:
 		if at != nil {
 			name = at.name + "." + name
 		}
-		one := &join{parent: at, rel: r, name: name, alias: r.owner.db.ident("rel_" + strings.ReplaceAll(name, ".", "__"))}
+		alias := "rel_" + strings.ReplaceAll(name, ".", "__")
+		if len(alias) > maxAlias {
+			alias = "rel_" + strconv.Itoa(len(j.all)+1)
+		}
+		one := &join{parent: at, rel: r, name: name, alias: r.owner.db.ident(alias)}
 		j.all = append(j.all, one)
 		at = one
 	}
@@ -197,9 +205,7 @@ func (p *param) writeList(w *writer, arg any) error {
 		}
 		w.bind(one)
 	}
-	if v.Len() == 0 {
-		w.put("NULL") // equals nothing
-	}
+	w.none = v.Len() == 0
 	w.put(")")
 	return nil
 }
@@ -268,10 +274,13 @@ func (w *writer) exists(over []*relation, many int, write func() error) error {
 		before := alias
 		alias = w.db.ident("sub_" + strconv.Itoa(w.subs))
 		on := " ON "
-		if i > 0 {
-			w.put(" JOIN ")
-		} else {
+		switch {
+		case i == 0:
 			before = ours
+		case r.toMany():
+			w.put(" JOIN ")
+		default: // as everywhere: where it leads to no row, all is NULL
+			w.put(" LEFT JOIN ")
 		}
 		if r.kind == manyToMany {
 			between := w.db.ident("between_" + strconv.Itoa(w.subs))
@@ -303,6 +312,7 @@ func (w *writer) exists(over []*relation, many int, write func() error) error {
 }
 
 func (c *comparison) writeParts(w *writer) error {
+	text, args := len(w.b), len(w.args)
 	like := ""
 	for i, n := range c.parts {
 		if i > 0 {
@@ -316,8 +326,13 @@ func (c *comparison) writeParts(w *writer) error {
 			return err
 		}
 	}
-	if like != "" {
+	switch {
+	case like != "":
 		w.put(` ESCAPE '\'`)
+	case w.none: // nothing is among no values, and NULL is not unknown to be
+		w.none = false
+		w.b, w.args = w.b[:text], w.args[:args]
+		w.put(map[bool]string{true: "TRUE", false: "FALSE"}[c.parts[1] == word("NOT IN")])
 	}
 	return nil
 }
