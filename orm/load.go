@@ -196,7 +196,7 @@ func (r *relation) fetch(ctx context.Context, on session, s *spec, keys []any, f
 func (r *relation) among(sel *bun.SelectQuery, w *writer, keys []any) {
 	at, key := w.joins.base, r.known()
 	if r.kind == manyToMany {
-		link := w.db.ident("link")
+		link := w.db.ident("between_0")
 		sel.Join(fmt.Sprintf("JOIN %s AS %s ON %s.%s = %s.%s", w.db.ident(r.table), link, link, w.db.ident(r.to), at, key.SQLName))
 		sel.ColumnExpr(link + "." + w.db.ident(r.from))
 		w.b = append(w.b[:0], link+"."+w.db.ident(r.from)...)

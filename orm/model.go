@@ -331,7 +331,7 @@ func (m *model) column(name string) (*column, error) {
 	if _, ok := m.relations[name]; ok {
 		return nil, fmt.Errorf("%w: %s.%s is a relation without a column of its own", ErrField, m.typ.Name(), name)
 	}
-	return nil, fmt.Errorf("%w: %s has no field %q; it has %s", ErrField, m.typ.Name(), name, strings.Join(m.names(), ", "))
+	return nil, fmt.Errorf("%w: %s has no field %.60q; it has %s", ErrField, m.typ.Name(), name, strings.Join(m.names(), ", "))
 }
 
 func (m *model) names() []string {
@@ -352,9 +352,9 @@ func (m *model) relationNamed(name string) (*relation, error) {
 		has = append(has, r.name)
 	}
 	if len(has) == 0 {
-		return nil, fmt.Errorf("%w: %s has no relation %q; it has none", ErrField, m.typ.Name(), name)
+		return nil, fmt.Errorf("%w: %s has no relation %.60q; it has none", ErrField, m.typ.Name(), name)
 	}
-	return nil, fmt.Errorf("%w: %s has no relation %q; it has %s", ErrField, m.typ.Name(), name, strings.Join(has, ", "))
+	return nil, fmt.Errorf("%w: %s has no relation %.60q; it has %s", ErrField, m.typ.Name(), name, strings.Join(has, ", "))
 }
 
 // onlyKey is the primary key, which must be of one column.

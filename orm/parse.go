@@ -297,19 +297,34 @@ func (p *parser) operand(c *comparison) (node, error) {
 // path finds a field, over relations: "Author.name".
 func (m *model) path(name string) (*path, error) {
 	parts := strings.Split(name, ".")
-	f := &path{}
-	at := m
-	for _, part := range parts[:len(parts)-1] {
-		r, err := at.relationNamed(part)
+	last := len(parts) - 1
+	over, at, err := m.over(parts[:last])
+	if err != nil {
+		return nil, err
+	}
+	f := &path{over: over}
+	f.column, err = at.column(parts[last])
+	return f, err
+}
+
+// maxOver bounds the relations of a path: it may be data, and each is a join.
+const maxOver = 10
+
+// over finds relations, each of the model that the one before it leads to.
+func (m *model) over(names []string) (over []*relation, at *model, err error) {
+	if len(names) > maxOver {
+		return nil, nil, fmt.Errorf("%w: it leads over %d relations; %d are the most", ErrField, len(names), maxOver)
+	}
+	at = m
+	for _, name := range names {
+		r, err := at.relationNamed(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if at, err = r.other(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		f.over = append(f.over, r)
+		over = append(over, r)
 	}
-	var err error
-	f.column, err = at.column(parts[len(parts)-1])
-	return f, err
+	return over, at, nil
 }

@@ -213,17 +213,9 @@ func (m *model) pick(fields []string) ([]*column, error) {
 func (q Query[T]) Related(paths ...string) Query[T] {
 	return q.with(func(s *spec) error {
 		for _, name := range paths {
-			var p relatedPath
-			at := s.m
-			for part := range strings.SplitSeq(name, ".") {
-				r, err := at.relationNamed(part)
-				if err != nil {
-					return fmt.Errorf("related %q: %w", name, err)
-				}
-				if at, err = r.other(); err != nil {
-					return err
-				}
-				p = append(p, r)
+			p, _, err := s.m.over(strings.Split(name, "."))
+			if err != nil {
+				return fmt.Errorf("related %.60q: %w", name, err)
 			}
 			s.related = added(s.related, p)
 		}
