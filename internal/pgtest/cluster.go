@@ -50,6 +50,7 @@ timezone = UTC
 
 const (
 	initialise = "initdb --auth-local=trust --auth-host=scram-sha-256 --username=" + admin + " --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions"
+	keep       = initialise + " && cp -a data initial"
 	start      = "pg_ctl start --wait --silent --timeout=60 --log=log"
 	stop       = "pg_ctl stop --wait --silent --timeout=60 --mode="
 )
@@ -83,10 +84,10 @@ type Cluster struct {
 // directory of its own. The error is [ErrMissing] where PostgreSQL is not
 // installed. When the process runs as root, the server runs as the user postgres,
 // or nobody: it refuses to be root.
-func New(settings ...string) (*Cluster, error) { return launch(false, settings) }
+func New(settings ...string) (*Cluster, error) { return launch(initialise, false, settings) }
 
-// launch is New, and where it shall listen.
-func launch(tcp bool, settings []string) (*Cluster, error) {
+// launch is New, with the command that makes the data, and with where to listen.
+func launch(fill string, tcp bool, settings []string) (*Cluster, error) {
 	programs, err := find()
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func launch(tcp bool, settings []string) (*Cluster, error) {
 	if err := c.open(programs); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the keeper of PostgreSQL in %s: %w", dir, err), os.RemoveAll(dir))
 	}
-	if err := c.begin(settings); err != nil {
+	if err := c.begin(fill, settings); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -204,8 +205,8 @@ func unprivileged() (*syscall.Credential, error) {
 }
 
 // begin makes the data, starts the server and makes the tests' role.
-func (c *Cluster) begin(settings []string) error {
-	if err := c.order(initialise); err != nil {
+func (c *Cluster) begin(fill string, settings []string) error {
+	if err := c.order(fill); err != nil {
 		return err
 	}
 	listen := ""

@@ -165,7 +165,7 @@ func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
 // child has a server of its own and one that is shared, tells which processes they
 // are, and waits for its end.
 func child() int {
-	for _, begin := range []func() (*Cluster, error){shared, func() (*Cluster, error) { return launch(true, nil) }} {
+	for _, begin := range []func() (*Cluster, error){shared, func() (*Cluster, error) { return own(nil) }} {
 		c, err := begin()
 		if err != nil {
 			fmt.Println(err)
@@ -283,8 +283,10 @@ func TestWithoutPostgreSQL(t *testing.T) {
 }
 
 func BenchmarkStart(b *testing.B) {
+	_, err := shared()
+	need(b, err)
 	for b.Loop() {
-		c, err := New()
+		c, err := own(nil)
 		need(b, err)
 		if err := c.Close(); err != nil {
 			b.Fatal(err)
