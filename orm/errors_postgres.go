@@ -9,12 +9,16 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const queryCanceled = "57014"
+
+// noTLS is the end of pgx's text, which has no name, for a server without TLS.
+const noTLS = "server refused TLS connection"
 
 // postgresKinds are the kinds of PostgreSQL's codes.
 var postgresKinds = map[string]*Error{
@@ -63,6 +67,7 @@ var (
 // is none. Values are in the driver's error, and not in its text.
 func postgresError(err error) error {
 	var pg *pgconn.PgError
+	isConnect := errors.As(err, new(*pgconn.ConnectError))
 	if errors.As(err, &pg) {
 		kind := postgresKinds[pg.Code]
 		if isStale(err) {
@@ -72,6 +77,8 @@ func postgresError(err error) error {
 			kind = ErrUnavailable
 		}
 		switch text, hides := valueErrors[pg.Code]; {
+		case kind == nil && isConnect:
+			return &refusal{err}
 		case kind == nil:
 			return nil
 		case strings.HasPrefix(pg.Code, "23"):
@@ -84,8 +91,11 @@ func postgresError(err error) error {
 	if what := unencoded.FindStringSubmatch(err.Error()); what != nil {
 		return &classified{ErrType, "an argument cannot be sent as " + cmp.Or(what[1], "what it stands for"), err}
 	}
-	if isLost(err) {
-		return &classified{ErrUnavailable, strings.Join(strings.Fields(err.Error()), " "), err}
+	switch {
+	case isLost(err):
+		return &classified{ErrUnavailable, (&refusal{err}).Error(), err}
+	case isConnect:
+		return &refusal{err}
 	}
 	return nil
 }
@@ -96,6 +106,35 @@ func isStale(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Routine == "RevalidateCachedQuery" || pg.Code == "26000")
 }
+
+// refusal is a connection that was not made, and cannot be. Its text is one line:
+// pgx's has one for each attempt, of which there are two at each address where
+// TLS is tried before none.
+type refusal struct{ err error }
+
+// Error gives each reason once.
+func (r *refusal) Error() string {
+	var (
+		connect  *pgconn.ConnectError
+		attempts interface{ Unwrap() []error }
+		reasons  []string
+	)
+	if !errors.As(r.err, &connect) || !errors.As(connect.Unwrap(), &attempts) {
+		return strings.Join(strings.Fields(r.err.Error()), " ")
+	}
+	all := attempts.Unwrap()
+	for i, attempt := range all {
+		text := strings.Join(strings.Fields(attempt.Error()), " ")
+		if slices.Contains(reasons, text) || strings.HasSuffix(text, noTLS) && i < len(all)-1 {
+			continue
+		}
+		reasons = append(reasons, text)
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// Unwrap gives the driver's error.
+func (r *refusal) Unwrap() error { return r.err }
 
 func refusedBy(pg *pgconn.PgError, kind *Error, err error) error {
 	c := &ConstraintError{Kind: kind, Table: pg.TableName, Constraint: pg.ConstraintName, err: err}
@@ -118,7 +157,7 @@ func isLost(err error) bool {
 		cert    *tls.CertificateVerificationError
 	)
 	switch {
-	case errors.As(err, &cert), strings.HasSuffix(err.Error(), "server refused TLS connection"):
+	case errors.As(err, &cert), strings.HasSuffix(err.Error(), noTLS):
 		return false // nor will it be better later
 	case errors.As(err, &refused), errors.As(err, &network):
 		return true

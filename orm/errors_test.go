@@ -126,19 +126,6 @@ func TestWhatElseCanGoWrongHasAKind(t *testing.T) {
 	})
 }
 
-func TestAFullDisk(t *testing.T) {
-	db := open(t, "file:"+t.TempDir()+"/test.db?_pragma=max_page_count(30)")
-	before := single[int](t, db, "SELECT count(*) FROM tags")
-	err := orm.Exec(t.Context(), db, "INSERT INTO tags (name) "+
-		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) SELECT i || hex(zeroblob(1000)) FROM n")
-	if !errors.Is(err, orm.ErrFull) {
-		t.Errorf("%v, want ErrFull", err)
-	}
-	if after := single[int](t, db, "SELECT count(*) FROM tags"); after != before {
-		t.Errorf("%d rows are left of it", after-before)
-	}
-}
-
 func TestASnapshotThatIsTooOldToWrite(t *testing.T) {
 	db, path := fileOf(t)
 	other := again(t, path)

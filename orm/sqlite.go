@@ -1,6 +1,7 @@
 package orm
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -131,7 +133,7 @@ func (to *location) explain(err error) error {
 	switch codeOf(err) & 0xff {
 	case sqlite3.SQLITE_NOTADB:
 		return errors.New("the file is not a SQLite database")
-	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR:
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY:
 	default:
 		return err
 	}
@@ -148,10 +150,19 @@ func (to *location) explain(err error) error {
 	if about, err := os.Stat(to.path); err == nil && about.IsDir() {
 		return errors.New("it is a directory")
 	}
-	if file, err := os.OpenFile(to.path, os.O_RDONLY, 0); err == nil {
+	file, no := os.OpenFile(to.path, os.O_RDONLY, 0)
+	remedy := ""
+	if no == nil {
 		_ = file.Close()
-	} else if !errors.Is(err, fs.ErrNotExist) || to.params.Get("mode") == "ro" || to.params.Get("mode") == "rw" {
-		return err
+		remedy = "; one that nobody writes to is read as file:" + to.path + "?immutable=1"
+	} else if !errors.Is(no, fs.ErrNotExist) || to.params.Get("mode") == "ro" || to.params.Get("mode") == "rw" {
+		return no
 	}
-	return fmt.Errorf("the process cannot write to directory %s, where SQLite keeps files beside the database: %w", dir, err)
+	if no := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS); no != nil {
+		return &classified{
+			cmp.Or(sqliteKinds[codeOf(err)&0xff], ErrUnavailable),
+			fmt.Sprintf("the process cannot write to directory %s, where SQLite keeps files beside the database: %v%s", dir, no, remedy), err,
+		}
+	}
+	return err
 }
