@@ -95,8 +95,8 @@ func (db *DB) atomic(ctx context.Context, outer *Tx, scope *bridge.Scope, f func
 		return outer.part(ctx, &o, f)
 	}
 	for tries := 0; ; tries++ {
-		err := db.whole(ctx, scope, &o, f)
-		if tries >= o.retries || !errors.Is(err, ErrSerialization) {
+		committed, err := db.whole(ctx, scope, &o, f)
+		if committed || tries >= o.retries || !errors.Is(err, ErrSerialization) {
 			return err
 		}
 		if sleep(ctx, rand.N(5*time.Millisecond<<min(tries, 6))) != nil {
@@ -105,27 +105,30 @@ func (db *DB) atomic(ctx context.Context, outer *Tx, scope *bridge.Scope, f func
 	}
 }
 
-// whole runs f in a transaction of its own.
-func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f func(context.Context, *Tx) error) (err error) {
+// whole runs f in a transaction of its own. The error of one that is committed is that
+// of its hooks.
+func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f func(context.Context, *Tx) error) (committed bool, err error) {
 	run := db.begun(ctx, statement{text: "BEGIN", bounds: true})
 	begun, release, err := db.begin(ctx, o)
 	run.end(nil, err)
 	if err != nil {
-		return fmt.Errorf("orm: begin a transaction: %w", err)
+		return false, fmt.Errorf("orm: begin a transaction: %w", err)
 	}
 	defer release()
 	tx := &Tx{at: &transaction{db: db, sql: begun, scope: scope, again: o.retries > 0}, readOnly: o.readOnly, beside: bridge.Gathering(ctx)}
 	tx.at.inner.Store(tx)
-	if scope != nil {
-		defer db.join(scope, tx)()
-	}
 	returned := false
 	defer func() {
-		if !returned { // f panicked, or ended its goroutine
+		if !returned { // f panicked, or ended its goroutine, or was not called
 			tx.ended.Store(true)
 			_ = begun.Rollback()
 		}
 	}()
+	leave, err := db.join(scope, tx)
+	if err != nil {
+		return false, fmt.Errorf("orm: begin a transaction: %w", err)
+	}
+	defer leave()
 	err = f(context.WithValue(ctx, txKey{db}, tx), tx)
 	returned = true
 	tx.ended.Store(true)
@@ -137,17 +140,18 @@ func (db *DB) whole(ctx context.Context, scope *bridge.Scope, o *txOptions, f fu
 			err = fmt.Errorf("%w (and roll it back: %w)", err, undo)
 		}
 		tx.at.unmake()
-		return err
+		return false, err
 	}
 	run = db.begun(ctx, statement{text: "COMMIT", bounds: true})
 	err = begun.Commit()
 	run.end(nil, err)
 	if err != nil {
 		tx.at.unmake()
-		return db.notCommitted(ctx, err)
+		return false, db.notCommitted(ctx, err)
 	}
 	release()
-	return tx.committed(ctx)
+	leave() // so that what the hooks do is outside of it
+	return true, tx.committed(ctx)
 }
 
 // unmake makes rows that were created in the transaction what they were before, so
@@ -165,6 +169,10 @@ func (tx *Tx) verdict(err error) error {
 		return err
 	case tx.at.used.Load():
 		return fmt.Errorf("orm: commit: %w: a statement of it is still running", ErrTxConcurrent)
+	case tx.at.inner.Load() != tx:
+		return fmt.Errorf("orm: commit: %w: a part of it has not ended", ErrTxConcurrent)
+	case tx.at.half.Load():
+		return fmt.Errorf("orm: commit: %w: a part of it could not be undone", ErrTxFailed)
 	case tx.failed != nil:
 		return fmt.Errorf("orm: commit: %w: %w", ErrTxFailed, tx.failed)
 	}
@@ -218,6 +226,9 @@ func (tx *Tx) part(ctx context.Context, o *txOptions, f func(context.Context, *T
 		if err == nil {
 			_, err = tx.exec(free, statement{text: "RELEASE SAVEPOINT " + part.name, bounds: true})
 		}
+		if err != nil {
+			tx.at.half.Store(true)
+		}
 		return err
 	}
 	returned := false
@@ -256,10 +267,7 @@ func (tx *Tx) depth() int {
 
 // txOfScope is the transaction that sync code of s is in; nil if it is in none.
 func (db *DB) txOfScope(s bridge.Scoped) *Tx {
-	if tx, ok := s.(*Tx); ok {
-		if tx.database() != db {
-			return nil
-		}
+	if tx, ok := s.(*Tx); ok && tx.database() == db {
 		return tx
 	}
 	if tx, ok := db.live.Load(s.Scope()); ok {
@@ -268,8 +276,14 @@ func (db *DB) txOfScope(s bridge.Scoped) *Tx {
 	return nil
 }
 
-// join has queries of the scope's sync code be in tx until left is called.
-func (db *DB) join(s *bridge.Scope, tx *Tx) (left func()) {
-	db.live.Store(s, tx)
-	return func() { db.live.Delete(s) }
+// join has queries of the scope's sync code be in tx until left is called, once or
+// twice. Frames beside each other may share a scope, which is in one transaction.
+func (db *DB) join(s *bridge.Scope, tx *Tx) (left func(), err error) {
+	if s == nil { // of async code
+		return func() {}, nil
+	}
+	if _, other := db.live.LoadOrStore(s, tx); other {
+		return nil, fmt.Errorf("%w: code beside this, of the same scope, has begun one; bridge.RunSyncScoped gives it a scope of its own", ErrTxConcurrent)
+	}
+	return func() { db.live.CompareAndDelete(s, tx) }, nil
 }

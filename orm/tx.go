@@ -39,6 +39,7 @@ type transaction struct {
 	used  atomic.Bool        // by a statement whose rows are being read
 	inner atomic.Pointer[Tx] // the innermost that is open
 	gone  error              // the database has undone it by itself
+	half  atomic.Bool        // a part of it that was to be undone may still be in it
 	again bool               // its function may be run again
 	made  []func()           // if so: they make created rows what they were before
 }
