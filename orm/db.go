@@ -35,6 +35,7 @@ type DB struct {
 	writer *sql.DB
 	turn   *gate
 	single bool // in memory: the connection is the database
+	file   *opened
 
 	settings
 }

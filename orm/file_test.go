@@ -203,3 +203,57 @@ func TestADiskThatIsFull(t *testing.T) {
 		})
 	}
 }
+
+func TestAFileThatIsRemovedOrReplacedWhileItIsOpen(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(path string) error
+		want   string
+	}{
+		"removed": {func(string) error { return nil }, "was removed while it was open"},
+		"replaced": {func(path string) error {
+			b, err := os.ReadFile(path + ".old")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(path, b, 0o644)
+		}, "was replaced while it was open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filled(t)
+			db := again(t, path)
+			if err := write(t.Context(), db); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Rename(path, path+".old"), c.change(path)); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.ReadFile(path)
+			for what, do := range map[string]func() error{
+				"a statement that writes": func() error { return write(t.Context(), db) },
+				"a transaction": func() error {
+					return orm.AtomicAsync(t.Context(), db, func(ctx context.Context, tx *orm.Tx) error { return rename(ctx, tx, 1, "Augusta") })
+				},
+				"a query": func() error {
+					_, err := orm.For[Author](db).Get(t.Context(), 1)
+					return err
+				},
+			} {
+				if err := do(); !errors.Is(err, orm.ErrUnavailable) || !strings.Contains(err.Error(), path+" "+c.want) {
+					t.Errorf("%s: %v, want ErrUnavailable, and that %s %s", what, err, path, c.want)
+				}
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("the other file was changed")
+			}
+			if err := os.Rename(path+".old", path); err != nil {
+				t.Fatal(err)
+			}
+			if err := write(t.Context(), db); err != nil {
+				t.Errorf("once it is back: %v", err)
+			}
+			if name := nameOf(t, db, 1); name == "Augusta" {
+				t.Error("what failed was written")
+			}
+		})
+	}
+}

@@ -39,6 +39,9 @@ func (p *place) leave() { p.gate().leave() }
 // run runs f on the pool that the place is in, again where it found a statement
 // stale: each connection may have prepared it.
 func (p *place) run(ctx context.Context, f func(pool *sql.DB) error) error {
+	if err := p.db.file.there(); err != nil {
+		return err
+	}
 	if p.gate() == p.db.turn {
 		return p.db.patiently(ctx, func() error { return f(p.db.writer) })
 	}

@@ -51,7 +51,11 @@ func (db *DB) openSQLite(ctx context.Context, to *location) error {
 	if err := db.writeAhead(ctx); err != nil {
 		return to.explain(err)
 	}
-	return to.explain(db.sql.PingContext(ctx))
+	if err := db.sql.PingContext(ctx); err != nil {
+		return to.explain(err)
+	}
+	db.file, err = remember(to.path)
+	return err
 }
 
 // keptStatements is how many each connection to SQLite keeps prepared. pgx does so
