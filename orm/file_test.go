@@ -89,7 +89,7 @@ func TestWhatIsNotASQLiteDatabaseIsLeftAsItIs(t *testing.T) {
 		{"its header alone", "", func(t *testing.T, path string) error {
 			return os.WriteFile(path, content(t, filled(t))[:100], 0o644)
 		}},
-		{"not for this user", "permission denied", func(_ *testing.T, path string) error { return os.WriteFile(path, nil, 0o600) }},
+		{"not for this user", "permission denied", func(_ *testing.T, path string) error { return os.WriteFile(path, nil, 0) }},
 		{"new, where this user may not write", "cannot write to directory", func(t *testing.T, path string) error {
 			fixed(t, filepath.Dir(path))
 			return nil
