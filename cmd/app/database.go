@@ -38,14 +38,15 @@ var errDatabaseURL = errors.New("neither a postgres:// URL nor a SQLite file, su
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (u *databaseURL) UnmarshalText(text []byte) error {
 	*u = databaseURL(text)
-	switch scheme := urlScheme.FindString(string(text)); {
+	switch scheme := u.scheme(); {
 	case scheme == "postgres:", scheme == "postgresql:":
 		if parsed, err := url.Parse(string(text)); err != nil || parsed.Opaque != "" {
 			return errors.New("not a URL that can be read; give one such as postgres://user:password@host/database")
 		}
 	case scheme != "" && scheme != "sqlite:" && scheme != "file:":
 		return errDatabaseURL
-	case scheme == "" && strings.Contains(string(text), "="): // another form of PostgreSQL's, which may hold a password
+	// Another form of PostgreSQL's, or a URL that has lost its scheme: either may hold a password, and a path is printed.
+	case scheme == "" && (strings.Contains(string(text), "=") || strings.HasPrefix(string(text), "//")):
 		return errDatabaseURL
 	case strings.Contains(string(text), ":memory:"), strings.Contains(string(text), "mode=memory"):
 		return errors.New("a database in memory is gone with its process: name a file")
@@ -55,16 +56,19 @@ func (u *databaseURL) UnmarshalText(text []byte) error {
 
 var urlScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
+// scheme is the URL's, in small letters, with its colon; "" for a path.
+func (u databaseURL) scheme() string { return strings.ToLower(urlScheme.FindString(string(u))) }
+
 // file is the path of the SQLite file; "" for PostgreSQL.
 func (u databaseURL) file() string {
 	if u == "" {
 		return defaultDatabase
 	}
-	scheme := urlScheme.FindString(string(u))
+	scheme := u.scheme()
 	if strings.HasPrefix(scheme, "postgres") {
 		return ""
 	}
-	path, _, _ := strings.Cut(strings.TrimPrefix(string(u), scheme), "?")
+	path, _, _ := strings.Cut(string(u)[len(scheme):], "?")
 	if plain, err := url.PathUnescape(path); err == nil && scheme == "file:" {
 		return plain
 	}

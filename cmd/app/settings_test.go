@@ -78,6 +78,8 @@ func TestSettings(t *testing.T) {
 		"timeout, for ever":    {env: map[string]string{"APP_REQUEST_TIMEOUT": "25h"}, err: "0 to 24h"},
 		"database, file":       {env: map[string]string{"APP_DATABASE_URL": "srv/app.db"}, want: with(func(s *settings) { s.DatabaseURL = "srv/app.db" })},
 		"database, scheme":     {env: map[string]string{"APP_DATABASE_URL": "sqlite:srv/app.db"}, want: with(func(s *settings) { s.DatabaseURL = "sqlite:srv/app.db" })},
+		"database, capitals":   {env: map[string]string{"APP_DATABASE_URL": "Postgres://u:hush@h/d"}, want: with(func(s *settings) { s.DatabaseURL = "Postgres://u:hush@h/d" })},
+		"database, cut off":    {env: map[string]string{"APP_DATABASE_URL": "//u:hush@h/d"}, err: "neither a postgres:// URL nor a SQLite file"},
 		"database, misspelt":   {env: map[string]string{"APP_DATABASE_URL": "postgre://u:hush@h/d"}, err: "neither a postgres:// URL nor a SQLite file"},
 		"database, another":    {env: map[string]string{"APP_DATABASE_URL": "mysql://u:hush@h/d"}, err: "neither a postgres:// URL nor a SQLite file"},
 		"database, keywords":   {env: map[string]string{"APP_DATABASE_URL": "host=h password=hush"}, err: "neither a postgres:// URL nor a SQLite file"},
