@@ -94,7 +94,7 @@ func (m *model) expression(of *column, text constant, args []any) (checked, erro
 		n = parsed
 		m.conds.Store(key{of, text}, n)
 	}
-	return m.tried(checked{n: n.(node), args: slices.Clone(args)})
+	return m.tried(checked{n: n.(node), args: args})
 }
 
 // computed is operands with operators between, evaluated from the left.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -37,6 +39,9 @@ func (c *column) bindable(v reflect.Value) (any, error) {
 	if c.isArray() {
 		return v.Interface(), nil
 	}
+	if c.isJSON() {
+		return asJSON(v)
+	}
 	arg, err := bindable(v)
 	if err != nil {
 		return nil, err
@@ -59,8 +64,67 @@ func (c *column) isArray() bool {
 	return c.model.db.dialect == PostgreSQL && (c.Tag.HasOption("array") || strings.HasSuffix(c.UserSQLType, "[]"))
 }
 
-// bindable makes what the driver is given of a value: what database/sql knows, and
-// JSON of all other structs, maps and slices.
+// isJSON says whether bun reads whatever the column holds as JSON.
+func (c *column) isJSON() bool {
+	is := strings.EqualFold(c.UserSQLType, "json") || strings.EqualFold(c.UserSQLType, "jsonb")
+	return is && c.StructField.Type.Kind() == reflect.Interface || c.Tag.HasOption("json_use_number")
+}
+
+// asJSON is JSON of a value; NULL of nil.
+func asJSON(v reflect.Value) (any, error) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface:
+		if v.IsNil() {
+			return nil, nil
+		}
+	}
+	text, err := json.Marshal(v.Interface())
+	if err != nil {
+		return nil, fmt.Errorf("%w: it is no JSON: %w", ErrType, err)
+	}
+	return string(text), nil
+}
+
+var valuerType = reflect.TypeFor[driver.Valuer]()
+
+// valuerOf is a value that gives the driver what it is by itself, or a copy of it
+// where its pointer does; nil if none does.
+func valuerOf(v reflect.Value) driver.Valuer {
+	if valuer, ok := v.Interface().(driver.Valuer); ok {
+		return valuer
+	}
+	if !reflect.PointerTo(v.Type()).Implements(valuerType) {
+		return nil
+	}
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p.Interface().(driver.Valuer)
+}
+
+// address is the text of an address of a network, which databases and bun's scanners
+// have as text; NULL of one that is none.
+func address(v any) (arg any, is bool) {
+	switch a := v.(type) {
+	case net.IP:
+		return a.String(), true
+	case net.IPNet:
+		return a.String(), true
+	case netip.Addr:
+		if !a.IsValid() {
+			return nil, true
+		}
+		return a.String(), true
+	case netip.Prefix:
+		if !a.IsValid() {
+			return nil, true
+		}
+		return a.String(), true
+	}
+	return nil, false
+}
+
+// bindable makes what the driver is given of a value: what database/sql knows, text of
+// addresses, and JSON of all other structs, maps and slices.
 func bindable(v reflect.Value) (any, error) {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
@@ -74,12 +138,18 @@ func bindable(v reflect.Value) (any, error) {
 	if v.Type() == timeType {
 		return v.Interface().(time.Time).UTC(), nil
 	}
-	if valuer, ok := v.Interface().(driver.Valuer); ok {
+	if valuer := valuerOf(v); valuer != nil {
 		arg, err := valuer.Value()
 		if t, ok := arg.(time.Time); ok {
 			arg = t.UTC()
 		}
 		return arg, err
+	}
+	if (v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.IsNil() {
+		return nil, nil
+	}
+	if arg, is := address(v.Interface()); is {
+		return arg, nil
 	}
 	switch v.Kind() {
 	case reflect.Bool:
@@ -96,16 +166,12 @@ func bindable(v reflect.Value) (any, error) {
 	case reflect.String:
 		return v.String(), nil
 	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 && !v.IsNil() {
+		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return v.Bytes(), nil
 		}
-		fallthrough
+		return asJSON(v)
 	case reflect.Array, reflect.Map, reflect.Struct:
-		if (v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.IsNil() {
-			return nil, nil
-		}
-		text, err := json.Marshal(v.Interface())
-		return string(text), err
+		return asJSON(v)
 	}
 	return nil, fmt.Errorf("%w: a %s cannot be stored", ErrType, v.Type())
 }
@@ -125,6 +191,9 @@ func (c *column) argument(value any) (any, error) {
 		other, err := c.rel.other()
 		if err != nil {
 			return nil, err
+		}
+		if v.Type() == reflect.PointerTo(other.typ) && v.IsNil() {
+			return nil, nil
 		}
 		if row := reflect.Indirect(v); row.IsValid() && row.Type() == other.typ { // a row stands for its key
 			return other.key.bound(row)
@@ -160,8 +229,12 @@ func (c *column) argument(value any) (any, error) {
 			return nil, wrong()
 		}
 	case reflect.Slice:
-		if want.Elem().Kind() == reflect.Uint8 && v.Kind() != reflect.String {
+		switch {
+		case want.Elem().Kind() != reflect.Uint8, v.Kind() == reflect.String && want != bytesType:
+		case v.Kind() != reflect.String && (v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Uint8):
 			return nil, wrong()
+		default: // text and bytes are never equal on SQLite
+			v = v.Convert(want)
 		}
 	default:
 		if want == timeType {
@@ -170,6 +243,8 @@ func (c *column) argument(value any) (any, error) {
 	}
 	return c.bindable(v)
 }
+
+var bytesType = reflect.TypeFor[[]byte]()
 
 // outside says whether an integer is none of a type's values.
 func outside(n int64, typ reflect.Type) bool {

@@ -2,7 +2,6 @@ package orm
 
 import (
 	"fmt"
-	"slices"
 )
 
 // constant is the text of a condition. Its name cannot be written outside of this
@@ -67,27 +66,30 @@ func (m *model) check(c Cond) (checked, error) {
 		if err != nil {
 			return checked{}, err
 		}
-		if c.args[0] == nil {
-			return checked{n: &comparison{parts: []node{f, word("IS NULL")}, field: f}}, nil
+		arg, err := (&param{of: f}).bound(c.args[0])
+		if err != nil {
+			return checked{}, err
 		}
-		arg := &param{of: f}
-		return m.tried(checked{n: &comparison{parts: []node{f, word("="), arg}, field: f}, args: c.args})
+		return m.tried(equal(f, arg))
 	}
 	n, err := m.parse(string(c.text))
 	if err != nil {
 		return checked{}, err
 	}
-	one, err := m.tried(checked{n: n, args: slices.Clone(c.args)})
+	one, err := m.tried(checked{n: n, args: c.args})
 	if err != nil {
 		return checked{}, fmt.Errorf("condition %q: %w", c.text, err)
 	}
 	return one, nil
 }
 
-// tried writes a condition once, so that its arguments are known to be right.
+// tried writes a condition once, so that its arguments are known to be right, and are
+// from then on what they are now.
 func (m *model) tried(c checked) (checked, error) {
 	w := &writer{db: m.db, joins: &joins{}}
-	return c, c.write(w)
+	err := c.write(w)
+	c.args = w.settled
+	return c, err
 }
 
 func (c checked) write(w *writer) error {

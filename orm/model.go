@@ -215,11 +215,13 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 		m.list = append(m.list, c)
 		m.columns[f.Name] = c
 	}
-	for _, c := range m.list { // Go names win
-		m.columns[c.GoName] = c
+	for _, c := range m.list { // Go names win, of one field alone
+		if len(m.named(c.GoName)) == 1 {
+			m.columns[c.GoName] = c
+		}
 	}
 	if len(m.table.PKs) == 1 {
-		m.key = m.columns[m.table.PKs[0].Name]
+		m.key = m.list[slices.IndexFunc(m.list, func(c *column) bool { return c.IsPK })]
 	}
 	for _, f := range reflect.VisibleFields(typ) {
 		if !isRelation(f) {
@@ -328,10 +330,23 @@ func (m *model) column(name string) (*column, error) {
 	if c, ok := m.columns[name]; ok {
 		return c, nil
 	}
+	if same := m.named(name); len(same) > 1 { // of structs that are embedded
+		return nil, fmt.Errorf("%w: %s has more than one field %s: name the column, %s", ErrField, m.typ.Name(), name, strings.Join(same, " or "))
+	}
 	if _, ok := m.relations[name]; ok {
 		return nil, fmt.Errorf("%w: %s.%s is a relation without a column of its own", ErrField, m.typ.Name(), name)
 	}
 	return nil, fmt.Errorf("%w: %s has no field %.60q; it has %s", ErrField, m.typ.Name(), name, strings.Join(m.names(), ", "))
+}
+
+// named are the columns of the fields with a Go name.
+func (m *model) named(goName string) (columns []string) {
+	for _, c := range m.list {
+		if c.GoName == goName {
+			columns = append(columns, c.Name)
+		}
+	}
+	return columns
 }
 
 func (m *model) names() []string {

@@ -3,6 +3,7 @@ package orm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,10 +11,10 @@ import (
 )
 
 // Raw returns the rows that a SELECT of one's own finds: each column it names is
-// one of the model's, in any order; fields that it does not name keep their zero
-// values. Each ? is a parameter, ?? a question mark; text in quotes and comments is
-// left alone. What the query says besides is no part of it, but for its transaction
-// and its fetch mode.
+// one of the model's, once, in any order; fields that it does not name keep their
+// zero values, and Save leaves them alone. Each ? is a parameter, ?? a question mark;
+// text in quotes and comments is left alone. What the query says besides is no part of
+// it, but for its transaction and its fetch mode.
 func (q Query[T]) Raw(ctx context.Context, text constant, args ...any) ([]*T, error) {
 	rows, err := raw[T](ctx, q.s, string(text), args)
 	return rows, q.s.wrap("raw query of", err)
@@ -47,6 +48,11 @@ func raw[T any](ctx context.Context, s *spec, text string, args []any) ([]*T, er
 	from := s.origin(on)
 	from.columns = pl.columns()
 	rows, _, err := read[T](result, pl, from)
+	if err == nil && len(from.columns) < len(s.m.list) {
+		for _, row := range rows {
+			rememberPart(row, from.columns)
+		}
+	}
 	return rows, err
 }
 
@@ -61,6 +67,9 @@ func (m *model) planOf(result *results) (*plan, error) {
 		c, err := m.column(name)
 		if err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(pl.cells, func(other cellPlan) bool { return other.column == c }) {
+			return nil, fmt.Errorf("%w: column %s is there twice, as where tables are joined: name those of the model", ErrField, name)
 		}
 		pl.cells = append(pl.cells, cellPlan{column: c})
 	}

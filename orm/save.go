@@ -106,14 +106,13 @@ func (s *spec) at(row reflect.Value) (*spec, error) {
 		if err != nil {
 			return nil, err
 		}
-		one.conds = append(one.conds, equal(c, arg))
+		one.conds = append(one.conds, equal(&path{column: c}, arg))
 	}
 	return &one, nil
 }
 
-// equal says that a column has a value, which was checked.
-func equal(c *column, arg any) checked {
-	f := &path{column: c}
+// equal says that a field has a value, which was checked.
+func equal(f *path, arg any) checked {
 	if arg == nil {
 		return checked{n: &comparison{parts: []node{f, word("IS NULL")}, field: f}}
 	}

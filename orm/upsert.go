@@ -94,7 +94,7 @@ func (s *spec) sameAs(row any, by []string) (*spec, []*column, error) {
 	one := *s
 	one.order, one.limit = nil, 2
 	for _, a := range set {
-		one.conds = added(one.conds, equal(a.column, a.to.n.(bind).arg))
+		one.conds = added(one.conds, equal(&path{column: a.column}, a.to.n.(bind).arg))
 	}
 	return &one, columns, nil
 }

@@ -1,6 +1,7 @@
 package orm
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -10,14 +11,15 @@ import (
 // writer writes SQL, and gathers what it is to be run with. Values become $n on
 // both databases, and never text.
 type writer struct {
-	db    *DB
-	b     []byte
-	args  []any
-	given []any // arguments of the condition that is being written
-	joins *joins
-	none  bool    // the list that was written last is of no values
-	in    *inside // the subquery it is in
-	subs  int     // subqueries so far
+	db      *DB
+	b       []byte
+	args    []any
+	given   []any // arguments of the condition that is being written
+	settled []any // of these, those that are written
+	joins   *joins
+	none    bool    // the list that was written last is of no values
+	in      *inside // the subquery it is in
+	subs    int     // subqueries so far
 }
 
 // inside is a subquery over a relation to many: fields reached over it are the
@@ -162,52 +164,79 @@ func (p *param) write(w *writer) error {
 	if err != nil {
 		return err
 	}
-	if p.list {
-		return p.writeList(w, arg)
+	values, ok := arg.(settled)
+	if !ok {
+		if values, err = p.settle(arg); err != nil {
+			return err
+		}
 	}
-	if arg, err = p.bound(arg); err != nil {
-		return err
+	w.settled = append(w.settled, values)
+	if !p.list {
+		w.bind(values[0])
+		return nil
 	}
-	if arg == nil {
-		return fmt.Errorf("%w: NULL equals nothing; IS NULL finds it", ErrType)
+	w.put("(")
+	for i, one := range values {
+		if i > 0 {
+			w.put(", ")
+		}
+		w.bind(one)
 	}
-	w.bind(arg)
+	w.none = len(values) == 0
+	w.put(")")
 	return nil
 }
 
-func (p *param) bound(arg any) (any, error) {
-	if p.of != nil {
-		return p.of.column.argument(arg)
+// settled is what the driver is given of an argument: one value, or those of a list.
+// What the program does with the argument later does not change it.
+type settled []any
+
+func (p *param) settle(arg any) (settled, error) {
+	if p.list {
+		return p.settleList(arg)
 	}
-	return bindable(reflect.ValueOf(&arg).Elem())
+	one, err := p.bound(arg)
+	if err != nil {
+		return nil, err
+	}
+	if one == nil {
+		return nil, fmt.Errorf("%w: NULL equals nothing; IS NULL finds it", ErrType)
+	}
+	return settled{one}, nil
+}
+
+func (p *param) bound(arg any) (bound any, err error) {
+	if p.of != nil {
+		bound, err = p.of.column.argument(arg)
+	} else {
+		bound, err = bindable(reflect.ValueOf(&arg).Elem())
+	}
+	if b, ok := bound.([]byte); ok { // the program's own
+		bound = bytes.Clone(b)
+	}
+	return bound, err
 }
 
 // maxList bounds the values of one IN: both databases take no more than 32766
 // parameters in a statement.
 const maxList = 30000
 
-func (p *param) writeList(w *writer, arg any) error {
+func (p *param) settleList(arg any) (settled, error) {
 	v := reflect.ValueOf(arg)
 	if v.Kind() != reflect.Slice && v.Kind() != reflect.Array || v.Type().Elem().Kind() == reflect.Uint8 {
-		return fmt.Errorf("%w: IN (?) takes a slice, got %T", ErrType, arg)
+		return nil, fmt.Errorf("%w: IN (?) takes a slice, got %T", ErrType, arg)
 	}
 	if v.Len() > maxList {
-		return fmt.Errorf("%w: IN (?) of %d values; %d are the most", ErrType, v.Len(), maxList)
+		return nil, fmt.Errorf("%w: IN (?) of %d values; %d are the most", ErrType, v.Len(), maxList)
 	}
-	w.put("(")
-	for i := range v.Len() {
-		if i > 0 {
-			w.put(", ")
+	values := make(settled, v.Len())
+	for i := range values {
+		var err error
+		if values[i], err = p.bound(v.Index(i).Interface()); err != nil {
+			return nil, err
 		}
-		one, err := p.bound(v.Index(i).Interface())
-		if err != nil {
-			return err
-		}
-		w.bind(one)
 	}
-	w.none = v.Len() == 0
-	w.put(")")
-	return nil
+	return values, nil
 }
 
 // write writes the comparison; one over a relation to many asks whether there is
