@@ -82,21 +82,18 @@ func serve(s settings, stdout, stderr io.Writer) error {
 	}
 	slog.SetDefault(log)
 
-	// Until Run has the signals, one that asks to stop ends the wait for the database.
-	booting, booted := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	db, err := bootDatabase(booting, s.DatabaseURL, log, s.seeing()...)
-	stopped := booting.Err() != nil
-	booted()
-	if err == nil {
-		defer closeDatabase(db, log)
-	}
-	if stopped {
+	// One context for the wait for the database and for Run: a signal between the two must not be lost on either.
+	ctx, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	defer release()
+	db, err := bootDatabase(ctx, s.DatabaseURL, log, s.seeing()...)
+	if err != nil && ctx.Err() != nil {
 		log.Info("stopped before it served")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	defer closeDatabase(db, log)
 
 	stop, err := serveStandIns(&s)
 	if err != nil {
@@ -107,7 +104,7 @@ func serve(s settings, stdout, stderr io.Writer) error {
 	defer client.CloseIdleConnections()
 	app := newSite(s, client, db, s.AccessLog.options(stdout)...).app
 	limits := app.Limits()
-	err = worker.Run(context.Background(), app, worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))
+	err = worker.Run(ctx, app, worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("APP_ADDR: %w", err)
 	}
