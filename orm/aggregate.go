@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/uptrace/bun"
@@ -76,6 +77,9 @@ func (s *spec) aggregate(ctx context.Context, of []Aggregation) error {
 				if r.toMany() {
 					return fmt.Errorf("%w: %s is to many rows: aggregate a query of theirs", ErrField, r)
 				}
+			}
+			if adds := a.function == "sum" || a.function == "avg"; adds && !f.column.maybe("a number") && slices.Contains([]string{"text", "a boolean", "a time"}, f.column.class()) {
+				return fmt.Errorf("%w: %s is %s, which has no %s", ErrType, f, f.column.class(), a.function)
 			}
 			if dest[i], err = a.into(f); err != nil {
 				return err

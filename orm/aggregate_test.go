@@ -3,6 +3,7 @@ package orm_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -188,6 +189,27 @@ func TestRawRowsOfAnyShape(t *testing.T) {
 		}
 		if _, err := orm.For[sum](db).Get(t.Context(), 1); !errors.Is(err, orm.ErrField) {
 			t.Errorf("without a primary key: %v", err)
+		}
+	})
+}
+
+func TestWhatIsNoNumberIsNotAddedUp(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		for _, field := range []string{"Title", "published", "created_at"} {
+			for _, a := range []orm.Aggregation{orm.Sum(field, new(int)), orm.Avg(field, new(int))} {
+				if err := orm.For[Post](db).Aggregate(t.Context(), a); !errors.Is(err, orm.ErrType) {
+					t.Errorf("%s: %v", field, err)
+				}
+			}
+		}
+	})
+}
+
+func TestDistinctRowsMayBeInAnyOrder(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		q := orm.For[Post](db).Distinct().Only("title").Order("-Author.name", "-views").Filter("Author IS NOT NULL")
+		if got := ids(t, q); !slices.Equal(got, []int64{4, 2, 1, 3}) {
+			t.Errorf("%v", got)
 		}
 	})
 }

@@ -242,6 +242,12 @@ func (p *parser) close() error {
 	return nil
 }
 
+// maybe says whether a column may have values of a class: one whose SQL type the
+// model names may be anything there.
+func (c *column) maybe(class string) bool {
+	return c.Tag.HasOption("type") || c.class() == class
+}
+
 // class is what kind of values a column has, in words.
 func (c *column) class() string {
 	typ := c.IndirectType

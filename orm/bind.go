@@ -66,7 +66,8 @@ func (c *column) isArray() bool {
 
 // isJSON says whether bun reads whatever the column holds as JSON.
 func (c *column) isJSON() bool {
-	is := strings.EqualFold(c.UserSQLType, "json") || strings.EqualFold(c.UserSQLType, "jsonb")
+	typ, _ := c.Tag.Option("type") // UserSQLType is what bun guesses too, after it has picked its scanner
+	is := strings.EqualFold(typ, "json") || strings.EqualFold(typ, "jsonb")
 	return is && c.StructField.Type.Kind() == reflect.Interface || c.Tag.HasOption("json_use_number")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -131,10 +132,22 @@ func (db *DB) classify(err error) error {
 // interrupted is the error of a statement that ended because its ctx did: that of
 // the ctx.
 func interrupted(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && wasInterrupted(err) {
-		return ctx.Err()
+	if err == nil {
+		return nil
+	}
+	if end := endOf(ctx); end != nil && (wasInterrupted(err) || isLost(err)) {
+		return end
 	}
 	return err
+}
+
+// endOf is how ctx has ended; nil if it has not. Who dials gives up at the same time as
+// ctx, and may be there first.
+func endOf(ctx context.Context) error {
+	if by, ok := ctx.Deadline(); ctx.Err() == nil && ok && !time.Now().Before(by) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 func wasInterrupted(err error) bool {

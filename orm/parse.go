@@ -244,8 +244,15 @@ func (p *parser) comparison() (node, error) {
 	if negation != "" {
 		return nil, p.wrong("LIKE, ILIKE, IN or BETWEEN")
 	}
-	if _, isParam := c.parts[0].(*param); isParam {
+	switch alone := c.parts[0].(type) {
+	case *param:
 		return nil, p.wrong("an operator")
+	case *call:
+		return nil, fmt.Errorf("%w: %s() is text, which is no condition by itself", ErrType, alone.name)
+	case *path:
+		if is := alone.column.class(); !alone.column.maybe("a boolean") {
+			return nil, fmt.Errorf("%w: %s is %s, which is no condition by itself", ErrType, alone, is)
+		}
 	}
 	return c, p.settle(c, nil)
 }

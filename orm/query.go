@@ -156,7 +156,9 @@ func (q Query[T]) Offset(n int) Query[T] {
 	})
 }
 
-// Distinct leaves out rows that are equal in all columns that are loaded.
+// Distinct leaves out rows that are equal in all columns that are loaded: of a model
+// without a primary key, which is loaded always. The distinct values of one field are
+// counted and added up by [Aggregation.Distinct].
 func (q Query[T]) Distinct() Query[T] {
 	return q.with(func(s *spec) error { s.distinct = true; return nil })
 }

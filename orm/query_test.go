@@ -167,6 +167,8 @@ func TestWhatIsWrongWithAQuery(t *testing.T) {
 			{posts.Filter("id = ?", "one"), orm.ErrType, `orm: query of Post: condition "id = ?": wrong type: Post.ID is int64, got string`},
 			{posts.Filter("title = ?", nil), orm.ErrType, `orm: query of Post: condition "title = ?": wrong type: NULL equals nothing; IS NULL finds it`},
 			{posts.Filter("created_at > ?", "2026"), orm.ErrType, `orm: query of Post: condition "created_at > ?": wrong type: Post.CreatedAt is time.Time, got string`},
+			{posts.Filter("views"), orm.ErrType, `orm: query of Post: condition "views": wrong type: Post.Views is an integer, which is no condition by itself`},
+			{posts.Filter("published AND lower(title)"), orm.ErrType, `orm: query of Post: condition "published AND lower(title)": wrong type: lower() is text, which is no condition by itself`},
 			{posts.Order("-nothing"), orm.ErrField, ""},
 			{posts.Order("Tags.name"), orm.ErrField, `orm: query of Post: order: no such field: Post.Tags is to many rows, which have no order as one`},
 			{posts.Related("Author.Nothing"), orm.ErrField, ""},

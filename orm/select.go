@@ -48,7 +48,7 @@ func (s *spec) selectionBy(w *writer, more func(*bun.SelectQuery, *writer) error
 		return nil, err
 	}
 	sel := s.db.bun.NewSelect().Model(s.m.zero).ColumnExpr(s.columnList(w.joins, pl))
-	if s.distinct {
+	if s.distinct && len(s.m.table.PKs) == 0 { // else no two rows are equal; and PostgreSQL would want to select what it orders by
 		sel.Distinct()
 	}
 	if err := s.where(w, func(text string) { sel.Where(text) }); err != nil {
