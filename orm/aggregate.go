@@ -66,6 +66,7 @@ func (s *spec) aggregate(ctx context.Context, of []Aggregation) error {
 		s = &empty
 	}
 	dest := make([]any, len(of))
+	var g guard
 	outer := "SELECT "
 	st, err := s.inner(func(sel *bun.SelectQuery, w *writer) error {
 		for i, a := range of {
@@ -81,7 +82,7 @@ func (s *spec) aggregate(ctx context.Context, of []Aggregation) error {
 			if adds := a.function == "sum" || a.function == "avg"; adds && !f.column.maybe("a number") && slices.Contains([]string{"text", "a boolean", "a time"}, f.column.class()) {
 				return fmt.Errorf("%w: %s is %s, which has no %s", ErrType, f, f.column.class(), a.function)
 			}
-			if dest[i], err = a.into(f); err != nil {
+			if dest[i], err = a.into(f, &g); err != nil {
 				return err
 			}
 			if i > 0 {
@@ -104,7 +105,9 @@ func (s *spec) aggregate(ctx context.Context, of []Aggregation) error {
 	if rows.Next() {
 		err = rows.Scan(dest...)
 	}
-	if closed := rows.Close(); closed != nil {
+	closed := rows.Close()
+	g.raise()
+	if closed != nil {
 		err = closed
 	}
 	return err
@@ -119,17 +122,18 @@ func (a Aggregation) text(alias string) string {
 
 // target is where a value of the database's goes.
 type target struct {
+	*guard
 	of   string
 	to   reflect.Value
 	scan schema.ScannerFunc
 }
 
-func (a Aggregation) into(f *path) (*target, error) {
+func (a Aggregation) into(f *path, g *guard) (*target, error) {
 	to := reflect.ValueOf(a.to)
 	if to.Kind() != reflect.Pointer || to.IsNil() {
 		return nil, fmt.Errorf("%w: the %s of %s goes to a pointer, not to a %T", ErrType, a.function, f, a.to)
 	}
-	t := &target{fmt.Sprintf("%s of %s", a.function, f), to.Elem(), schema.Scanner(to.Type().Elem())}
+	t := &target{g, fmt.Sprintf("%s of %s", a.function, f), to.Elem(), inFull(to.Type().Elem(), schema.Scanner(to.Type().Elem()))}
 	if t.scan == nil {
 		return nil, fmt.Errorf("%w: the %s does not go to a %T", ErrType, t.of, a.to)
 	}
@@ -137,15 +141,16 @@ func (a Aggregation) into(f *path) (*target, error) {
 }
 
 // Scan implements sql.Scanner.
-func (t *target) Scan(src any) error {
+func (t *target) Scan(src any) (err error) {
+	defer t.keep(&err)
 	if src == nil && t.to.Kind() != reflect.Pointer {
 		return nil
 	}
 	if f, ok := src.(float64); ok && t.to.CanInt() && f == float64(int64(f)) { // SQLite's avg and sum of reals
 		src = int64(f)
 	}
-	if err := t.scan(t.to, src); err != nil {
-		return fmt.Errorf("%w: the %s does not go to a %s: %w", ErrType, t.of, t.to.Type(), err)
+	if err = t.scan(t.to, src); err != nil {
+		return unread("the "+t.of+" goes to a", t.to.Type(), src, err)
 	}
 	return nil
 }

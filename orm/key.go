@@ -43,10 +43,7 @@ func keyAs(typ reflect.Type, key any) any {
 		return key
 	}
 	v := reflect.New(field.IndirectType).Elem()
-	if n, ok := arg.(int64); ok && (v.CanInt() || v.CanUint()) && outside(n, field.IndirectType) {
-		return key
-	}
-	if schema.Scanner(field.IndirectType)(v, arg) != nil {
+	if inFull(field.IndirectType, schema.Scanner(field.IndirectType))(v, arg) != nil {
 		return key
 	}
 	return v.Interface()

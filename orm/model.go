@@ -212,6 +212,7 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 			return nil, err
 		}
 		c.readsTexts()
+		c.Scan = inFull(c.StructField.Type, c.Scan)
 		m.list = append(m.list, c)
 		m.columns[f.Name] = c
 	}

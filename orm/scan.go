@@ -11,6 +11,7 @@ type reading struct {
 	rows   []reflect.Value // of each source, its struct
 	absent []bool          // joined, and not there
 	one    [1]any          // the row that is put where it is joined
+	guard
 }
 
 // cell is one column of the row that is being read.
@@ -21,8 +22,9 @@ type cell struct {
 }
 
 // Scan implements sql.Scanner.
-func (c *cell) Scan(src any) error {
+func (c *cell) Scan(src any) (err error) {
 	r := c.of
+	defer r.keep(&err)
 	if c.first && c.source > 0 {
 		r.absent[c.source] = src == nil
 		if src != nil {
@@ -33,7 +35,7 @@ func (c *cell) Scan(src any) error {
 		return nil
 	}
 	if err := c.column.ScanValue(r.rows[c.source], src); err != nil {
-		return fmt.Errorf("%w: column %s is read into %s, of type %s: %w", ErrType, c.column.Name, c.column.name(), c.column.StructField.Type, err)
+		return unread(fmt.Sprintf("column %s is read into %s, of type", c.column.Name, c.column.name()), c.column.StructField.Type, src, err)
 	}
 	return nil
 }
@@ -98,7 +100,9 @@ func (pl *plan) read(result *results, origins []*origin, to taker) (err error) {
 	dest = append(dest, to.beside()...)
 	for result.Next() {
 		r.rows[0] = to.place()
-		if err := result.Scan(dest...); err != nil {
+		err := result.Scan(dest...)
+		r.raise()
+		if err != nil {
 			return err
 		}
 		switch isNew, err := to.take(r.rows[0]); {
