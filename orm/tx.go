@@ -64,8 +64,14 @@ func (tx *Tx) Scope() *bridge.Scope {
 // OnCommit has f called when the whole transaction is committed, outside of it, in
 // the order of the calls; not at all if this part of it is undone. Its ctx is that
 // of whoever began the transaction. Its error is returned to him, though the
-// transaction stays committed.
-func (tx *Tx) OnCommit(f func(context.Context) error) { tx.hooks = append(tx.hooks, f) }
+// transaction stays committed. It panics when the transaction has ended: f would be
+// dropped.
+func (tx *Tx) OnCommit(f func(context.Context) error) {
+	if tx.ended.Load() {
+		panic("orm: OnCommit of a transaction that has ended")
+	}
+	tx.hooks = append(tx.hooks, f)
+}
 
 func (tx *Tx) database() *DB { return tx.at.db }
 

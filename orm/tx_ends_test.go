@@ -190,3 +190,18 @@ func TestAScopeIsInATransactionOfEachDatabase(t *testing.T) {
 		}
 	})
 }
+
+func TestAHookThatComesTooLatePanics(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		var kept *orm.Tx
+		if err := orm.AtomicAsync(t.Context(), db, func(_ context.Context, tx *orm.Tx) error { kept = tx; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if v := recover(); v != "orm: OnCommit of a transaction that has ended" {
+				t.Errorf("panic %v", v)
+			}
+		}()
+		kept.OnCommit(func(context.Context) error { return nil })
+	})
+}
