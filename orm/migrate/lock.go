@@ -140,7 +140,11 @@ func openLock(name, database string) (*os.File, error) {
 	if unix.Stat(database, &stat) == nil {
 		mode, uid, gid = fs.FileMode(stat.Mode&0o777), int(stat.Uid), int(stat.Gid)
 	}
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, mode)
+	// A link there may be of who would have root give him its target.
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, mode)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s is a symbolic link: remove it", name)
+	}
 	if err != nil {
 		return nil, err
 	}

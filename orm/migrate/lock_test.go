@@ -160,6 +160,23 @@ func TestALockFileThatIsRemovedIsNoLock(t *testing.T) {
 	}
 }
 
+// Root gives the lock's file to the database's owner, who may have made the link.
+func TestALockFileThatIsALinkIsNotFollowed(t *testing.T) {
+	path := t.TempDir() + "/test.db"
+	target := t.TempDir() + "/target"
+	if err := errors.Join(os.WriteFile(target, []byte("precious"), 0o600), os.Symlink(target, path+"-migrate.lock")); err != nil {
+		t.Fatal(err)
+	}
+	p := sqlitePlace(path)
+	_, err := newMigrator(t, p.db(t), p, map[string]string{"1_first.sql": first}).Up(t.Context())
+	if want := "migrate: lock the database for a migration: " + path + "-migrate.lock is a symbolic link: remove it"; err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+	if text, err := os.ReadFile(target); string(text) != "precious" {
+		t.Errorf("the target has %q, %v", text, err)
+	}
+}
+
 func TestALockFileThatCannotBeMadeIsClear(t *testing.T) {
 	path := t.TempDir() + "/test.db"
 	if err := os.Mkdir(path+"-migrate.lock", 0o700); err != nil {
