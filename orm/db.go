@@ -35,7 +35,9 @@ type DB struct {
 	writer *sql.DB
 	turn   *gate
 	single bool // in memory: the connection is the database
-	file   *opened
+
+	keepsAll bool // the driver keeps statements prepared, long ones too if it is let
+	file     *opened
 
 	settings
 }
@@ -49,8 +51,9 @@ func (db *DB) SQL() *sql.DB { return db.sql }
 // Dialect is [SQLite] or [PostgreSQL].
 func (db *DB) Dialect() string { return db.dialect }
 
-// Close closes all connections, and waits for the queries that are running. The
-// last one to close a SQLite file moves all of it into the file itself.
+// Close lets nothing more begin. It does not wait: idle connections are closed at
+// once, the others when the statement or transaction that has them ends. The last
+// one of a SQLite file moves all of it into the file itself.
 func (db *DB) Close() error {
 	var all []error
 	for _, pool := range []*sql.DB{db.sql, db.writer} {

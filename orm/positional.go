@@ -3,6 +3,10 @@ package orm
 import (
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tandem-go/tandem/internal/stmtcache"
 )
 
 // fewParams is how many parameters SQLite looks up by name in no time.
@@ -16,6 +20,17 @@ func (db *DB) driverText(st statement) string {
 		return st.text
 	}
 	return positional(st.text, len(st.args))
+}
+
+// driverArgs are a statement's arguments for the driver. pgx keeps 512 statements
+// prepared on each connection, of any length, and the server a megabyte for one of
+// 10,000 parameters: of those with a long text, which is seldom the same again,
+// only what the server says of their parameters is kept, of a few.
+func (db *DB) driverArgs(st statement) []any {
+	if !db.keepsAll || len(st.text) <= stmtcache.MaxText {
+		return st.args
+	}
+	return append([]any{pgx.QueryExecModeCacheDescribe}, st.args...)
 }
 
 // positional makes ? of $1 to $n. It leaves a text as it is that has not each of them

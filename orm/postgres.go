@@ -28,6 +28,7 @@ const (
 	dialWithin   = 5 * time.Second       // connect_timeout
 	cancelWithin = 40 * time.Millisecond // the server's answer to a cancel request
 	restless     = time.Second           // idle for longer: asked whether it is there
+	keptLong     = 16                    // long statements of a connection whose parameters are known; see driverArgs
 )
 
 func (db *DB) openPostgres(to *location) error {
@@ -46,6 +47,9 @@ func (db *DB) openPostgres(to *location) error {
 		if config.RuntimeParams[name] == "" {
 			config.RuntimeParams[name] = value
 		}
+	}
+	if db.keepsAll = config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement; db.keepsAll {
+		config.DescriptionCacheCapacity = keptLong
 	}
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler { return &canceller{conn: conn} }
 	db.sql = sql.OpenDB(stdlib.GetConnector(*config,

@@ -37,6 +37,31 @@ func single[T any](t *testing.T, db *orm.DB, text string, args ...any) T {
 	return all[0]
 }
 
+func TestLongStatementsAreNotKeptPrepared(t *testing.T) {
+	for mode, kept := range map[string]int{"cache_statement": 1, "cache_describe": 0, "exec": 0} {
+		db := open(t, withParam(t, pgtest.URL(t), "default_query_exec_mode", mode), orm.PoolSize(1))
+		posts := orm.For[Post](db)
+		for _, n := range []int{1, 3000, 3001, 3000} {
+			ids := make([]int64, n)
+			for i := range ids {
+				ids[i] = int64(i + 1)
+			}
+			rows, err := orm.InBulk(t.Context(), posts, ids)
+			if err != nil || len(rows) != min(n, 5) {
+				t.Errorf("%s: of %d keys %d rows, %v", mode, n, len(rows), err)
+			}
+			updated, err := posts.Filter("id IN (?)", ids).Update(t.Context(), orm.Set("title", "T"))
+			if err != nil || updated != int64(min(n, 5)) {
+				t.Errorf("%s: of %d keys %d updated, %v", mode, n, updated, err)
+			}
+		}
+		const ofQueries = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT %IN (%' AND statement NOT LIKE '%pg_prepared%'"
+		if n := single[int](t, db, ofQueries); n != kept {
+			t.Errorf("%s: %d statements are kept, want %d", mode, n, kept)
+		}
+	}
+}
+
 const backend = "SELECT pg_backend_pid()"
 
 func TestACancelledStatementLeavesItsConnection(t *testing.T) {

@@ -30,7 +30,7 @@ type connection interface {
 // queryOn runs a statement and sees how it goes. Its error is the driver's.
 func (db *DB) queryOn(ctx context.Context, on connection, st statement) (*results, error) {
 	run := db.begun(ctx, st)
-	rows, err := on.QueryContext(ctx, db.driverText(st), st.args...)
+	rows, err := on.QueryContext(ctx, db.driverText(st), db.driverArgs(st)...)
 	if err = interrupted(ctx, err); err != nil {
 		run.end(nil, err)
 		return nil, err
@@ -41,7 +41,7 @@ func (db *DB) queryOn(ctx context.Context, on connection, st statement) (*result
 // execOn is queryOn for a statement without rows.
 func (db *DB) execOn(ctx context.Context, on connection, st statement) (sql.Result, error) {
 	run := db.begun(ctx, st)
-	result, err := on.ExecContext(ctx, db.driverText(st), st.args...)
+	result, err := on.ExecContext(ctx, db.driverText(st), db.driverArgs(st)...)
 	if err = interrupted(ctx, err); err != nil {
 		run.end(nil, err)
 		return nil, err

@@ -21,9 +21,9 @@ import (
 	"unicode"
 )
 
-// maxText bounds the length of a text, in bytes, whose statement is kept: a long
+// MaxText bounds the length of a text, in bytes, whose statement is kept: a long
 // one, such as with a list of values, is seldom the same again.
-const maxText = 8 << 10
+const MaxText = 8 << 10
 
 // connector is a connector whose connections keep statements.
 type connector struct {
@@ -124,7 +124,7 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 // take returns a statement that nobody else uses until give; nil if the text's are
 // not kept.
 func (c *conn) take(ctx context.Context, text string) (*statement, error) {
-	if len(text) > maxText || !keeps(text) {
+	if len(text) > MaxText || !keeps(text) {
 		return nil, nil
 	}
 	if at, ok := c.kept[text]; ok {

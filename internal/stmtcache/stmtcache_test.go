@@ -146,7 +146,7 @@ func TestTheOneThatWasNotRunForLongestGoes(t *testing.T) {
 
 func TestOnlyWhatReadsAndWritesRowsIsKept(t *testing.T) {
 	db, s := open(t, 10)
-	long := "SELECT name FROM things WHERE id = 2 AND '" + strings.Repeat("x", maxText) + "' <> ''"
+	long := "SELECT name FROM things WHERE id = 2 AND '" + strings.Repeat("x", MaxText) + "' <> ''"
 	for range 2 {
 		for _, text := range []string{"PRAGMA user_version", "EXPLAIN QUERY PLAN SELECT 1", "-- why\nSELECT 1", "", long} {
 			rows, err := db.QueryContext(t.Context(), text)
