@@ -99,7 +99,7 @@ func (q Query[T]) BulkCreate(ctx context.Context, rows []*T, options ...BulkOpti
 					return err
 				}
 				if !b.ignore && n != int64(len(one.rows)) {
-					return fmt.Errorf("the database has taken %d of %d rows: a trigger or a rule keeps the others out", n, len(one.rows))
+					return keptOut(n, len(one.rows))
 				}
 				made[i] = anys(got)
 				ctx = goingOn(ctx)

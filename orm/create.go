@@ -22,8 +22,16 @@ func (q Query[T]) Create(ctx context.Context, row *T) error {
 var errNil = fmt.Errorf("%w: the row is nil", ErrType)
 
 func create[T any](ctx context.Context, on session, s *spec, row *T) error {
-	_, err := createUnless(ctx, on, s, row, nil)
+	created, err := createUnless(ctx, on, s, row, nil)
+	if err == nil && !created {
+		err = keptOut(0, 1)
+	}
 	return err
+}
+
+// keptOut is the error of rows that are not there after an INSERT that went well.
+func keptOut(taken int64, of int) error {
+	return fmt.Errorf("%w: it has taken %d of %d rows: a trigger or a rule keeps the others out", ErrCheck, taken, of)
 }
 
 // createUnless inserts a row, unless it collides in the way that is given.

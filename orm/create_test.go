@@ -28,6 +28,30 @@ func same(t *testing.T, got, want *Kind) {
 	}
 }
 
+func TestARowThatATriggerKeepsOutIsNotCreated(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		trigger := "CREATE TRIGGER out BEFORE INSERT ON tags BEGIN SELECT RAISE(IGNORE); END"
+		if db.Dialect() == orm.PostgreSQL {
+			trigger = "CREATE RULE out AS ON INSERT TO tags WHERE new.name LIKE 'x%' DO INSTEAD NOTHING"
+		}
+		if err := orm.Exec(t.Context(), db, trigger); err != nil {
+			t.Fatal(err)
+		}
+		tags, ctx := orm.For[Tag](db), t.Context()
+		_, _, either := tags.GetOrCreate(ctx, &Tag{ID: 7, Name: "x"}, "name")
+		for name, err := range map[string]error{
+			"Create":      tags.Create(ctx, &Tag{ID: 7, Name: "x"}),
+			"Save":        tags.Save(ctx, &Tag{ID: 7, Name: "x"}),
+			"GetOrCreate": either,
+			"BulkCreate":  tags.BulkCreate(ctx, []*Tag{{ID: 7, Name: "x"}, {ID: 8, Name: "xy"}}),
+		} {
+			if !errors.Is(err, orm.ErrCheck) {
+				t.Errorf("%s: %v, want ErrCheck", name, err)
+			}
+		}
+	})
+}
+
 func TestWhatIsCreatedIsReadBack(t *testing.T) {
 	text := "héllo"
 	first := time.Date(2026, 3, 1, 12, 30, 0, 123456000, time.FixedZone("", 7200))

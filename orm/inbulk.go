@@ -34,10 +34,11 @@ func InBulk[K comparable, T any](ctx context.Context, q Query[T], keys []K) (map
 			if err != nil {
 				return err
 			}
-			if given[arg] == nil {
+			in := mapKey(arg)
+			if given[in] == nil {
 				args = append(args, arg)
 			}
-			given[arg] = append(given[arg], k)
+			given[in] = append(given[in], k)
 		}
 		f := &path{column: key}
 		in := &comparison{parts: []node{f, word("IN"), &param{of: f, list: true}}, field: f}
@@ -59,7 +60,7 @@ func InBulk[K comparable, T any](ctx context.Context, q Query[T], keys []K) (map
 				if err != nil {
 					return err
 				}
-				for _, k := range given[arg] {
+				for _, k := range given[mapKey(arg)] {
 					found[k] = row
 				}
 			}

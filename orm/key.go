@@ -58,10 +58,15 @@ func boundKey(key any) (arg, inMap any, err error) {
 	if arg, err = bindable(reflect.ValueOf(key)); err != nil {
 		return nil, nil, fmt.Errorf("key: %w", err)
 	}
+	return arg, mapKey(arg), nil
+}
+
+// mapKey is a key that the driver is given as a map has it.
+func mapKey(arg any) any {
 	if b, ok := arg.([]byte); ok {
-		return arg, string(b), nil
+		return string(b)
 	}
-	return arg, arg, nil
+	return arg
 }
 
 // keyOfRow is boundKey of the primary key of a row that the database has.

@@ -125,6 +125,23 @@ func keys[K any](t *testing.T, db *orm.DB, column string, a, b K, inJSON string)
 	})
 }
 
+func TestInBulkOfKeysThatAreBytes(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		bytes := map[string]string{orm.SQLite: "blob", orm.PostgreSQL: "bytea"}[db.Dialect()]
+		if err := orm.Exec(t.Context(), db, fmt.Sprintf("CREATE TABLE nodes (id %s PRIMARY KEY, up %[1]s)", bytes)); err != nil {
+			t.Fatal(err)
+		}
+		all := orm.For[Of[blob]](db)
+		if err := all.BulkCreate(t.Context(), []*Of[blob]{{ID: blob{1}}, {ID: blob{2}}}); err != nil {
+			t.Fatal(err)
+		}
+		rows := must(orm.InBulk(t.Context(), all, []blob{{2}, {3}}))
+		if len(rows) != 1 || rows[blob{2}] == nil || rows[blob{2}].ID != (blob{2}) {
+			t.Errorf("%v", rows)
+		}
+	})
+}
+
 func TestAKeyIsOfItsFieldsType(t *testing.T) {
 	type number = Of[int8]
 	for _, c := range []struct{ given, want any }{

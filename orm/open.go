@@ -84,13 +84,16 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 		poolSize: DefaultPoolSize, poolWait: DefaultPoolWait, idleTime: DefaultIdleTime, lifetime: DefaultLifetime, lockTimeout: DefaultLockTimeout,
 	}}
 	if to.dialect == SQLite {
-		db.poolSize, db.lifetime = max(4, 2*runtime.GOMAXPROCS(0)), 0
+		db.poolSize = max(4, 2*runtime.GOMAXPROCS(0))
 	}
 	for _, o := range options {
 		o(db)
 	}
 	if err := db.settings.check(); err != nil {
 		return nil, fmt.Errorf("orm: open %s: %w", to.name, err)
+	}
+	if to.dialect == SQLite {
+		db.lifetime = 0 // one in memory would end with its connection
 	}
 	db.pool = newGate(db.poolSize)
 	if db.dialect == SQLite {

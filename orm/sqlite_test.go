@@ -212,7 +212,7 @@ func TestTheLastToCloseLeavesOneFile(t *testing.T) {
 }
 
 func TestADatabaseInMemoryIsOfOneDB(t *testing.T) {
-	db, other := open(t, ":memory:", orm.PoolWait(time.Millisecond)), again(t, ":memory:")
+	db, other := open(t, ":memory:", orm.PoolWait(time.Millisecond), orm.Lifetime(1), orm.IdleTime(1)), again(t, ":memory:")
 	if _, err := orm.Column[string](t.Context(), other, "SELECT name FROM authors"); !errors.Is(err, orm.ErrSchema) {
 		t.Errorf("the other one has the tables: %v", err)
 	}
