@@ -169,9 +169,6 @@ func sameFile(file *os.File, name string) bool {
 // not waited for in the server: who waits there holds up CREATE INDEX CONCURRENTLY, which waits for all who were there
 // before it.
 func advisoryLock(ctx context.Context, conn *sql.Conn) (attempt, error) {
-	// Else a server that works on a long statement finds out at its end that this process was killed, and has the
-	// session, with its lock, until then. Servers before 14 do not know it.
-	_, _ = conn.ExecContext(ctx, "SELECT set_config('client_connection_check_interval', '1s', false) WHERE current_setting('server_version_num')::int >= 140000")
 	return func(ctx context.Context) (func(context.Context) error, string, error) {
 		var locked bool
 		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", lock.DefaultLockID).Scan(&locked); err != nil {
@@ -181,6 +178,9 @@ func advisoryLock(ctx context.Context, conn *sql.Conn) (attempt, error) {
 			because, err := advisoryHolder(ctx, conn)
 			return nil, because, err
 		}
+		// Else a server that works on a long statement finds out at its end that this process was killed, and has the
+		// session, with its lock, until then. Servers before 14 do not know it.
+		_, _ = conn.ExecContext(ctx, "SELECT set_config('client_connection_check_interval', '1s', false) WHERE current_setting('server_version_num')::int >= 140000")
 		return func(ctx context.Context) error { return advisoryUnlock(ctx, conn) }, "", nil
 	}, nil
 }

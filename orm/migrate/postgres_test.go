@@ -1,11 +1,13 @@
 package migrate_test
 
 import (
+	"errors"
 	"net/url"
 	"testing"
 	"time"
 
 	"github.com/tandem-go/tandem/internal/pgtest"
+	"github.com/tandem-go/tandem/orm/migrate"
 )
 
 func TestTimesAreThoseOfTheDatabasesZone(t *testing.T) {
@@ -25,6 +27,20 @@ func TestTimesAreThoseOfTheDatabasesZone(t *testing.T) {
 	status, err := m.Status(t.Context())
 	if err != nil || time.Since(status[0].AppliedAt).Abs() > time.Hour {
 		t.Errorf("got %v, %v", status, err)
+	}
+}
+
+func TestWhoWaitsInVainLeavesItsSessionAsItWas(t *testing.T) {
+	p := place{"postgres", pgtest.URL(t)}
+	hold(t, p)
+	db := p.db(t)
+	db.SetMaxOpenConns(1)
+	if _, err := newMigrator(t, db, p, map[string]string{"1_first.sql": first}, migrate.Wait(1)).Up(t.Context()); !errors.Is(err, migrate.ErrLocked) {
+		t.Fatalf("%v, want ErrLocked", err)
+	}
+	var interval string
+	if err := db.QueryRowContext(t.Context(), "SHOW client_connection_check_interval").Scan(&interval); err != nil || interval != "0" {
+		t.Errorf("got %q, %v", interval, err)
 	}
 }
 
