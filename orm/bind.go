@@ -159,7 +159,7 @@ func bindable(v reflect.Value) (any, error) {
 		return v.Int(), nil
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		if v.Uint() > math.MaxInt64 {
-			return nil, fmt.Errorf("%w: %d is beyond what a database's integers hold", ErrType, v.Uint())
+			return nil, fmt.Errorf("%w: an integer is beyond what a database's hold", ErrType)
 		}
 		return int64(v.Uint()), nil
 	case reflect.Float32, reflect.Float64:
@@ -222,7 +222,7 @@ func (c *column) argument(value any) (any, error) {
 		}
 		arg, err := c.bindable(v)
 		if n, ok := arg.(int64); err == nil && ok && outside(n, want) {
-			return nil, fmt.Errorf("%w: %s is %s, which does not hold %d", ErrType, c.name(), want, n)
+			return nil, fmt.Errorf("%w: %s is %s, which does not hold so great or small a number", ErrType, c.name(), want)
 		}
 		return arg, err
 	case reflect.Float32, reflect.Float64:

@@ -36,7 +36,8 @@ type DB struct {
 	turn   *gate
 	single bool // in memory: the connection is the database
 
-	keepsAll bool // the driver keeps statements prepared, long ones too if it is let
+	sizing   sync.Mutex // of both pool and sql
+	keepsAll bool       // the driver keeps statements prepared, long ones too if it is let
 	file     *opened
 
 	settings

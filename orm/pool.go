@@ -22,6 +22,8 @@ func (db *DB) SetPool(n int) {
 	if n = max(1, n); db.single {
 		n = 1
 	}
+	db.sizing.Lock()
+	defer db.sizing.Unlock()
 	before := db.sql.Stats()
 	db.sql.SetMaxOpenConns(n)
 	db.sql.SetMaxIdleConns(n)

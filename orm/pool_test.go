@@ -2,6 +2,7 @@ package orm_test
 
 import (
 	"database/sql"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -55,6 +56,16 @@ func TestSetPoolBoundsConnectionsInUseAndIdle(t *testing.T) {
 			t.Errorf("0 is no bound: %+v", s)
 		}
 	})
+}
+
+func TestOfPoolSizesAtOnceOneHolds(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	for range 500 {
+		_ = atOnce(8, func(i int) error { db.SetPool(i + 1); return nil })
+		if size, of := db.Stats().Size, db.SQL().Stats().MaxOpenConnections; size != of {
+			t.Fatalf("%d statements are let to %d connections", size, of)
+		}
+	}
 }
 
 // Nothing is given back here, and nobody else comes: those who wait must get what

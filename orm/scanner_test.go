@@ -3,6 +3,8 @@ package orm_test
 import (
 	"context"
 	"errors"
+	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -154,4 +156,16 @@ func TestErrorsOfReadingHoldNoValues(t *testing.T) {
 			t.Errorf("a scanner of one's own: %v", err)
 		}
 	})
+}
+
+func TestErrorsOfArgumentsHoldNoValues(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	for value, err := range map[string]error{
+		"31337":                orm.For[viewed[int8]](db).Filter("views = ?", 31337).Err(),
+		"18446744073709551615": orm.For[Post](db).Filter("views = ?", uint64(math.MaxUint64)).Err(),
+	} {
+		if !errors.Is(err, orm.ErrType) || strings.Contains(err.Error(), value) {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
 }
