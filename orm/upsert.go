@@ -103,7 +103,7 @@ var errWindow = fmt.Errorf("%w: not of a query with a limit or an offset", ErrTy
 
 // UpdateOrCreate finds a row as [Query.GetOrCreate] does and sets the fields that set
 // names to what row has in them: without names, all that Create would write besides
-// the primary key and those of by. It returns the row as the database has it then.
+// the primary key and those of by, and that were loaded if row was, as for Save. It returns the row as the database has it then.
 // If there is none it creates row, and returns it and true.
 //
 //	author, created, err := authors.UpdateOrCreate(ctx, &Author{Email: &email, Name: name}, []string{"email"})
@@ -116,7 +116,7 @@ func (q Query[T]) UpdateOrCreate(ctx context.Context, row *T, by []string, set .
 		if err != nil {
 			return err
 		}
-		columns, err := q.s.m.toUpdate(reflect.ValueOf(row).Elem(), known, set)
+		columns, err := q.s.m.toUpdate(reflect.ValueOf(row).Elem(), partOf(row), known, set)
 		if err != nil {
 			return err
 		}
@@ -137,12 +137,12 @@ func (q Query[T]) UpdateOrCreate(ctx context.Context, row *T, by []string, set .
 }
 
 // toUpdate are the columns that UpdateOrCreate sets.
-func (m *model) toUpdate(row reflect.Value, by []*column, set []string) ([]*column, error) {
+func (m *model) toUpdate(row reflect.Value, loaded []string, by []*column, set []string) ([]*column, error) {
 	if len(set) > 0 {
 		return m.toSet(set)
 	}
 	columns := slices.DeleteFunc(m.shapeOf(row).written, func(c *column) bool {
-		return c.IsPK || c.SkipUpdate() || slices.Contains(by, c)
+		return c.IsPK || c.SkipUpdate() || slices.Contains(by, c) || loaded != nil && !slices.Contains(loaded, c.Name)
 	})
 	if len(columns) == 0 {
 		return nil, fmt.Errorf("%w: no field is left to set: GetOrCreate does that", ErrField)

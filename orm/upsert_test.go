@@ -76,6 +76,18 @@ func TestUpdateOrCreate(t *testing.T) {
 	})
 }
 
+func TestUpdateOrCreateSetsNoFieldsThatWereNotLoaded(t *testing.T) {
+	onEach(t, func(t *testing.T, db *orm.DB) {
+		posts, ctx := orm.For[Post](db), t.Context()
+		row := must(posts.Only("id", "title", "views").Get(ctx, 1))
+		row.Views = 99
+		got, created, err := posts.UpdateOrCreate(ctx, row, []string{"title"})
+		if err != nil || created || got.Views != 99 || got.Body != "first" || !got.Published {
+			t.Errorf("%+v, %t, %v", got, created, err)
+		}
+	})
+}
+
 // at once runs f in n goroutines that begin together, and returns the first error.
 func atOnce(n int, f func(i int) error) error {
 	var wrong error
