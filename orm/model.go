@@ -207,7 +207,8 @@ func newModel(db *DB, typ reflect.Type) (*model, error) {
 	}
 	m.table = db.bun.Table(typ)
 	for _, f := range m.table.Fields {
-		c := &column{Field: f, model: m}
+		own := *f // bun's is of all who make the model at once
+		c := &column{Field: &own, model: m}
 		if err := c.supported(); err != nil {
 			return nil, err
 		}

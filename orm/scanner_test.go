@@ -125,6 +125,14 @@ func TestANumberThatAFieldDoesNotHoldIsAnError(t *testing.T) {
 	})
 }
 
+// Under the race detector: what is changed of a column is of one model.
+func TestAModelIsMadeByManyAtOnce(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	if err := atOnce(8, func(int) error { return first[viewed[int32]](t, db) }); err != nil {
+		t.Error(err)
+	}
+}
+
 func first[T any](t *testing.T, db *orm.DB) error {
 	_, err := orm.For[T](db).First(t.Context())
 	return err
