@@ -3,6 +3,7 @@ package orm
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"reflect"
@@ -95,13 +96,17 @@ func (db *DB) begin(ctx context.Context, o *txOptions) (tx *sql.Tx, release func
 		return nil, nil, db.classify(err)
 	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var conn *sql.Conn
 	release = sync.OnceFunc(func() {
 		cancel()
+		if conn != nil {
+			_ = conn.Close() // once the transaction has ended: where ctx ended it, that takes its time
+		}
 		on.leave()
 	})
 	stop := context.AfterFunc(ctx, cancel)
 	err = on.run(ctx, func(pool *sql.DB) error {
-		tx, err = pool.BeginTx(own, &sql.TxOptions{ReadOnly: o.readOnly, Isolation: o.isolation})
+		conn, tx, err = beginOn(own, pool, &sql.TxOptions{ReadOnly: o.readOnly, Isolation: o.isolation})
 		return err
 	})
 	if !stop() { // ctx has ended, so own has, and database/sql rolls back
@@ -112,6 +117,23 @@ func (db *DB) begin(ctx context.Context, o *txOptions) (tx *sql.Tx, release func
 		return nil, nil, db.classify(interrupted(ctx, err))
 	}
 	return tx, release, nil
+}
+
+// beginOn begins a transaction on a connection of its own; on another one where that
+// turns out to be gone, as database/sql does for a statement.
+func beginOn(ctx context.Context, pool *sql.DB, options *sql.TxOptions) (conn *sql.Conn, tx *sql.Tx, err error) {
+	for tries := 0; ; tries++ {
+		if conn, err = pool.Conn(ctx); err != nil {
+			return nil, nil, err
+		}
+		if tx, err = conn.BeginTx(ctx, options); err == nil {
+			return conn, tx, nil
+		}
+		_ = conn.Close()
+		if tries >= pool.Stats().OpenConnections || !errors.Is(err, driver.ErrBadConn) {
+			return nil, nil, err
+		}
+	}
 }
 
 // ident quotes a name of the database's.
