@@ -98,18 +98,8 @@ func (s *spec) aggregate(ctx context.Context, of []Aggregation) error {
 		return err
 	}
 	st.text = outer + " FROM (" + st.text + ") AS aggregated"
-	rows, err := on.query(ctx, st.statement)
-	if err != nil {
-		return err
-	}
-	if rows.Next() {
-		err = rows.Scan(dest...)
-	}
-	closed := rows.Close()
+	err = readRow(ctx, on, st.statement, dest...)
 	g.raise()
-	if closed != nil {
-		err = closed
-	}
 	return err
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // List returns all rows.
-func (q Query[T]) List(ctx context.Context) ([]*T, error) { return list[T](ctx, q.s, nil) }
+func (q Query[T]) List(ctx context.Context) ([]*T, error) { return list[T](ctx, q.s) }
 
 // Get returns the row with that primary key, and an error that matches
 // [ErrNotFound] if the query has none such. A key may come as text, out of a path:
@@ -36,7 +36,7 @@ func (q Query[T]) One(ctx context.Context) (*T, error) {
 	if limit < 0 || limit > 2 {
 		q = q.Limit(2)
 	}
-	rows, err := list[T](ctx, q.s, nil)
+	rows, err := list[T](ctx, q.s)
 	switch {
 	case err != nil:
 		return nil, err
@@ -88,7 +88,7 @@ func (q Query[T]) end(ctx context.Context, op string, last bool) (*T, error) {
 		}
 		return nil
 	})
-	rows, err := list[T](ctx, q.s, nil)
+	rows, err := list[T](ctx, q.s)
 	if err == nil && len(rows) == 0 {
 		err = q.s.wrap(op, ErrNotFound)
 	}
@@ -110,35 +110,40 @@ func (q Query[T]) Exists(ctx context.Context) (bool, error) {
 
 // scalar runs a statement around the query's own and reads one value.
 func scalar[R any](ctx context.Context, s *spec, op string, around func(inner string) string) (value R, err error) {
-	on, err := s.run(ctx)
-	if err != nil {
-		return value, err
-	}
-	if s.limit == 0 {
-		return value, nil
-	}
-	st, err := s.inner(nil)
-	if err != nil {
-		return value, s.wrap(op, err)
-	}
-	st.text = around(st.text)
-	value, err = readOne[R](ctx, on, st.statement)
-	return value, s.wrap(op, err)
+	err = s.do(ctx, op, func(on session) error {
+		if s.limit == 0 {
+			return nil
+		}
+		st, err := s.inner(nil)
+		if err != nil {
+			return err
+		}
+		st.text = around(st.text)
+		value, err = readOne[R](ctx, on, st.statement)
+		return err
+	})
+	return value, err
 }
 
 // readOne reads the one value that a statement gives.
 func readOne[R any](ctx context.Context, on session, st statement) (value R, err error) {
+	err = readRow(ctx, on, st, &value)
+	return value, err
+}
+
+// readRow reads the one row that a statement gives.
+func readRow(ctx context.Context, on session, st statement, dest ...any) error {
 	rows, err := on.query(ctx, st)
 	if err != nil {
-		return value, err
+		return err
 	}
 	if rows.Next() {
-		err = rows.Scan(&value)
+		err = rows.Scan(dest...)
 	}
 	if closed := rows.Close(); closed != nil {
 		err = closed
 	}
-	return value, err
+	return err
 }
 
 // inner is the query as a subquery of whose rows something is computed: without what

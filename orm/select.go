@@ -208,23 +208,19 @@ func (s *spec) run(ctx context.Context) (session, error) {
 }
 
 // list runs the query.
-func list[T any](ctx context.Context, s *spec, more func(*bun.SelectQuery, *writer) error) ([]*T, error) {
-	on, err := s.run(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if s.limit == 0 {
-		return []*T{}, nil
-	}
-	st, err := s.selection(more)
-	if err != nil {
-		return nil, s.wrap("select", err)
-	}
-	rows, err := fetch[T](ctx, on, s, st)
-	if err != nil {
-		return nil, s.wrap("select", err)
-	}
-	return rows, nil
+func list[T any](ctx context.Context, s *spec) (rows []*T, err error) {
+	err = s.do(ctx, "select", func(on session) error {
+		if s.limit == 0 {
+			rows = []*T{}
+			return nil
+		}
+		st, err := s.selection(nil)
+		if err == nil {
+			rows, err = fetch[T](ctx, on, s, st)
+		}
+		return err
+	})
+	return rows, err
 }
 
 // fetch runs a statement and reads its rows, and then what is loaded with them.
