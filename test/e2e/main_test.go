@@ -199,6 +199,7 @@ func info(ctx context.Context, t *testing.T, s *harness.Supervisor) workerInfo {
 
 func writeFile(t *testing.T, path, content string, mode os.FileMode) string {
 	t.Helper()
+	defer unforked()()
 	if err := os.WriteFile(path+".new", []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
@@ -206,6 +207,14 @@ func writeFile(t *testing.T, path, content string, mode os.FileMode) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// unforked keeps this process from starting another until its result is called. Of
+// a program that is being written, one started just then would hold the descriptor
+// until its own exec, and whoever starts the program meanwhile is told "text file busy".
+func unforked() (done func()) {
+	syscall.ForkLock.RLock()
+	return syscall.ForkLock.RUnlock
 }
 
 func missing(path string) bool {

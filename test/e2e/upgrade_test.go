@@ -39,6 +39,7 @@ func install(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	defer in.Close()
+	defer unforked()()
 	out, err := os.OpenFile(to+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
 	if err != nil {
 		t.Fatal(err)
