@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -44,13 +43,14 @@ type conn struct {
 	gaveUp atomic.Bool // waiting for the rest of a body
 	outer  net.Conn    // what http.Server calls it: itself, or TLS around it. Set before it is served
 
-	door     *door
-	requests atomic.Uint64 // answered
-	since    atomic.Int64  // when the last one was, or when it was accepted, Unix ns
-	remote   net.Addr      // of the client, where the socket's peer is somebody in between
-	adopted  bool          // a sibling has accepted it
-	spoke1   atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
-	keep     time.Duration // how long it may stay idle before its first request here; 0: as a new one
+	door      *door
+	requests  atomic.Uint64 // answered
+	since     atomic.Int64  // when the last one was, or when it was accepted, Unix ns
+	remote    net.Addr      // of the client, where the socket's peer is somebody in between
+	adopted   bool          // a sibling has accepted it
+	spoke1    atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
+	encrypted bool          // what passes here is TLS; set before it is served
+	keep      time.Duration // how long it may stay idle before its first request here; 0: as a new one
 
 	// awaited is what net/http waits for: it sets a deadline when it begins to wait
 	// for the first bytes of a next request, and another one when it has them.
@@ -67,14 +67,29 @@ type conn struct {
 	nudged   bool          // woken to be handed over
 }
 
-// Read bounds the wait for the rest of a body, where nobody has set another
-// bound; headers and idle connections have net/http's. It does not bound the
-// read of a single byte that tells net/http, while a handler runs, that the client has
-// left, nor what comes over TLS, where one cannot be told from the other.
+// Read is HTTP's own reading of a connection in clear, and TLS's of any other.
 func (c *conn) Read(b []byte) (int, error) {
 	if err := c.preamble(); err != nil {
 		return 0, err
 	}
+	if !c.encrypted {
+		return c.receive(c.Conn, b)
+	}
+	if c.state.Load() == leaving {
+		return 0, io.EOF
+	}
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.spoke1.Load() {
+		c.came()
+	}
+	return n, err
+}
+
+// receive is HTTP's reading, from the connection or from the TLS above it. It bounds
+// the wait for the rest of a body, where nobody has set another bound; headers and
+// idle connections have net/http's. It does not bound the read of a single byte that
+// tells net/http, while a handler runs, that the client has left.
+func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 	for {
 		if c.state.Load() == leaving {
 			return 0, io.EOF // whoever reads on would take what is a sibling's
@@ -86,7 +101,7 @@ func (c *conn) Read(b []byte) (int, error) {
 			}
 			_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.stall))
 		}
-		n, err := c.Conn.Read(b)
+		n, err := src.Read(b)
 		if bounded && !c.timed.Load() {
 			_ = c.Conn.SetReadDeadline(time.Time{})
 			if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -184,6 +199,9 @@ func (c *conn) idleMeansSilent() bool { return c.server.idleMeansSilent || c.spo
 // canMove reports whether it is in a state in which a sibling can go on with it.
 // A new one can be of any protocol; HTTP/2 has a state that only its server knows.
 func (c *conn) canMove() bool {
+	if c.encrypted {
+		return false // its keys are in this process
+	}
 	switch c.state.Load() {
 	case silent:
 		return true
@@ -196,10 +214,7 @@ func (c *conn) canMove() bool {
 // speaksHTTP2 reports whether it is idle and does.
 func (c *conn) speaksHTTP2() bool {
 	if c.state.Load() != idle {
-		return false // of TLS nobody knows before the handshake, which blocks who asks
-	}
-	if t, ok := c.outer.(*tls.Conn); ok {
-		return t.ConnectionState().NegotiatedProtocol == "h2"
+		return false
 	}
 	return !c.idleMeansSilent()
 }

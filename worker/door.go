@@ -32,7 +32,7 @@ type socket interface {
 type door struct {
 	socket
 	server *server
-	back   *backDoor // nil without siblings
+	back   *backDoor // nil in clear without siblings
 	label  string
 	place  *place    // nil: woken for every connection, as net does it
 	until  time.Time // when the sweep ends at the latest; zero before it

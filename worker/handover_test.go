@@ -339,12 +339,12 @@ func TestTheQueueIsNotTrusted(t *testing.T) {
 		}
 	}
 	put("no record", fd)
-	put(`{"v":1,"kind":1}`, int(w.Fd()))
-	put(`{"v":1,"kind":1}`, fd) // it listens
-	put(`{"v":2,"kind":1}`, fd)
-	put(`{"v":1,"kind":1,"remote":"tcp nobody"}`, fd)
-	put(`{"v":1,"kind":1}`+strings.Repeat(" ", 2000), fd)
-	put(`{"v":1,"kind":1}`, fd, fd, fd)
+	put(`{"v":1,"kind":3}`, int(w.Fd()))
+	put(`{"v":1,"kind":3}`, fd) // it listens
+	put(`{"v":2,"kind":3}`, fd)
+	put(`{"v":1,"kind":3,"remote":"tcp nobody"}`, fd)
+	put(`{"v":1,"kind":3}`+strings.Repeat(" ", 2000), fd)
+	put(`{"v":1,"kind":3}`, fd, fd, fd)
 	if err := unix.Sendmsg(k.out, []byte(`{"v":1}`), nil, nil, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestTheQueueIsNotTrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := raw.Control(func(conn uintptr) {
-		put(fmt.Sprintf(`{"v":1,"kind":1,"door":"tcp://%s","requests":41,"idle":1000000,"remote":"tcp 192.0.2.7:4711","later":1}`, addr), int(conn))
+		put(fmt.Sprintf(`{"v":1,"kind":3,"door":"tcp://%s","requests":41,"idle":1000000,"remote":"tcp 192.0.2.7:4711","later":1}`, addr), int(conn))
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -70,8 +70,9 @@ func (o options) within(bound time.Duration) options {
 // the clients are a good measure.
 func Linger(d time.Duration) Option { return func(o *options) { o.linger = max(0, d) } }
 
-// ConfigureServer changes the http.Server before it serves: timeouts, protocols,
-// TLS (with a TLSConfig the sockets speak TLS), hooks. Handler, hooks and base
+// ConfigureServer changes the http.Server before it serves: timeouts, protocols
+// (HTTP/1 and HTTP/2, in clear by prior knowledge, where it sets none), TLS (with a
+// TLSConfig the sockets speak TLS), hooks. Handler, hooks and base
 // context that it sets are kept; Run adds its own around them.
 func ConfigureServer(configure func(*http.Server)) Option {
 	return func(o *options) { o.configure = append(o.configure, configure) }

@@ -31,7 +31,7 @@ const (
 )
 
 // backDoor is the second listener of a door: connections come in by it that a
-// sibling has accepted.
+// sibling has accepted, and those of TLS when they are through the handshake.
 type backDoor struct {
 	addr   net.Addr
 	conns  chan net.Conn
@@ -222,14 +222,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 		c.spoke1.Store(true)
 		c.keep = s.idleTimeout(r.Idle)
 	}
-	select {
-	case d.back.conns <- c:
-		return nil
-	case <-d.back.closed:
-	case <-s.base.Done():
-	}
-	_ = accepted.Close()
-	return net.ErrClosed
+	return s.enter(c)
 }
 
 // idleTimeout is how long a connection that has been idle for so long already

@@ -24,6 +24,9 @@ type server struct {
 	conns  conns
 	loops  sync.WaitGroup // the accept loops
 
+	tls        *tls.Config // nil: in clear
+	handshakes sync.WaitGroup
+
 	proxied bool // see ProxyProtocol
 	proxies []netip.Prefix
 
@@ -35,9 +38,9 @@ type server struct {
 	base context.Context // of all requests; ends at a quick stop
 	end  context.CancelFunc
 
-	// idleMeansSilent: what an idle connection sends is a request. Over TLS and
-	// in HTTP/2 it may be housekeeping that no request follows. Where HTTP/2 is
-	// spoken in clear, it still holds for connections that have spoken HTTP/1.
+	// idleMeansSilent: what an idle connection sends is a request. In HTTP/2 it may
+	// be housekeeping that no request follows. Where that is spoken too, it still
+	// holds for connections that speak HTTP/1.
 	idleMeansSilent bool
 
 	draining atomic.Bool
@@ -69,6 +72,12 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 	}
 	for _, configure := range o.configure {
 		configure(s.http)
+	}
+	if s.http.Protocols == nil && s.http.TLSNextProto == nil {
+		s.http.Protocols = new(http.Protocols)
+		s.http.Protocols.SetHTTP1(true)
+		s.http.Protocols.SetHTTP2(true)
+		s.http.Protocols.SetUnencryptedHTTP2(true)
 	}
 	s.surround()
 	return s
@@ -110,22 +119,21 @@ func (s *server) surround() {
 		}
 		return ctx
 	}
+	s.encrypt()
 	h2c := s.http.Protocols != nil && s.http.Protocols.UnencryptedHTTP2()
-	s.idleMeansSilent = s.http.TLSConfig == nil && !h2c
+	s.idleMeansSilent = s.tls == nil && !h2c
 }
 
 // serve starts the accept loops. The channel has room for what each of them may
 // end with.
 func (s *server) serve() <-chan error {
 	failed := make(chan error, len(s.doors))
-	// Asked once, before the first Serve: that one makes a TLSConfig of its own for HTTP/2.
-	encrypted := s.http.TLSConfig != nil
-	s.openBackDoors(encrypted)
+	s.openBackDoors()
 	for _, d := range s.doors {
 		s.loops.Go(func() {
 			var err error
-			if encrypted {
-				err = s.http.ServeTLS(d, "", "")
+			if s.tls != nil {
+				err = s.front(d)
 			} else {
 				err = s.http.Serve(d)
 			}
@@ -144,17 +152,9 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateNew:
-		c.outer = hooked
-		s.board.Opened()
-		s.siblings.opened()
-		s.conns.add(c)
-		if c.adopted {
-			s.lastIdle.Store(time.Now().UnixNano()) // its time begins, where nobody else is to serve it
-			s.siblings.arriving.Add(-1)
-			if s.moving.Load() {
-				s.mover.add(c)
-			}
-			s.moved()
+		if c.outer == nil {
+			c.outer = hooked
+			s.opened(c)
 		}
 	case http.StateActive:
 		c.state.Store(busy)
@@ -174,6 +174,21 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 		}
 	case http.StateHijacked:
 		c.state.Store(hijacked)
+		s.moved()
+	}
+}
+
+// opened counts a connection among those of this worker.
+func (s *server) opened(c *conn) {
+	s.board.Opened()
+	s.siblings.opened()
+	s.conns.add(c)
+	if c.adopted {
+		s.lastIdle.Store(time.Now().UnixNano()) // its time begins, where nobody else is to serve it
+		s.siblings.arriving.Add(-1)
+		if s.moving.Load() {
+			s.mover.add(c)
+		}
 		s.moved()
 	}
 }
@@ -207,7 +222,10 @@ func (s *server) spokeHTTP1(r *http.Request) {
 // connOf is the connection that the http.Server knows by that name, nil for one
 // that did not come by a door.
 func connOf(hooked net.Conn) *conn {
-	if t, ok := hooked.(*tls.Conn); ok {
+	switch t := hooked.(type) {
+	case *secure:
+		return t.conn
+	case *tls.Conn:
 		hooked = t.NetConn()
 	}
 	c, _ := hooked.(*conn)

@@ -236,34 +236,31 @@ func (c *conn) record() handover.Record {
 	return r
 }
 
-// openBackDoors makes the way in for what siblings hand over, and, where there
-// are some, makes this worker one of those who are woken alone.
-func (s *server) openBackDoors(encrypted bool) {
-	if s.siblings == nil {
+// openBackDoors makes the way in for what siblings hand over and for what has a
+// handshake behind it, and, where there are siblings, makes this worker one of those
+// who are woken alone.
+func (s *server) openBackDoors() {
+	if s.siblings == nil && s.tls == nil {
 		return
 	}
+	kind := fleet.Both
 	switch {
-	case encrypted:
-		s.siblings.kind = fleet.Encrypted
+	case s.tls != nil:
+		kind = fleet.Encrypted
 	case s.idleMeansSilent:
-		s.siblings.kind = fleet.Plain
-	default:
-		s.siblings.kind = fleet.Both
+		kind = fleet.Plain
 	}
 	for _, d := range s.doors {
 		d.back = newBackDoor(d.Addr())
+		s.helpers.Go(func() { _ = s.http.Serve(d.back) }) // it ends with the http.Server, which closes its listeners
+		if s.siblings == nil {
+			continue
+		}
+		s.siblings.kind = kind
 		var err error
 		if d.place, err = takePlace(d.socket, s.siblings.me.AcceptCall); err != nil {
 			s.logger.Debug("woken for every connection, also for those that a sibling takes", "addr", d.name(), "error", err)
 		}
-		s.helpers.Go(func() {
-			// It ends with the http.Server, which closes its listeners.
-			if encrypted {
-				_ = s.http.ServeTLS(d.back, "", "")
-			} else {
-				_ = s.http.Serve(d.back)
-			}
-		})
 	}
 }
 

@@ -120,6 +120,7 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 		r.helpers.Wait()
 		r.server.siblings.close()
 		r.server.helpers.Wait()
+		r.server.handshakes.Wait()
 		_ = r.server.board.Close()
 	}()
 	failed := r.server.serve()
