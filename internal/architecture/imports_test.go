@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"internal/fleet":        nil,
 	"internal/funcname":     nil,
 	"internal/handover":     nil,
+	"internal/http1":        nil,
 	"internal/logpipe":      nil,
 	"internal/notify":       nil,
 	"internal/postmortem":   {"internal/cgroup"},
