@@ -23,14 +23,10 @@ type Security struct {
 	PermissionsPolicy     string // nothing by default
 
 	// HSTS is for how long browsers shall use nothing but HTTPS, in whole seconds; zero sends no
-	// Strict-Transport-Security. It is sent over TLS only.
+	// Strict-Transport-Security. It is sent to clients that use HTTPS (view.Request.Secure) only.
 	HSTS           time.Duration
 	HSTSSubdomains bool
 	HSTSPreload    bool // the list of browsers wants subdomains, and a year at least
-
-	// ForwardedProto takes the word of X-Forwarded-Proto for TLS. Set it only
-	// where every request comes through a proxy that sets this header.
-	ForwardedProto bool
 }
 
 const year = 365 * 24 * time.Hour
@@ -76,7 +72,7 @@ func SecurityHeaders(c Security) (view.Middleware, error) {
 		secure["Strict-Transport-Security"] = []string{value}
 	}
 	return view.Phases(nil, func(r *view.Request, resp view.Response) (view.Response, error) {
-		if r.TLS() != nil || c.ForwardedProto && r.Header().Get("X-Forwarded-Proto") == "https" {
+		if r.Secure() {
 			return view.WithHeaders(resp, secure), nil
 		}
 		return view.WithHeaders(resp, plain), nil

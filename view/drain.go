@@ -35,9 +35,11 @@ func drainOf(w http.ResponseWriter) context.Context {
 type takenOver struct {
 	header http.Header
 	drain  context.Context
+	scheme string
 }
 
 func (t *takenOver) Drain() context.Context { return t.drain }
+func (t *takenOver) Scheme() string         { return t.scheme }
 func (t *takenOver) Header() http.Header {
 	if t.header == nil {
 		t.header = http.Header{}

@@ -72,13 +72,16 @@ func (r *Request) RequestURI() string { return r.http.RequestURI }
 // Proto is the protocol, such as "HTTP/1.1".
 func (r *Request) Proto() string { return r.http.Proto }
 
-// Host is the host the client asked for.
+// Host is the host the client asked for, with its port if that is not the scheme's
+// own. See [Request.Scheme] for proxies.
 func (r *Request) Host() string { return r.http.Host }
 
-// RemoteAddr is the address of the peer, as net/http gives it.
+// RemoteAddr is the client's address, host:port, as the server gives it. See
+// [Request.Scheme] for proxies.
 func (r *Request) RemoteAddr() string { return r.http.RemoteAddr }
 
-// TLS describes the connection's encryption; nil without.
+// TLS describes the encryption of the server's own connection, which may be that of
+// a proxy; nil without. See [Request.Secure].
 func (r *Request) TLS() *tls.ConnectionState { return r.http.TLS }
 
 // Header is the request's header.

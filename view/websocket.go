@@ -177,7 +177,7 @@ func (u *upgrade) Respond(w http.ResponseWriter, _ *http.Request) error {
 	r.untie = nil
 	c.ctx, c.end = context.WithCancelCause(context.WithoutCancel(u.ctx))
 	r.ID() // the server can be asked for it now
-	r.out.ResponseWriter = &takenOver{drain: c.drain}
+	r.out.ResponseWriter = &takenOver{drain: c.drain, scheme: r.Scheme()}
 	r.goesOn = c.run
 	return nil
 }

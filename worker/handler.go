@@ -25,6 +25,11 @@ func newHandler(s *server, inner http.Handler) *handler {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	serve := h.inner
+	told, err := h.server.behindProxies(r)
+	if err != nil {
+		serve = contradicted(err)
+	}
 	id := r.Header.Get(requestid.Header)
 	if !requestid.Sane(id) {
 		id = ""
@@ -41,10 +46,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch inner := w.(type) {
 	case http1Writer:
 		h.server.spokeHTTP1(r)
-		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, movable: true}}
+		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, movable: true, scheme: told}}
 		w, a = one, &one.answer
 	case http2Writer:
-		two := &http2Answer{answer{commonWriter: inner, server: h.server, entry: entry}}
+		two := &http2Answer{answer{commonWriter: inner, server: h.server, entry: entry, scheme: told}}
 		w, a = two, &two.answer
 	}
 	returned := false
@@ -55,7 +60,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		entry.slot.End(code(a, returned))
 		h.server.moved()
 	}()
-	h.inner.ServeHTTP(w, r)
+	serve.ServeHTTP(w, r)
 	returned = true
 	if a != nil {
 		a.decide()
@@ -121,6 +126,7 @@ type answer struct {
 	entry
 	server  *server
 	movable bool // a sibling can go on with the connection
+	scheme  scheme
 	decided bool
 	held    bool // the request goes on without its handler
 	code    int  // the status, once it is there

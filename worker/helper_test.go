@@ -164,6 +164,9 @@ func helpServe() int {
 			}
 		}))
 	}
+	if from, err := netip.ParsePrefix(os.Getenv("TRUSTED")); err == nil {
+		opts = append(opts, worker.TrustedProxies(from))
+	}
 	if os.Getenv("TLS") != "" {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) {
 			s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate()}}

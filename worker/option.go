@@ -3,10 +3,10 @@ package worker
 import (
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/forwarded"
 )
 
 // Option changes one of Run's settings.
@@ -19,9 +19,11 @@ type options struct {
 	linger       time.Duration
 	stall        time.Duration
 	configure    []func(*http.Server)
-	proxied      bool              // peers may tell a client's address
-	proxies      []netip.Prefix    // these
-	limiters     []*bridge.Limiter // nil: the default ones
+	proxied      bool               // peers may tell a client's address
+	proxies      forwarded.Networks // these
+	trusting     bool               // proxies may tell for whom a request is
+	trusted      forwarded.Networks // these
+	limiters     []*bridge.Limiter  // nil: the default ones
 }
 
 func settings(opts []Option) options {

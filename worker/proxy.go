@@ -40,8 +40,7 @@ func (s *server) told(peer net.Addr) bool {
 	if !ok {
 		return true
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	return slices.ContainsFunc(s.proxies, func(p netip.Prefix) bool { return p.Contains(ip) })
+	return s.proxies.Contain(tcp.AddrPort().Addr())
 }
 
 // preamble reads the PROXY header, once, where there is one; the first who wants

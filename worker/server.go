@@ -6,11 +6,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/tandem-go/tandem/internal/forwarded"
 	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
@@ -27,8 +27,10 @@ type server struct {
 	tls        *tls.Config // nil: in clear
 	handshakes sync.WaitGroup
 
-	proxied bool // see ProxyProtocol
-	proxies []netip.Prefix
+	proxied  bool // see ProxyProtocol
+	proxies  forwarded.Networks
+	trusting bool // see TrustedProxies
+	trusted  forwarded.Networks
 
 	siblings *siblings // nil: it stands alone
 	mover    mover
@@ -53,7 +55,7 @@ type server struct {
 func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, sib *siblings, listeners []socket) *server {
 	s := &server{
 		board: board, logger: o.logger, stall: o.stall, siblings: sib, mover: newMover(),
-		proxied: o.proxied, proxies: o.proxies,
+		proxied: o.proxied, proxies: o.proxies, trusting: o.trusting, trusted: o.trusted,
 		conns:  conns{set: map[*conn]struct{}{}},
 		events: make(chan struct{}, 1),
 	}

@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 
 	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
 	"middleware": {"internal/requestid", "view"},
-	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
+	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
 	"tandemvet": nil, // reads others' code, and knows them by name
 
@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/channel":      nil,
 	"internal/control":      {"internal/postmortem"},
 	"internal/fleet":        nil,
+	"internal/forwarded":    nil,
 	"internal/funcname":     nil,
 	"internal/handover":     nil,
 	"internal/http1":        nil,
