@@ -136,6 +136,9 @@ func (s *server) close(grace time.Duration) int {
 	s.draining.Store(true)
 	s.end()
 	_ = s.http.Close() // says only that a listener was closed before
+	for _, d := range s.doors {
+		_ = d.Close() // those of TLS are not the http.Server's
+	}
 	s.conns.closeAll(silent, busy, idle, hijacked)
 	s.loops.Wait()
 	timer := time.NewTimer(grace)
