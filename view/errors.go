@@ -211,8 +211,10 @@ func (r *Request) write(resp Response, err error) {
 		return
 	case gone:
 		r.report(StatusClientGone, err)
-	default:
+	case r.out.wrote && answerTo(err).status != StatusClientGone:
 		r.report(http.StatusInternalServerError, err)
+	default:
+		r.report(answerTo(err).status, err)
 	}
 	switch {
 	case r.out.wrote:

@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"bridge":  {"internal/funcname", "internal/oncpu"},
 	"auth":    {"bridge", "session", "view"},
 	"session": {"view"},
+	"static":  {"internal/coding", "view"},
 	"openapi": {"internal/schema", "view"},
 	"orm":     {"bridge", "internal/stmtcache", "internal/tally"},
 
@@ -47,6 +48,7 @@ var allowed = map[string][]string{
 	"internal/budget":       {"internal/cgroup"},
 	"internal/cgroup":       nil,
 	"internal/channel":      nil,
+	"internal/coding":       nil,
 	"internal/control":      {"internal/postmortem"},
 	"internal/fleet":        nil,
 	"internal/forwarded":    nil,
