@@ -44,10 +44,16 @@ func pipe(t *testing.T, h http.Handler) net.Conn {
 	return client
 }
 
-// closeCode is the code of the close frame that comes, which it answers.
+// closeCode is the code of the close frame that comes, which it answers as it does the
+// pings before it.
 func closeCode(t *testing.T, c net.Conn) int {
 	t.Helper()
 	h, err := ws.ReadHeader(c)
+	for ; err == nil && h.OpCode == ws.OpPing; h, err = ws.ReadHeader(c) {
+		if err := ws.WriteFrame(c, ws.MaskFrame(ws.NewPongFrame(nil))); err != nil {
+			t.Error(err)
+		}
+	}
 	if err != nil || h.OpCode != ws.OpClose {
 		t.Errorf("got %+v, %v, want a close frame", h, err)
 		return 0

@@ -21,6 +21,7 @@ import (
 const (
 	DefaultReadLimit    = 1 << 20          // bytes
 	DefaultWriteTimeout = 30 * time.Second // see WriteTimeout
+	DefaultKeepAlive    = 30 * time.Second // see KeepAlive
 	DefaultDrainSpread  = 2 * time.Second  // see DrainSpread
 )
 
@@ -58,8 +59,9 @@ func WriteTimeout(d time.Duration) WebSocketOption {
 }
 
 // KeepAlive has a client pinged of which nothing was heard for d, and given up if
-// nothing is heard for d after that. Without it a client that vanished without a
-// word is noticed when it is written to, or by the kernel.
+// nothing is heard for d after that. 0 leaves a client that vanished without a word
+// to who writes to it, or to the kernel, and a silent one to a proxy's patience: nginx's
+// is a minute.
 func KeepAlive(d time.Duration) WebSocketOption {
 	return func(v *WebSocketView) { v.config.KeepAlive = max(0, d) }
 }
@@ -109,7 +111,7 @@ func WebSocket(serve func(context.Context, *Conn) error, opts ...WebSocketOption
 	}
 	v := &WebSocketView{
 		serve: serve, name: funcname.Of(serve), spread: DefaultDrainSpread,
-		config: websocket.Config{ReadLimit: DefaultReadLimit, WriteTimeout: DefaultWriteTimeout},
+		config: websocket.Config{ReadLimit: DefaultReadLimit, WriteTimeout: DefaultWriteTimeout, KeepAlive: DefaultKeepAlive},
 	}
 	for _, o := range opts {
 		o(v)

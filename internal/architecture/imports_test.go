@@ -75,6 +75,7 @@ var allowed = map[string][]string{
 
 	"internal/arbiter/mutate": nil,
 	"internal/pgtest/with":    {"internal/pgtest"},
+	"internal/websocket/wire": nil,
 
 	"internal/strict": nil,
 	"bench":           {"bridge", "internal/pgtest", "internal/strict", "internal/tally", "orm", "test/harness", "view", "worker"},

@@ -3,8 +3,6 @@ package websocket_test
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -12,57 +10,26 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
 	"go.uber.org/goleak"
 
 	"github.com/tandem-go/tandem/internal/websocket"
+	"github.com/tandem-go/tandem/internal/websocket/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // What a frame's first byte is made of.
 const (
-	fin  = 0x80
-	rsv1 = 0x40
-	rsv2 = 0x20
-	rsv3 = 0x10
+	fin  = wire.Fin
+	rsv1 = wire.RSV1
+	rsv2 = wire.RSV2
+	rsv3 = wire.RSV3
 
-	cont, text, binary8   = 0x0, 0x1, 0x2
-	closing8, ping8, pong = 0x8, 0x9, 0xa
+	cont, text, binary8   = wire.Cont, wire.Text, wire.Binary
+	closing8, ping8, pong = wire.Close, wire.Ping, wire.Pong
 )
 
-// frame is a client's frame, as it is on the wire.
-func frame(first byte, payload string) []byte {
-	return raw(first, len(payload), []byte{0xa1, 0x02, 0xf3, 0x54}, payload)
-}
-
-// raw is a frame of any kind: its length may be a lie, and its mask missing.
-func raw(first byte, length int, mask []byte, payload string) []byte {
-	b := []byte{first, 0}
-	switch {
-	case length < 126:
-		b[1] = byte(length)
-	case length <= 0xffff:
-		b[1] = 126
-		b = binary.BigEndian.AppendUint16(b, uint16(length))
-	default:
-		b[1] = 127
-		b = binary.BigEndian.AppendUint64(b, uint64(length))
-	}
-	if mask == nil {
-		return append(b, payload...)
-	}
-	b[1] |= 0x80
-	b = append(b, mask...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^mask[i%4])
-	}
-	return b
-}
-
-func closing(code int, reason string) []byte {
-	return frame(fin|closing8, string(binary.BigEndian.AppendUint16(nil, uint16(code)))+reason)
-}
+var frame, raw, closing = wire.Frame, wire.Raw, wire.Closing
 
 // echo sends back what comes, until the connection ends.
 func echo(c *websocket.Conn) {
@@ -116,61 +83,24 @@ func (p *peer) send(frames ...[]byte) {
 // next is one frame of the server's, such as `fin text "hello"` or `fin close 1000 "bye"`.
 func (p *peer) next(t *testing.T) string {
 	t.Helper()
-	h, payload := p.frame(t)
-	if h == (ws.Header{}) {
-		return "end"
-	}
-	if h.Masked {
-		t.Errorf("the server has masked %+v", h)
-	}
-	said := ""
-	if h.Fin {
-		said = "fin "
-	}
-	if h.Rsv != 0 {
-		said += fmt.Sprintf("rsv%03b ", h.Rsv)
-	}
-	switch h.OpCode {
-	case ws.OpText:
-		said += fmt.Sprintf("text %q", payload)
-	case ws.OpBinary:
-		said += fmt.Sprintf("binary %q", payload)
-	case ws.OpPing:
-		said += fmt.Sprintf("ping %q", payload)
-	case ws.OpPong:
-		said += fmt.Sprintf("pong %q", payload)
-	case ws.OpClose:
-		if len(payload) == 0 {
-			return said + "close"
-		}
-		said += fmt.Sprintf("close %d %q", binary.BigEndian.Uint16(payload), payload[2:])
-	default:
-		t.Errorf("the server sent %+v", h)
-	}
-	return said
-}
-
-// frame reads one; none at the end of the connection.
-func (p *peer) frame(t *testing.T) (ws.Header, []byte) {
-	t.Helper()
-	h, payload, err := p.read()
+	f, err := wire.Read(p.r)
 	if err == io.EOF || err == io.ErrClosedPipe {
-		return ws.Header{}, nil
+		return "end"
 	}
 	if err != nil {
 		t.Fatalf("read a frame: %v", err)
 	}
-	return h, payload
+	return f.String()
 }
 
-func (p *peer) read() (ws.Header, []byte, error) {
-	h, err := ws.ReadHeader(p.r)
+// frame reads one.
+func (p *peer) frame(t *testing.T) wire.Received {
+	t.Helper()
+	f, err := wire.Read(p.r)
 	if err != nil {
-		return h, nil, err
+		t.Fatalf("read a frame: %v", err)
 	}
-	payload := make([]byte, h.Length)
-	_, err = io.ReadFull(p.r, payload)
-	return h, payload, err
+	return f
 }
 
 // all is what the server sends until it ends the connection.

@@ -13,7 +13,7 @@
 //	go c.Run()
 //	kind, message, err := c.Read(ctx)
 //
-// Frame headers, masks and the parameters of permessage-deflate are gobwas/ws's.
+// Frame headers and masks are gobwas/ws's.
 package websocket
 
 import (
@@ -221,7 +221,9 @@ func (c *Conn) leave(err error) {
 		if code == int(ws.StatusNoStatusRcvd) {
 			code = 0 // an empty one for an empty one
 		}
-		_ = c.close(code, "")
+		if err := c.close(code, ""); err == nil || errors.Is(err, ErrClosed) {
+			c.linger()
+		}
 	case errors.As(err, &bad):
 		if c.close(bad.Code, bad.Message) == nil {
 			c.linger()
@@ -230,7 +232,8 @@ func (c *Conn) leave(err error) {
 }
 
 // linger lets the client take the close frame: what it has sent and nobody has
-// read would make the kernel reset the connection, and the frame would be lost.
+// read would make the kernel reset the connection, and the frame would be lost. A
+// client that has sent its own close frame should send no more; some do.
 func (c *Conn) linger() {
 	half, ok := c.net.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/gobwas/ws/wsflate"
 )
 
 // compressFrom is the length from which messages are compressed, in bytes.
@@ -21,9 +19,6 @@ const compressFrom = 512
 type Deflate struct {
 	window int // how far back the client lets us refer, in bytes
 }
-
-// fullWindow is how far back deflate can refer at all.
-const fullWindow = wsflate.MaxLZ77WindowSize
 
 // tail is what every message's last block lacks, and an empty last block behind
 // it: the inflater then says of itself that it is at the end.

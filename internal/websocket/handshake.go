@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/gobwas/httphead"
-	"github.com/gobwas/ws/wsflate"
 )
 
 // version is the only version of the protocol there is.
@@ -67,13 +65,15 @@ func Check(r *http.Request, o Options) (Agreed, *Refusal) {
 			break
 		}
 	}
-	extensions, ok := httphead.ParseOptions([]byte(strings.Join(r.Header["Sec-Websocket-Extensions"], ", ")), nil)
-	if !ok && len(r.Header["Sec-Websocket-Extensions"]) > 0 {
-		return Agreed{}, refuse(http.StatusBadRequest, "Sec-WebSocket-Extensions is malformed")
+	var offers []extension
+	if lines := r.Header["Sec-Websocket-Extensions"]; len(lines) > 0 {
+		if offers, ok = extensions(strings.Join(lines, ",")); !ok {
+			return Agreed{}, refuse(http.StatusBadRequest, "Sec-WebSocket-Extensions is malformed")
+		}
 	}
 	if o.Compress {
 		var said string
-		if a.Deflate, said = agree(extensions); a.Deflate != nil {
+		if a.Deflate, said = agree(offers); a.Deflate != nil {
 			a.Header["Sec-Websocket-Extensions"] = []string{said}
 		}
 	}
@@ -195,23 +195,4 @@ func has(h http.Header, key, token string) bool {
 		}
 	}
 	return false
-}
-
-// agree takes the first offer of permessage-deflate that can be kept, and says
-// what the answer says of it.
-func agree(extensions []httphead.Option) (*Deflate, string) {
-	for _, e := range extensions {
-		var offer wsflate.Parameters
-		if !bytes.Equal(e.Name, wsflate.ExtensionNameBytes) || offer.Parse(e) != nil {
-			continue
-		}
-		d := &Deflate{window: fullWindow}
-		said := wsflate.ExtensionName + "; server_no_context_takeover; client_no_context_takeover"
-		if bits := offer.ServerMaxWindowBits; bits.Defined() {
-			d.window = bits.Bytes()
-			said += fmt.Sprintf("; server_max_window_bits=%d", bits)
-		}
-		return d, said
-	}
-	return nil, ""
 }
