@@ -72,7 +72,7 @@ func (s *server) enter(c *conn) error {
 	s.opened(c)
 	s.handshakes.Go(func() {
 		if err := s.shake(c, t); err != nil {
-			if c.state.Load() == busy { // else it has sent nothing, or was closed by the drain
+			if c.bad == nil && c.state.Load() == busy { // else it has sent nothing, or was closed by the drain
 				s.logger.Info("a TLS handshake failed", "client", c.RemoteAddr().String(), "error", err)
 			}
 			_ = t.Close()

@@ -1,24 +1,28 @@
 package worker
 
 import (
-	"bytes"
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
 // ProxyProtocol expects the PROXY protocol, version 1 or 2, from peers with an
 // address in from, and from every peer on a unix socket: their connections begin
-// with the client's address, which is a request's RemoteAddr then. One that
-// begins otherwise is closed. Peers with any other address are clients
-// themselves, and whatever they send is a request. Hooks that run before a
-// connection is served (ConnContext, and ConnState with StateNew) are told the peer's own address.
+// with the client's address, which is a request's RemoteAddr then. A connection that
+// begins otherwise, or takes ten seconds for it, is closed and logged. A header that
+// tells no address (UNKNOWN, LOCAL, a family that is not IP's) leaves the peer's own;
+// a peer on a unix socket is 0.0.0.0 then. A checksum is compared if there is one,
+// other extensions are ignored.
+//
+// Peers with any other address are clients themselves, and whatever they send is a
+// request. Hooks that run before a connection is served (ConnContext, and ConnState
+// with StateNew) are told the peer's own address.
 func ProxyProtocol(from ...netip.Prefix) Option {
 	return func(o *options) { o.proxies, o.proxied = slices.Clone(from), true }
 }
@@ -26,10 +30,8 @@ func ProxyProtocol(from ...netip.Prefix) Option {
 const (
 	proxyTimeout = 10 * time.Second // for the whole header
 	maxProxyV1   = 107              // bytes, says its specification
-	maxProxyV2   = 4 << 10          // address and extensions
+	maxProxyV2   = 16 << 10         // addresses and extensions, a client's certificate among them
 )
-
-var proxyV2 = []byte("\r\n\r\n\x00\r\nQUIT\n")
 
 // told reports whether the connection's peer is a proxy that tells an address.
 func (s *server) told(peer net.Addr) bool {
@@ -57,7 +59,11 @@ func (c *conn) preamble() error {
 		addr, err := readProxy(c.Conn)
 		if err != nil {
 			c.bad = fmt.Errorf("PROXY header from %s: %w", c.Conn.RemoteAddr(), err)
-			c.server.logger.Debug("connection closed", "error", c.bad)
+			level := slog.LevelInfo
+			if errors.Is(err, io.EOF) { // a health check may connect and say nothing
+				level = slog.LevelDebug
+			}
+			c.server.logger.Log(context.Background(), level, "a connection was closed: its peer must begin with a PROXY header", "error", c.bad)
 			return
 		}
 		if addr == nil {
@@ -77,82 +83,4 @@ func (c *conn) preamble() error {
 		c.server.moved()
 	})
 	return c.bad
-}
-
-// readProxy reads one header. No address means that the peer speaks for itself.
-func readProxy(r io.Reader) (*net.TCPAddr, error) {
-	head := make([]byte, 12)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return nil, err
-	}
-	switch {
-	case bytes.Equal(head, proxyV2):
-		return readProxyV2(r)
-	case bytes.HasPrefix(head, []byte("PROXY ")):
-		// Byte by byte: what follows the line is not ours.
-		for next := make([]byte, 1); head[len(head)-1] != '\n'; head = append(head, next[0]) {
-			if len(head) == maxProxyV1 {
-				return nil, fmt.Errorf("a line of more than %d bytes", maxProxyV1)
-			}
-			if _, err := io.ReadFull(r, next); err != nil {
-				return nil, err
-			}
-		}
-		return parseProxyV1(string(head))
-	}
-	return nil, errors.New("the connection begins without one")
-}
-
-func parseProxyV1(line string) (*net.TCPAddr, error) {
-	line, ok := strings.CutSuffix(line, "\r\n")
-	fields := strings.Split(line, " ")
-	switch {
-	case ok && len(fields) >= 2 && fields[1] == "UNKNOWN":
-		return nil, nil
-	case ok && len(fields) == 6 && (fields[1] == "TCP4" || fields[1] == "TCP6"):
-		ip, err := netip.ParseAddr(fields[2])
-		if err != nil || ip.Is4() != (fields[1] == "TCP4") || ip.Zone() != "" {
-			break
-		}
-		port, err := netip.ParseAddrPort("0.0.0.0:" + fields[4])
-		if err != nil {
-			break
-		}
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, port.Port())), nil
-	}
-	return nil, fmt.Errorf("%q is not one of version 1", line)
-}
-
-func readProxyV2(r io.Reader) (*net.TCPAddr, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
-	}
-	length := binary.BigEndian.Uint16(head[2:])
-	if head[0]>>4 != 2 || length > maxProxyV2 {
-		return nil, fmt.Errorf("version %d with %d bytes", head[0]>>4, length)
-	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, err
-	}
-	size := 0
-	switch command, family := head[0]&15, head[1]; {
-	case command == 0: // the proxy's own: a health check
-		return nil, nil
-	case command != 1:
-		return nil, fmt.Errorf("command %d", command)
-	case family == 0x11:
-		size = 4
-	case family == 0x21:
-		size = 16
-	default: // a family without an address for us
-		return nil, nil
-	}
-	if len(body) < 2*size+4 {
-		return nil, fmt.Errorf("%d bytes are too few for its addresses", len(body))
-	}
-	ip, _ := netip.AddrFromSlice(body[:size])
-	port := binary.BigEndian.Uint16(body[2*size:])
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, port)), nil
 }

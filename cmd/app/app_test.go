@@ -219,7 +219,7 @@ func TestEchoIsExact(t *testing.T) {
 		}
 		want := echoed{
 			Method: method, Target: "/echo/a%2Fb/%7e?x=%20&x=&y;z", Query: "x=%20&x=&y;z", BodyB64: "AAEC/v8=", BodyLen: 5,
-			Protocol: "HTTP/1.1",
+			Protocol: "HTTP/1.1", Client: "127.0.0.1", Scheme: "http", Host: "example.test",
 			Headers: map[string][]string{
 				"X-Two": {"1", "2"}, "Accept-Encoding": {"identity"}, "User-Agent": {"test"}, "Host": {"example.test"}, "Content-Length": {"5"},
 			},

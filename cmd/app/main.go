@@ -104,7 +104,8 @@ func serve(s settings, stdout, stderr io.Writer) error {
 	defer client.CloseIdleConnections()
 	app := newSite(s, client, db, s.AccessLog.options(stdout)...).app
 	limits := app.Limits()
-	err = worker.Run(ctx, app, worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))
+	err = worker.Run(ctx, app, append(s.front(),
+		worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))...)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("APP_ADDR: %w", err)
 	}

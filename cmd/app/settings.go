@@ -33,6 +33,8 @@ type settings struct {
 	CPUPermits      autoPermits `split_words:"true" desc:"how many may compute at once, auto: this worker's share of CPUs less one, at least 1"`
 	RequestTimeout  timeout     `split_words:"true" desc:"how long a request may take, such as 30s; 0, the default: without a bound. Streams and sockets have none"`
 	AccessLog       accessLog   `split_words:"true" desc:"one line per request on stdout: off, common, combined or json; 200s of /healthz are left out"`
+	TrustedProxies  networks    `split_words:"true" desc:"whose X-Forwarded-* and Forwarded are believed: networks, addresses or unix, commas between; off"`
+	ProxyProtocol   networks    `split_words:"true" desc:"whose connections begin with a PROXY header, likewise; off. See docs/proxies.md"`
 	DatabaseURL     databaseURL `split_words:"true" desc:"a SQLite file or a postgres:// URL, changed by app migrate alone; the app's own file var/app.db, made and filled by itself"`
 	SlowQuery       timeout     `split_words:"true" desc:"a statement that takes as long is logged with its route, 200ms; 0: none is"`
 	RepeatedQueries repeats     `split_words:"true" desc:"for development: what one request asks so often is logged when it is over, such as 5; 0, the default: nothing is"`
@@ -42,9 +44,8 @@ type settings struct {
 	StocksURL       serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the stocks; the app's own stand-in"`
 
 	// Of later versions: known, checked and refused (see later.go), never silently ignored.
-	TrustedProxies laterProxies `split_words:"true" desc:"not in this version"`
-	TLSCert        laterFile    `split_words:"true" desc:"not in this version"`
-	TLSKey         laterFile    `split_words:"true" desc:"not in this version"`
+	TLSCert laterFile `split_words:"true" desc:"not in this version"`
+	TLSKey  laterFile `split_words:"true" desc:"not in this version"`
 }
 
 func newSettings() settings {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net/netip"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +43,7 @@ func TestSettings(t *testing.T) {
 		"empty is not set": {
 			env: map[string]string{
 				"APP_ADDR": "", "APP_WORKER_CLASS": "", "APP_BLOCKING_PERMITS": "", "APP_CPU_PERMITS": "", "APP_WEATHER_URL": "", "APP_REQUEST_TIMEOUT": "",
-				"APP_DATABASE_URL": "", "APP_SLOW_QUERY": "", "APP_REPEATED_QUERIES": "", "APP_ACCESS_LOG": "", "APP_TRUSTED_PROXIES": "", "APP_TLS_CERT": "", "APP_TLS_KEY": "",
+				"APP_DATABASE_URL": "", "APP_SLOW_QUERY": "", "APP_REPEATED_QUERIES": "", "APP_ACCESS_LOG": "", "APP_TRUSTED_PROXIES": "", "APP_PROXY_PROTOCOL": "", "APP_TLS_CERT": "", "APP_TLS_KEY": "",
 			},
 			want: defaults,
 		},
@@ -95,8 +97,22 @@ func TestSettings(t *testing.T) {
 		"access log":           {env: map[string]string{"APP_ACCESS_LOG": "common"}, want: with(func(s *settings) { s.AccessLog.on = true })},
 		"server timing":        {env: map[string]string{"APP_SERVER_TIMING": "yes"}, err: "none of off, on"},
 		"access log, bad":      {env: map[string]string{"APP_ACCESS_LOG": "xml"}, err: "none of off, common, combined, json"},
-		"proxies":              {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}, err: "not in this version"},
-		"proxies, bad":         {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, err: `"proxy" is neither`},
+		"proxies": {
+			env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8, ::1,unix", "APP_PROXY_PROTOCOL": "::ffff:192.0.2.1"},
+			want: with(func(s *settings) {
+				s.TrustedProxies = networks{true, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
+				s.ProxyProtocol = networks{true, []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}}
+			}),
+		},
+		"proxies, unix":        {env: map[string]string{"APP_TRUSTED_PROXIES": "unix"}, want: with(func(s *settings) { s.TrustedProxies.on = true })},
+		"proxies, off":         {env: map[string]string{"APP_TRUSTED_PROXIES": "off", "APP_PROXY_PROTOCOL": "off"}, want: defaults},
+		"proxies, name":        {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, err: `"proxy" is neither`},
+		"proxies, none":        {env: map[string]string{"APP_TRUSTED_PROXIES": "10.0.0.0/8,"}, err: `"" is neither`},
+		"proxies, all":         {env: map[string]string{"APP_TRUSTED_PROXIES": "*"}, err: "0.0.0.0/0,::/0 is everybody"},
+		"proxies, more bits":   {env: map[string]string{"APP_TRUSTED_PROXIES": "10.1.2.3/8"}, err: "give 10.0.0.0/8"},
+		"proxies, zone":        {env: map[string]string{"APP_TRUSTED_PROXIES": "fe80::1%eth0"}, err: "is neither"},
+		"proxies, mapped":      {env: map[string]string{"APP_TRUSTED_PROXIES": "::ffff:10.0.0.0/104"}, err: "is neither"},
+		"PROXY, word":          {env: map[string]string{"APP_PROXY_PROTOCOL": "on"}, err: `"on" is neither`},
 		"certificate":          {env: map[string]string{"APP_TLS_CERT": os.DevNull}, err: "not in this version"},
 		"certificate, missing": {env: map[string]string{"APP_TLS_CERT": "/nonexistent/cert"}, err: "/nonexistent/cert"},
 		"key":                  {env: map[string]string{"APP_TLS_KEY": os.DevNull}, err: "not in this version"},
@@ -116,7 +132,7 @@ func TestSettings(t *testing.T) {
 			setEnvironment(t, test.env)
 			got, err := loadSettings()
 			if test.err == "" {
-				if err != nil || got != test.want {
+				if err != nil || !reflect.DeepEqual(got, test.want) {
 					t.Fatalf("got %+v, %v\nwant %+v", got, err, test.want)
 				}
 				return

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -82,6 +83,9 @@ type echoed struct {
 	BodyB64  string              `json:"body_b64"`
 	BodyLen  int                 `json:"body_len"`
 	Protocol string              `json:"protocol"`
+	Client   string              `json:"client"` // its address; behind proxies what those say that are trusted
+	Scheme   string              `json:"scheme"` // what the client speaks
+	Host     string              `json:"host"`
 	Worker   uint64              `json:"worker"` // 0 when run alone
 }
 
@@ -96,10 +100,14 @@ func echo(_ context.Context, r *view.Request) (view.Response, error) {
 	}
 	headers := maps.Clone(r.Header())
 	headers["Host"] = []string{r.Host()} // net/http keeps it apart
+	client, _, err := net.SplitHostPort(r.RemoteAddr())
+	if err != nil {
+		client = "" // a peer on a unix socket
+	}
 	return view.JSON(echoed{
 		Method: r.Method(), Target: r.RequestURI(), Query: r.URL().RawQuery, Headers: headers,
 		BodyB64: base64.StdEncoding.EncodeToString(body), BodyLen: len(body),
-		Protocol: r.Proto(), Worker: worker.Self().ID,
+		Protocol: r.Proto(), Client: client, Scheme: r.Scheme(), Host: r.Host(), Worker: worker.Self().ID,
 	}), nil
 }
 
