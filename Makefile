@@ -115,6 +115,7 @@ tandemvet: ## our own checker of sync and async code, on this repository
 tidy: ## go mod tidy, in every module
 	go mod tidy
 	cd tools && go mod tidy
+	cd tools/h2spec && go mod tidy
 	scripts/examples go mod tidy
 
 .PHONY: vuln

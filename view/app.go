@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/pprof"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +26,7 @@ type App struct {
 	maxBody    int64
 	deadline   time.Duration // 0 or less: none
 	syncOnly   bool
+	rawPaths   bool
 	middleware []Middleware
 	routes     []Route
 	observers  []func(*Request, Outcome)
@@ -37,6 +37,7 @@ type App struct {
 	settled atomic.Bool
 	mux     *http.ServeMux // serves
 	known   *http.ServeMux // the routes alone: tells 404 from 405
+	rest    rest           // serves what no other route takes
 	plan    []RoutePlan
 	watcher oncpu.Watcher
 }
@@ -122,22 +123,19 @@ func (a *App) Plan() []RoutePlan {
 func (a *App) compose() {
 	a.watcher.Log = a.log
 	a.settled.Store(true)
-	fallback := true
 	for _, rt := range a.routes {
 		plan, h := a.build(rt)
 		a.plan = append(a.plan, plan)
 		a.mux.Handle(rt.pattern, h)
-		fallback = fallback && !takesAll(rt.pattern)
+		if wildcard, all := takesAll(rt.pattern); all {
+			a.rest = rest{h, rt.pattern, wildcard}
+		}
 	}
-	if fallback { // so that middleware sees 404 and 405 as it sees all else
+	if a.rest.handler == nil { // so that middleware sees 404 and 405 as it sees all else
 		_, h := a.build(Path("/", a.missed, Name("no route")))
+		a.rest = rest{handler: h, pattern: "/"}
 		a.mux.Handle("/", h)
 	}
-}
-
-// takesAll says whether a pattern matches whatever no other does.
-func takesAll(pattern string) bool {
-	return pattern == "/" || strings.HasPrefix(pattern, "/{") && strings.HasSuffix(pattern, "...}") && strings.Count(pattern, "/") == 1
 }
 
 // ServeHTTP serves one request. What no route takes gets a 404, or a 405 with
@@ -148,12 +146,15 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.observe(w, r)
 		return
 	}
-	a.mux.ServeHTTP(w, r)
+	a.serve(w, r)
 }
 
 // missed is the view of requests that no route takes: 404, or 405 where only the
 // method is wrong.
 func (a *App) missed(_ context.Context, r *Request) (Response, error) {
+	if a.raw(r.http) {
+		return nil, notFound()
+	}
 	h, pattern := a.known.Handler(r.http)
 	if pattern != "" { // a redirect to the canonical path
 		return HTTP(h), nil
@@ -163,8 +164,10 @@ func (a *App) missed(_ context.Context, r *Request) (Response, error) {
 	if rec.code == http.StatusMethodNotAllowed {
 		return nil, methodNotAllowed(rec.header.Get("Allow"))
 	}
-	return nil, &Error{Status: http.StatusNotFound, Message: "not found"}
+	return nil, notFound()
 }
+
+func notFound() *Error { return &Error{Status: http.StatusNotFound, Message: "not found"} }
 
 // probe takes what ServeMux would answer, without its body.
 type probe struct {

@@ -110,7 +110,7 @@ func (a *App) observe(w http.ResponseWriter, r *http.Request) {
 			panic(v)
 		}
 	}()
-	a.mux.ServeHTTP(s, r)
+	a.serve(s, r)
 	s.begin(http.StatusOK) // as net/http will
 }
 

@@ -1,0 +1,5 @@
+//go:build race
+
+package launch
+
+var detector = []string{"-race"}
