@@ -17,12 +17,18 @@
 //		}
 //		pass, refused := guard.Scan(b[:n])
 //		if refused != nil {
-//			// b[:pass] still goes up; then the answer, and the connection ends
+//			// b[:pass] still goes up; then, with the next read, the answer
 //		}
 //		if pass > 0 {
 //			return pass, nil
 //		}
 //	}
+//
+// Who answers a refusal waits for [Guard.Pending] to be 0, or 1 if the refusal is
+// InBody: a read that fails before, and be it the single byte that net/http waits for
+// beside a handler, ends the context of a request that was in order. After that answer
+// nothing may be written: of a line that a read error cuts short net/http says itself
+// that it is malformed.
 package http1
 
 import "bytes"
@@ -105,7 +111,8 @@ func (g *Guard) Reset() { *g = Guard{limits: g.limits} }
 
 // AtRest reports whether the framing of the last request has ended and nothing of
 // a next one has come: whoever goes on with the connection needs to know nothing
-// of what was. It says nothing about answers, see [Guard.Pending].
+// of what was. An upgrade that is not answered is no rest; of other answers it
+// knows nothing, see [Guard.Pending].
 func (g *Guard) AtRest() bool { return g.phase == atStart && g.refused == nil && g.spare == nil }
 
 // Pending is how many requests have passed, in whole or with their head, and have

@@ -28,8 +28,8 @@ type Limits struct {
 	// ChunkLine bounds the line before a chunk without its CRLF. Default 1 KiB, at
 	// most 4094, which is net/http's own. 400.
 	ChunkLine int
-	// ChunkExtensions bounds all chunk extensions of a body together. Default and
-	// maximum 16 KiB, which is net/http's own. 400.
+	// ChunkExtensions bounds all chunk extensions of a body together. Default 8 KiB,
+	// at most 16382, beyond which net/http may give the body up. 400.
 	ChunkExtensions int
 	// Body bounds a body; a chunked one counts without its framing. Default: none;
 	// 413.
@@ -42,7 +42,7 @@ type Limits struct {
 // defaults are what a zero value of each means.
 var defaults = Limits{
 	RequestLine: 16 << 10, HeaderLine: 16 << 10, HeaderBytes: 64 << 10, Headers: 128,
-	TrailerBytes: 4<<10 - 2, Trailers: 32, ChunkLine: 1 << 10, ChunkExtensions: 16 << 10,
+	TrailerBytes: 4<<10 - 2, Trailers: 32, ChunkLine: 1 << 10, ChunkExtensions: 8 << 10,
 	Body: math.MaxInt64,
 }
 
@@ -64,7 +64,7 @@ func (l Limits) Complete() (Limits, error) {
 		{"TrailerBytes", &l.TrailerBytes, defaults.TrailerBytes, defaults.TrailerBytes},
 		{"Trailers", &l.Trailers, defaults.Trailers, math.MaxInt16},
 		{"ChunkLine", &l.ChunkLine, defaults.ChunkLine, 4<<10 - 2},
-		{"ChunkExtensions", &l.ChunkExtensions, defaults.ChunkExtensions, defaults.ChunkExtensions},
+		{"ChunkExtensions", &l.ChunkExtensions, defaults.ChunkExtensions, 16<<10 - 2},
 	} {
 		if *f.value < 0 || *f.value > f.max {
 			return l, fmt.Errorf("http1: limit %s is %d, which is not between 1 and %d (0: the default, %d)", f.name, *f.value, f.max, f.standard)
