@@ -6,12 +6,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"fmt"
+	"io/fs"
 	"net/http"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/tandem-go/tandem/static"
 	"github.com/tandem-go/tandem/view"
 )
 
@@ -32,7 +32,7 @@ func Routes(app *view.App, info Info, opts ...view.RouteOption) []view.Route {
 		if err != nil {
 			return nil, err
 		}
-		return newFile("openapi.json", text), nil
+		return newFile(text), nil
 	})
 	serveDocument := func(context.Context, *view.Request) (view.Response, error) {
 		f, err := document()
@@ -41,68 +41,50 @@ func Routes(app *view.App, info Info, opts ...view.RouteOption) []view.Route {
 		}
 		return f, nil
 	}
-	route := func(pattern, name string, v view.AsyncView) view.Route {
-		own := []view.RouteOption{view.Name(name), view.Doc(view.Documentation{Hidden: true})}
-		return view.Path(pattern, v, append(own, opts...)...)
-	}
+	hidden := view.Doc(view.Documentation{Hidden: true})
 	return []view.Route{
-		route("GET /openapi.json", "openapi.document", serveDocument),
-		route("GET /docs/", "openapi.page", servePage),
+		view.Path("GET /openapi.json", serveDocument, view.Name("openapi.document"), hidden).Also(opts...),
+		pageFiles().Route(view.Name("openapi.page")).Also(opts...),
 	}
 }
 
 //go:embed page
 var page embed.FS
 
-var pageFiles = sync.OnceValue(func() map[string]*file {
-	files := map[string]*file{}
-	for _, name := range []string{"index.html", "docs.css", "docs.js"} {
-		text, err := page.ReadFile("page/" + name)
-		if err != nil {
-			panic(err) // it was there when this was compiled
-		}
-		files[name] = newFile(name, text)
+// pageFiles are those of the page. They are asked for each time: their names stay.
+var pageFiles = sync.OnceValue(func() *static.Files {
+	tree, err := fs.Sub(page, "page")
+	if err != nil {
+		panic(err)
 	}
-	files[""] = files["index.html"]
+	files, err := static.FS(tree, static.Options{
+		Prefix: "/docs/", Index: "index.html", MaxAge: -1, Header: http.Header{"Content-Security-Policy": {policy}},
+	})
+	if err != nil {
+		panic(err) // they were there when this was compiled
+	}
 	return files
 })
-
-func servePage(_ context.Context, r *view.Request) (view.Response, error) {
-	_, name, _ := strings.Cut(r.URL().Path, "/docs/")
-	if f, ok := pageFiles()[name]; ok {
-		return f, nil
-	}
-	return nil, &view.Error{Status: http.StatusNotFound, Message: "not found"}
-}
-
-// file is a response that does not change while the program runs.
-type file struct {
-	name, tag string
-	text      []byte
-}
-
-func newFile(name string, text []byte) *file {
-	return &file{name, fmt.Sprintf(`"%.16x"`, sha256.Sum256(text)), text}
-}
-
-var contentTypes = map[string]string{
-	".json": "application/json",
-	".html": "text/html; charset=utf-8",
-	".css":  "text/css; charset=utf-8",
-	".js":   "text/javascript; charset=utf-8",
-}
 
 // policy lets the page use its own two files, and ask its own server.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// file is the document, which does not change while the program runs.
+type file struct {
+	tag  string
+	text []byte
+}
+
+func newFile(text []byte) *file { return &file{fmt.Sprintf(`"%.16x"`, sha256.Sum256(text)), text} }
+
 // Respond answers 304 where the client has it already.
 func (f *file) Respond(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
-	h.Set("Content-Type", contentTypes[path.Ext(f.name)])
+	h.Set("Content-Type", "application/json")
 	h.Set("ETag", f.tag)
 	h.Set("Cache-Control", "no-cache") // ask each time whether it is still this
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", policy)
-	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(f.text))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.text))
 	return nil
 }

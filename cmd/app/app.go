@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"html/template"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/tandem-go/tandem/middleware"
 	"github.com/tandem-go/tandem/openapi"
 	"github.com/tandem-go/tandem/orm"
+	"github.com/tandem-go/tandem/static"
 	"github.com/tandem-go/tandem/view"
 	"github.com/tandem-go/tandem/worker"
 )
@@ -64,7 +66,7 @@ func newSite(s settings, client *http.Client, db *orm.DB, options ...view.Option
 func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) []exhibit {
 	outside := dashboard{client: client, weather: string(s.WeatherURL), news: string(s.NewsURL), stocks: string(s.StocksURL)}
 	page := must(middleware.SecurityHeaders(middleware.Security{
-		ContentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+		ContentSecurityPolicy: "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'",
 	}))
 	described := openapi.Routes(site.app, openapi.Info{Title: "Tandem's reference application", Version: buildVersion(), Description: aboutTheAPI})
 	return []exhibit{
@@ -118,6 +120,7 @@ func (site *site) routes(s settings, limits bridge.Limits, client *http.Client) 
 		},
 		{route: described[0], link: "/openapi.json", about: "The description of the API, in OpenAPI 3.1, made of the routes and their types."},
 		{route: described[1], link: "/docs/", about: "A page to read it and to try the API. It needs nothing from elsewhere."},
+		{route: files.Route(), about: "Files that are compiled in. This page links to its stylesheet by a name with a hash in it, which browsers keep for ever."},
 		{route: view.Path("GET /healthz", healthz), link: "/healthz", about: "200 while the worker serves."},
 	}
 }
@@ -151,7 +154,13 @@ func blogExhibits(b blog) []exhibit {
 //go:embed home.html
 var homeHTML string
 
-var homePage = template.Must(template.New("home").Parse(homeHTML))
+var homePage = template.Must(template.New("home").Funcs(template.FuncMap{"static": files.URL}).Parse(homeHTML))
+
+//go:embed assets
+var assets embed.FS
+
+// files are what pages link to, under /static/.
+var files = must(static.FS(must(fs.Sub(assets, "assets")), static.Options{}))
 
 // home links and explains all routes.
 func (site *site) home(context.Context, *view.Request) (view.Response, error) {
@@ -172,12 +181,12 @@ func (site *site) home(context.Context, *view.Request) (view.Response, error) {
 	return view.HTML(html.String()), nil
 }
 
-// must is for middleware whose settings are written here: a wrong one is a mistake of the program's.
-func must(m view.Middleware, err error) view.Middleware {
+// must is for what is made of settings and files that are written here: a wrong one is a mistake of the program's.
+func must[T any](made T, err error) T {
 	if err != nil {
 		panic(err)
 	}
-	return m
+	return made
 }
 
 // writeRoutes prints each route with its colour, the middleware around it with the mode each runs in, and the crossings

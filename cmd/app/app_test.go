@@ -118,6 +118,8 @@ func TestEveryRoute(t *testing.T) {
 		{"GET /docs/", "GET", "/docs/", 200, `/<script src="docs.js" defer>/`},
 		{"GET /docs/", "GET", "/docs/docs.js", 200, `/openapi.json/`},
 		{"GET /docs/", "GET", "/docs/other", 404, `/not found/`},
+		{"GET /static/", "GET", "/static/home.css", 200, `/--page/`},
+		{"GET /static/", "GET", "/static/other.css", 404, `/not found/`},
 		{"GET /posts/{$}", "GET", "/posts/", 200, `/^{"posts":\[{"id":49,"title":".*"},{"id":48,/`},
 		{"", "GET", "/posts/other", 404, `/Not Found/`},
 		{"POST /posts/{$}", "POST", "/posts/", 400, `/request body: no value/`},

@@ -43,6 +43,24 @@ func TestThePageHasSecurityHeaders(t *testing.T) {
 			t.Errorf("no %s", name)
 		}
 	}
+	if policy := w.Header().Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") {
+		t.Errorf("policy %q", policy)
+	}
+}
+
+func TestThePagesStylesheetIsKeptForEver(t *testing.T) {
+	app := newSite(newSettings(), nil, nil).app
+	w := httptest.NewRecorder()
+	app.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	link := regexp.MustCompile(`<link rel="stylesheet" href="(/static/home\.[0-9a-f]{8}\.css)">`).FindStringSubmatch(w.Body.String())
+	if link == nil || strings.Contains(w.Body.String(), "<style") {
+		t.Fatalf("no link to it: %s", w.Body)
+	}
+	w = httptest.NewRecorder()
+	app.ServeHTTP(w, httptest.NewRequest("GET", link[1], nil))
+	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/css") || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
 }
 
 func TestServerTimingIsASetting(t *testing.T) {

@@ -17,14 +17,14 @@ const module = "github.com/tandem-go/tandem/"
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
 	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
-	"cmd/app":        {"bridge", "middleware", "openapi", "orm", "orm/migrate", "view", "worker"},
+	"cmd/app":        {"bridge", "middleware", "openapi", "orm", "orm/migrate", "static", "view", "worker"},
 	"cmd/tandemvet":  {"tandemvet"},
 
 	"bridge":  {"internal/funcname", "internal/oncpu"},
 	"auth":    {"bridge", "session", "view"},
 	"session": {"view"},
 	"static":  {"internal/coding", "view"},
-	"openapi": {"internal/schema", "view"},
+	"openapi": {"internal/schema", "static", "view"},
 	"orm":     {"bridge", "internal/stmtcache", "internal/tally"},
 
 	"orm/migrate": nil,
