@@ -2,17 +2,21 @@ package worker
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tandem-go/tandem/bridge"
 )
 
 // shown are the limiters whose permits the worker answers for.
-func (o *options) shown() []*bridge.Limiter {
-	if o.limiters != nil {
-		return o.limiters
+func (r *run) shown() []*bridge.Limiter {
+	if r.limiters != nil {
+		return r.limiters
 	}
-	def := bridge.DefaultLimits()
-	return []*bridge.Limiter{def.Blocking, def.CPU}
+	limits := bridge.DefaultLimits()
+	if app, ok := r.handler.(interface{ Limits() bridge.Limits }); ok {
+		limits = app.Limits()
+	}
+	return slices.DeleteFunc([]*bridge.Limiter{limits.Blocking, limits.CPU}, func(l *bridge.Limiter) bool { return l == nil })
 }
 
 // drain drains the server, and then waits, until ctx ends, for sync code that was

@@ -89,12 +89,19 @@ type environment struct {
 	notify    string
 	watchdog  time.Duration // 0: nobody watches
 	graceful  time.Duration // the supervisor's bound on a drain; 0: it says none
+	boot      time.Duration // the same on the time from the process's begin to READY=1
 	channel   *channel.Conn // nil: not Tandem's supervisor
 }
 
-// gracefulVariable is how the supervisor says how long a drain may take before it
-// kills the worker.
-const gracefulVariable = "TANDEM_GRACEFUL_TIMEOUT_USEC"
+// How the supervisor says how long a drain, and a start, may take before it kills
+// the worker.
+const (
+	gracefulVariable = "TANDEM_GRACEFUL_TIMEOUT_USEC"
+	bootVariable     = "TANDEM_BOOT_TIMEOUT_USEC"
+)
+
+// processBegan is when the process did, nearly.
+var processBegan = time.Now()
 
 // takeEnvironment reads the variables and removes them: a program that this one
 // starts must neither notify in its name nor take its descriptors.
@@ -113,17 +120,13 @@ func takeEnvironment() (*environment, error) {
 		}
 		env.watchdog = time.Duration(n) * time.Microsecond
 	}
-	if usec := os.Getenv(gracefulVariable); usec != "" {
-		n, bad := strconv.ParseInt(usec, 10, 64)
-		if bad != nil || n < 1 || n > int64(365*24*time.Hour/time.Microsecond) {
-			err = errors.Join(err, fmt.Errorf("%s=%q is not a number of microseconds from 1 to those of a year", gracefulVariable, usec))
-		}
-		env.graceful = time.Duration(n) * time.Microsecond
-	}
-	_, bad := startingConnections()
-	err = errors.Join(err, bad)
+	var bad [3]error
+	env.graceful, bad[0] = bound(gracefulVariable)
+	env.boot, bad[1] = bound(bootVariable)
+	_, bad[2] = startingConnections()
+	err = errors.Join(err, errors.Join(bad[:]...))
 	for _, name := range []string{
-		gracefulVariable, connectionsVariable, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
+		gracefulVariable, bootVariable, connectionsVariable, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
 		"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
 	} {
 		err = errors.Join(err, os.Unsetenv(name))
@@ -133,6 +136,19 @@ func takeEnvironment() (*environment, error) {
 	}
 	env.channel, err = channel.Inherited()
 	return env, err
+}
+
+// bound is what one of the supervisor's timeouts is, 0 where it says none.
+func bound(variable string) (time.Duration, error) {
+	usec := os.Getenv(variable)
+	if usec == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(usec, 10, 64)
+	if err != nil || n < 1 || n > int64(365*24*time.Hour/time.Microsecond) {
+		return 0, fmt.Errorf("%s=%q is not a number of microseconds from 1 to those of a year", variable, usec)
+	}
+	return time.Duration(n) * time.Microsecond, nil
 }
 
 // inheritedListeners is the number of sockets for this very process.

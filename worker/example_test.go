@@ -37,6 +37,59 @@ func Example() {
 	// drained: <nil>
 }
 
+// A program with a database: it is opened before the first request and closed after
+// the last one, and a job that uses it ends in between. The context ends here when
+// the first request has been answered.
+func ExampleLifespan() {
+	ctx, end := context.WithCancel(context.Background())
+	serving, answer := make(chan string, 1), make(chan string, 1)
+	go func() { answer <- get("http://" + <-serving + "/") }()
+
+	var db *database
+	err := worker.Run(ctx, nil,
+		worker.Lifespan("database", func(ctx context.Context) (worker.StopFunc, error) {
+			var err error
+			if db, err = openDatabase(ctx); err != nil {
+				return nil, err // which Run returns, with the function's name
+			}
+			return func(context.Context) error { return db.Close() }, nil
+		}),
+		worker.Handler(func(context.Context) (http.Handler, error) {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintln(w, "hello from", db.name)
+				end()
+			}), nil
+		}),
+		worker.Background("cleaning", func(ctx context.Context) error {
+			<-ctx.Done() // the worker begins to drain
+			return ctx.Err()
+		}),
+		worker.Addr("127.0.0.1:0"),
+		worker.Linger(0),
+		worker.Logger(slog.New(slog.DiscardHandler)),
+		worker.ConfigureServer(func(s *http.Server) { announce(s, serving) }),
+	)
+	fmt.Println(<-answer)
+	fmt.Println("ended:", err)
+	// Output:
+	// opened
+	// closed
+	// hello from the database
+	// ended: <nil>
+}
+
+type database struct{ name string }
+
+func openDatabase(context.Context) (*database, error) {
+	fmt.Println("opened")
+	return &database{"the database"}, nil
+}
+
+func (*database) Close() error {
+	fmt.Println("closed")
+	return nil
+}
+
 // A stream without an end of its own ends when the worker drains: its client
 // comes back, and another worker goes on.
 func ExampleDraining() {

@@ -156,6 +156,14 @@ func helpServe() int {
 	if d, err := time.ParseDuration(os.Getenv("HEADER")); err == nil {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) { s.ReadHeaderTimeout = d }))
 	}
+	if os.Getenv("LIFE") != "" {
+		opts = append(opts, worker.Lifespan("life", func(context.Context) (worker.StopFunc, error) {
+			return func(context.Context) error {
+				_, err := fmt.Println("stopped")
+				return err
+			}, nil
+		}))
+	}
 	if from, err := netip.ParsePrefix(os.Getenv("PROXY")); err == nil {
 		opts = append(opts, worker.ProxyProtocol(from), worker.ConfigureServer(func(s *http.Server) {
 			s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {

@@ -16,6 +16,8 @@ type options struct {
 	addr         string
 	logger       *slog.Logger
 	drainTimeout time.Duration // 0: the supervisor's bound, or defaultDrain
+	bootTimeout  time.Duration // 0: the supervisor's bound, or defaultBoot
+	phases       []phase
 	linger       time.Duration
 	stall        time.Duration
 	configure    []func(*http.Server)

@@ -107,7 +107,7 @@ func TestAddressInUse(t *testing.T) {
 }
 
 func TestBrokenEnvironment(t *testing.T) {
-	for variable, value := range map[string]string{"WATCHDOG_USEC": "soon", "TANDEM_FD": "99999", "TANDEM_DB_CONNECTIONS": "0"} {
+	for variable, value := range map[string]string{"WATCHDOG_USEC": "soon", "TANDEM_FD": "99999", "TANDEM_DB_CONNECTIONS": "0", "TANDEM_BOOT_TIMEOUT_USEC": "-1"} {
 		t.Run(variable, func(t *testing.T) {
 			t.Setenv(variable, value)
 			err := worker.Run(t.Context(), http.NotFoundHandler())

@@ -15,7 +15,8 @@ const vitalsEvery = 500 * time.Millisecond
 // four: in its status and metrics, and to judge by. A worker all of whose permits
 // of one limiter are held for --timeout, with none given back and somebody
 // waiting, is as stuck as one that does not run at all, and is replaced. Without
-// this option they are those of [bridge.DefaultLimits]. A drain waits, within
+// this option they are those that the handler's method Limits names, which a view.App
+// has, and else those of [bridge.DefaultLimits]. A drain waits, within
 // DrainTimeout, for what was abandoned in one of them, see [bridge.Abandonable].
 func Permits(limiters ...*bridge.Limiter) Option {
 	return func(o *options) { o.limiters = append([]*bridge.Limiter{}, limiters...) }

@@ -63,9 +63,10 @@ func (e *DrainError) Error() string {
 
 // Run serves h until the process is asked to go, and returns nil after a drain
 // that lost nothing or after a quick stop, a *DrainError after one that was cut
-// short, and another error when it could not serve at all.
+// short, and another error when it could not start or stop what it was to, or serve.
 //
-// The sockets are those that the supervisor handed over, and else one on Addr.
+// The sockets are those that the supervisor handed over, and else one on Addr. What
+// [Lifespan], [Background] and [Handler] give is started before it serves.
 // When ctx ends Run drains, as on TERM; the context of requests keeps ctx's
 // values but ends only when the process stops at once. Run takes the variables
 // of the protocol out of the environment, and owns the process's TERM, INT and
@@ -87,42 +88,71 @@ func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 		env.close()
 		return fmt.Errorf("worker: %w", err)
 	}
-	o = o.within(env.graceful)
-	run := &run{options: o, env: env, watchdog: env.watchdog, gone: make(chan struct{}), share: atStart}
-	got := given{board: scoreboard.Local()}
-	if env.channel != nil {
-		got = run.greet()
+	o = o.within(env.graceful).bootWithin(env.boot, time.Since(processBegan))
+	run := &run{
+		options: o, env: env, handler: h, watchdog: env.watchdog, share: atStart,
+		gone: make(chan struct{}), quick: make(chan struct{}), values: context.WithoutCancel(ctx),
 	}
-	if app, ok := h.(interface{ Settle() }); ok {
-		app.Settle()
-	}
-	run.server = newServer(ctx, h, o, got.board, got.siblings, listeners)
-	return run.run(ctx, signals)
+	run.serving, run.leave = context.WithCancel(run.values)
+	return run.run(ctx, signals, listeners)
 }
 
 // run is one call of Run.
 type run struct {
 	options
 	env      *environment
+	handler  http.Handler
 	server   *server
 	watchdog time.Duration
 	gone     chan struct{} // closed when the supervisor is
+	quick    chan struct{} // closed when everything is to end at once
+	because  string        // of quick, before that is closed
 	share    share
 	helpers  sync.WaitGroup
+
+	values  context.Context // those of Run's ctx; it does not end
+	serving context.Context // ends when the drain begins, or a quick stop
+	leave   context.CancelFunc
+	begun   []begun // what has started, in this order
 }
 
-func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
+func (r *run) run(ctx context.Context, signals <-chan os.Signal, listeners []socket) error {
 	ended := make(chan struct{})
+	got := given{board: scoreboard.Local()}
+	if r.env.channel != nil {
+		got = r.greet()
+	}
 	defer func() {
 		close(ended)
 		r.env.close() // ends the channel's reader
-		r.server.end()
+		r.leave()
+		if r.server != nil {
+			r.server.end()
+		}
 		r.helpers.Wait()
-		r.server.siblings.close()
-		r.server.helpers.Wait()
-		r.server.handshakes.Wait()
-		_ = r.server.board.Close()
+		got.siblings.close()
+		if r.server != nil {
+			r.server.helpers.Wait()
+			r.server.handshakes.Wait()
+		}
+		_ = got.board.Close()
 	}()
+	asked := r.wait(ctx, signals, ended)
+	if started, err := r.start(asked); !started {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		return err
+	}
+	if app, ok := r.handler.(interface{ Settle() }); ok {
+		app.Settle()
+	}
+	r.server = newServer(ctx, r.handler, r.options, got.board, got.siblings, listeners)
+	return r.serve(asked, ended)
+}
+
+// serve serves until the end of a drain, and has called the stop functions then.
+func (r *run) serve(asked <-chan string, ended <-chan struct{}) error {
 	failed := r.server.serve()
 	for _, d := range r.server.doors {
 		r.logger.Info("serving", "addr", d.Addr().Network()+"://"+d.Addr().String(), "pid", os.Getpid())
@@ -135,42 +165,43 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal) error {
 	r.helpers.Go(func() { r.vitals(ended) })
 	r.helpers.Go(func() { r.beat(ended) })
 
-	quick := make(chan string, 1)
 	reason, err := "", error(nil)
 	select {
-	case reason = <-r.wait(ctx, signals, quick, ended):
-	case reason = <-quick:
-		r.stop(reason)
-		return nil
+	case reason = <-asked:
+	case <-r.quick:
+		r.stop()
+		return r.finish(time.Now())
 	case err = <-failed:
 		reason, err = "a listener failed", fmt.Errorf("worker: accept: %w", err)
 	}
 	r.logger.Info("draining", "because", reason, "in_flight", r.server.board.Brief().InFlight)
 	r.notify(fmt.Sprintf("STOPPING=1\nSTATUS=draining: %s", reason))
+	r.leave()
 	drained := make(chan error, 1)
-	patience, hurry := context.WithTimeout(context.WithoutCancel(ctx), r.drainTimeout)
+	until := time.Now().Add(r.drainTimeout)
+	patience, hurry := context.WithDeadline(r.values, until)
 	defer hurry()
 	r.helpers.Go(func() { drained <- r.drain(patience) })
 	select {
-	case reason = <-quick:
+	case <-r.quick:
 		hurry()
 		r.server.end() // which the drain sees, and leaves the rest to stop
 		cut := <-drained
-		r.stop(reason)
-		return errors.Join(err, cut)
+		r.stop()
+		return errors.Join(err, cut, r.finish(time.Now()))
 	case cut := <-drained:
 		if cut != nil {
 			r.logger.Error("drained", "error", cut)
 		} else {
 			r.logger.Info("drained", "requests", r.server.board.Brief().Requests)
 		}
-		return errors.Join(err, cut)
+		return errors.Join(err, cut, r.finish(until))
 	}
 }
 
-// wait sends on its result what asks for a drain, once, and on quick what asks
-// for the end, at any time.
-func (r *run) wait(ctx context.Context, signals <-chan os.Signal, quick chan<- string, ended <-chan struct{}) <-chan string {
+// wait sends on its result what asks for a drain, once, and closes quick when
+// something asks for the end.
+func (r *run) wait(ctx context.Context, signals <-chan os.Signal, ended <-chan struct{}) <-chan string {
 	drain := make(chan string, 1)
 	r.helpers.Go(func() {
 		done, gone := ctx.Done(), r.gone
@@ -187,7 +218,8 @@ func (r *run) wait(ctx context.Context, signals <-chan os.Signal, quick chan<- s
 					ask("TERM")
 					continue
 				}
-				quick <- s.String()
+				r.because = s.String()
+				close(r.quick)
 				return
 			case <-done:
 				ask("the context ended")
@@ -204,10 +236,10 @@ func (r *run) wait(ctx context.Context, signals <-chan os.Signal, quick chan<- s
 }
 
 // stop ends everything now: contexts, connections, and this call soon after.
-func (r *run) stop(reason string) {
-	r.notify("STOPPING=1\nSTATUS=stopping at once: " + reason)
+func (r *run) stop() {
+	r.notify("STOPPING=1\nSTATUS=stopping at once: " + r.because)
 	cut := r.server.close(quickGrace)
-	r.logger.Info("stopped at once", "because", reason, "cut", cut)
+	r.logger.Info("stopped at once", "because", r.because, "cut", cut)
 }
 
 // notify tells the supervisor; that it cannot be told is worth a record, and

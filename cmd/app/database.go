@@ -23,11 +23,10 @@ import (
 // settings name is its operator's, and is changed by app migrate and app seed alone.
 const defaultDatabase = "var/app.db"
 
-// bootTimeout bounds what a start waits for. It lies inside the supervisor's --boot-timeout of 30s, so that the app
-// says what it waited for before it is killed.
-const bootTimeout = 25 * time.Second
+// openTimeout bounds what a command waits for before it begins. A worker's start has a bound of its own.
+const openTimeout = 25 * time.Second
 
-var errNotReady = fmt.Errorf("the database was not ready within %v", bootTimeout)
+var errNotReady = fmt.Errorf("the database was not ready within %v", openTimeout)
 
 // databaseURL is where the rows are: a postgres:// URL, or a SQLite file; "" is the default file. It may hold a password:
 // it is never printed.
@@ -108,8 +107,6 @@ func migrator(db *orm.DB, log *slog.Logger) (*migrate.Migrator, error) {
 // bootDatabase opens the database for a process that will serve: the default one in whatever state, another one if its
 // schema is what this program wants. The caller closes it.
 func bootDatabase(ctx context.Context, u databaseURL, log *slog.Logger, options ...orm.Option) (*orm.DB, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, errNotReady)
-	defer cancel()
 	db, err := openDatabase(ctx, u, u == "", append(options, orm.Logger(log))...)
 	if err != nil {
 		return nil, err
@@ -175,10 +172,4 @@ func bootDefault(ctx context.Context, db *orm.DB, m *migrate.Migrator, log *slog
 		log.Info("filled the default database with demonstration data", "file", defaultDatabase, "posts", posts)
 	}
 	return err
-}
-
-func closeDatabase(db *orm.DB, log *slog.Logger) {
-	if err := db.Close(); err != nil {
-		log.Warn("close the database", "error", err)
-	}
 }

@@ -289,7 +289,7 @@ func TestAStartThatWaitsCanBeStopped(t *testing.T) {
 	if err := app.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if said, code := app.ends(); code != 0 || !strings.HasSuffix(said, `msg="stopped before it served"`) {
+	if said, code := app.ends(); code != 0 || !strings.Contains(said, `msg="stopped before it served" because=TERM starting=database`) {
 		t.Errorf("exit code %d\n%s", code, said)
 	}
 }

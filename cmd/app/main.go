@@ -17,12 +17,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"syscall"
 
+	"github.com/tandem-go/tandem/orm"
 	"github.com/tandem-go/tandem/worker"
 )
 
@@ -82,30 +83,30 @@ func serve(s settings, stdout, stderr io.Writer) error {
 	}
 	slog.SetDefault(log)
 
-	// One context for the wait for the database and for Run: a signal between the two must not be lost on either.
-	ctx, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	defer release()
-	db, err := bootDatabase(ctx, s.DatabaseURL, log, s.seeing()...)
-	if err != nil && ctx.Err() != nil {
-		log.Info("stopped before it served")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer closeDatabase(db, log)
-
-	stop, err := serveStandIns(&s)
-	if err != nil {
-		return err
-	}
-	defer stop()
+	var db *orm.DB
 	client := newClient()
-	defer client.CloseIdleConnections()
-	app := newSite(s, client, db, s.AccessLog.options(stdout)...).app
-	limits := app.Limits()
-	err = worker.Run(ctx, app, append(s.front(),
-		worker.Addr(string(s.Addr)), worker.Logger(log), worker.Permits(limits.Blocking, limits.CPU))...)
+	err := worker.Run(context.Background(), nil, append(s.front(),
+		worker.Addr(string(s.Addr)),
+		worker.Logger(log),
+		worker.Lifespan("database", func(ctx context.Context) (worker.StopFunc, error) {
+			var err error
+			if db, err = bootDatabase(ctx, s.DatabaseURL, log, s.seeing()...); err != nil {
+				return nil, err
+			}
+			return func(context.Context) error { return db.Close() }, nil
+		}),
+		worker.Lifespan("stand-ins", func(context.Context) (worker.StopFunc, error) {
+			stop, err := serveStandIns(&s)
+			return func(context.Context) error {
+				client.CloseIdleConnections()
+				stop()
+				return nil
+			}, err
+		}),
+		worker.Handler(func(context.Context) (http.Handler, error) {
+			return newSite(s, client, db, s.AccessLog.options(stdout)...).app, nil
+		}),
+	)...)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("APP_ADDR: %w", err)
 	}

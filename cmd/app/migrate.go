@@ -76,7 +76,7 @@ func manage(command string, args []string, stdout, stderr io.Writer) int {
 func isHelp(word string) bool { return word == "-h" || word == "-help" || word == "--help" }
 
 func withDatabase(ctx context.Context, u databaseURL, makes bool, log *slog.Logger, do func(*orm.DB, *migrate.Migrator) error) (err error) {
-	opening, cancel := context.WithTimeoutCause(ctx, bootTimeout, errNotReady)
+	opening, cancel := context.WithTimeoutCause(ctx, openTimeout, errNotReady)
 	defer cancel()
 	db, err := openDatabase(opening, u, makes)
 	if err != nil {

@@ -149,7 +149,7 @@ func TestAddressInUse(t *testing.T) {
 	t.Chdir(t.TempDir())
 	setEnvironment(t, map[string]string{"APP_ADDR": listener.Addr().String()})
 	var out, errs bytes.Buffer
-	if code := run(nil, &out, &errs); code != 1 || !strings.Contains(errs.String(), "\napp: APP_ADDR: ") {
+	if code := run(nil, &out, &errs); code != 1 || !strings.HasPrefix(errs.String(), "app: APP_ADDR: ") {
 		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
 	}
 }

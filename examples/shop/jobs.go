@@ -9,35 +9,26 @@ import (
 	"github.com/tandem-go/tandem/bridge"
 )
 
-// startJobs has placed orders expire that nobody pays, once a minute, until stop is called. stop returns when the job has
-// ended, so that the database can be closed behind it.
+// expireAll has placed orders expire that nobody pays, once a minute, until ctx ends. What it is at then is finished first.
 //
 // Every worker runs the job. That costs a query a minute for each, and needs nobody to say which one is to do it: release
 // settles an order once, whoever else tries. What must not run twice at the same time at all, such as a mail to all
 // customers, wants a lock in the database, or a process of its own.
-func (s *shop) startJobs(log *slog.Logger) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ticks := time.NewTicker(time.Minute)
-		defer ticks.Stop()
-		for ctx.Err() == nil {
-			if n, err := s.expire(ctx, time.Now().Add(-s.hold)); err != nil {
-				log.Error("orders should expire", "expired", n, "error", err) // the next minute tries again
-			} else if n > 0 {
-				log.Info("orders have expired", "expired", n)
-			}
-			select {
-			case <-ticks.C:
-			case <-ctx.Done():
-			}
+func (s *shop) expireAll(ctx context.Context, log *slog.Logger) error {
+	ticks := time.NewTicker(time.Minute)
+	defer ticks.Stop()
+	for ctx.Err() == nil {
+		if n, err := s.expire(ctx, time.Now().Add(-s.hold)); err != nil {
+			log.Error("orders should expire", "expired", n, "error", err) // the next minute tries again
+		} else if n > 0 {
+			log.Info("orders have expired", "expired", n)
 		}
-	}()
-	return func() {
-		cancel()
-		<-done
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+		}
 	}
+	return nil
 }
 
 // expire settles the orders that were placed before a time and are not paid, one transaction for each, and returns how many

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -35,15 +36,20 @@ func TestOrdersExpireThatNobodyPays(t *testing.T) {
 	})
 }
 
-// The job begins at once, and has ended when stop returns.
+// The job begins at once, and ends with its ctx.
 func TestTheJobEndsWithTheWorker(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		id := read[order](s.as(t, "bo").ask("POST", "/orders/", buy("bell", 1)).is(201)).ID
 		s.hold = -time.Hour
 		heard := make(chan string, 1)
-		stop := s.startJobs(slog.New(slog.NewTextHandler(lineTo(heard), nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.expireAll(ctx, slog.New(slog.NewTextHandler(lineTo(heard), nil))) }()
 		said := <-heard
-		stop()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 		if !strings.Contains(said, `msg="orders have expired" expired=1`) {
 			t.Error(said)
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -17,9 +18,8 @@ import (
 	"github.com/tandem-go/tandem/worker"
 )
 
-// bootTimeout bounds what a start waits for. It lies inside the supervisor's --boot-timeout of 30 s, so that the shop says
-// what it waited for before it is killed.
-const bootTimeout = 25 * time.Second
+// openTimeout bounds what a command waits for; what the server waits for is bounded by Run.
+const openTimeout = 25 * time.Second
 
 func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -43,20 +43,20 @@ func run(args []string, getenv func(string) string, log *slog.Logger) (err error
 	if err != nil {
 		return err
 	}
-	booting, cancel := context.WithTimeout(context.Background(), bootTimeout)
+	if !promote {
+		return serve(set, log)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	s, err := boot(booting, set, log)
+	s, err := boot(ctx, set, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.db.Close()) }() // last of all: whoever uses it has ended
-	if promote {
-		// A command is sync code of a scope of its own.
-		scope := bridge.NewRoot(booting, bridge.Limits{})
-		defer scope.Close()
-		return s.promote(scope, args[1])
-	}
-	return serve(s, set.Addr, log)
+	defer func() { err = errors.Join(err, s.db.Close()) }()
+	// A command is sync code of a scope of its own.
+	scope := bridge.NewRoot(ctx, bridge.Limits{})
+	defer scope.Close()
+	return s.promote(scope, args[1])
 }
 
 // boot makes the shop, with a database that is ready. The caller closes that.
@@ -86,9 +86,23 @@ func boot(ctx context.Context, set settings, log *slog.Logger) (*shop, error) {
 	return s, nil
 }
 
-// serve serves until the process is asked to go. What was begun is finished then: requests by Run, the jobs by their stop.
-func serve(s *shop, addr string, log *slog.Logger) error {
-	defer worker.OnDatabaseConnections(s.db.SetPool)() // this worker's part of the supervisor's --db-connections
-	defer s.startJobs(log)()
-	return worker.Run(context.Background(), s.app, worker.Addr(addr), worker.Logger(log))
+// serve serves until the process is asked to go. What was begun is finished then, in reverse order: the job and the requests,
+// and last of all the database, which both use.
+func serve(set settings, log *slog.Logger) error {
+	var s *shop
+	return worker.Run(context.Background(), nil, worker.Addr(set.Addr), worker.Logger(log),
+		worker.Lifespan("shop", func(ctx context.Context) (worker.StopFunc, error) {
+			var err error
+			if s, err = boot(ctx, set, log); err != nil {
+				return nil, err
+			}
+			unfollow := worker.OnDatabaseConnections(s.db.SetPool) // this worker's part of the supervisor's --db-connections
+			return func(context.Context) error {
+				unfollow()
+				return s.db.Close()
+			}, nil
+		}),
+		worker.Handler(func(context.Context) (http.Handler, error) { return s.app, nil }),
+		worker.Background("orders expire", func(ctx context.Context) error { return s.expireAll(ctx, log) }),
+	)
 }

@@ -60,6 +60,7 @@ func (g *generation) environ(id arbiter.WorkerID, workers int, share budget.Shar
 		env = append(env, "WATCHDOG_USEC="+strconv.FormatInt(t.Microseconds(), 10))
 	}
 	return append(env,
+		"TANDEM_BOOT_TIMEOUT_USEC="+strconv.FormatInt(time.Duration(g.config.BootTimeout).Microseconds(), 10),
 		"TANDEM_GRACEFUL_TIMEOUT_USEC="+strconv.FormatInt(time.Duration(g.config.GracefulTimeout).Microseconds(), 10),
 		"NOTIFY_SOCKET="+notifyAddr,
 		"TANDEM_WORKER_ID="+strconv.FormatUint(uint64(id), 10),

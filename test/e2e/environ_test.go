@@ -32,14 +32,16 @@ func TestEnvironmentOfAWorker(t *testing.T) {
 		t.Fatalf("worker %d answered, status says %d", w.PID, worker.PID)
 	}
 	for name, want := range map[string]string{
-		"LISTEN_FDS":        "1",
-		"LISTEN_PID":        strconv.Itoa(w.PID),
-		"WATCHDOG_PID":      strconv.Itoa(w.PID),
-		"WATCHDOG_USEC":     "20000000",
-		"TANDEM_WORKER_ID":  strconv.FormatUint(worker.ID, 10),
-		"TANDEM_GENERATION": "1",
-		"TANDEM_WORKERS":    "1",
-		"OF_THE_USER":       "kept",
+		"LISTEN_FDS":                   "1",
+		"LISTEN_PID":                   strconv.Itoa(w.PID),
+		"WATCHDOG_PID":                 strconv.Itoa(w.PID),
+		"WATCHDOG_USEC":                "20000000",
+		"TANDEM_WORKER_ID":             strconv.FormatUint(worker.ID, 10),
+		"TANDEM_GENERATION":            "1",
+		"TANDEM_WORKERS":               "1",
+		"TANDEM_BOOT_TIMEOUT_USEC":     "30000000",
+		"TANDEM_GRACEFUL_TIMEOUT_USEC": "30000000",
+		"OF_THE_USER":                  "kept",
 	} {
 		if got, ok := w.env(name); got != want {
 			t.Errorf("%s=%q (%v), want %q", name, got, ok, want)

@@ -54,7 +54,7 @@ func helpTandem() int {
 			}
 		}),
 	)
-	if err := worker.Run(context.Background(), app, worker.Permits(limits.Blocking, limits.CPU)); err != nil {
+	if err := worker.Run(context.Background(), app, helpersDatabase); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
