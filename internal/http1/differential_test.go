@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,6 +61,7 @@ type sent struct {
 	refused *http1.Refusal
 	passed  []byte
 	seen    []seen
+	once    sync.Once
 	closed  chan struct{}
 }
 
@@ -90,7 +93,7 @@ func (c *sent) SetReadDeadline(time.Time) error  { return nil }
 func (c *sent) SetWriteDeadline(time.Time) error { return nil }
 
 func (c *sent) Close() error {
-	close(c.closed)
+	c.once.Do(func() { close(c.closed) }) // the server closes what it has not forgotten yet
 	return nil
 }
 
@@ -202,6 +205,27 @@ func TestWhatPassesIsServedAsByNetHTTPAlone(t *testing.T) {
 		for reason := range stricter {
 			if !reasons[reason] {
 				t.Errorf("%q: net/http refuses all of it too", reason)
+			}
+		}
+	})
+}
+
+func TestNetHTTPReadsWhatIsAtTheLargestLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := serve(t)
+		limits := complete(t, http1.Limits{TrailerBytes: 4094, ChunkLine: 4094, ChunkExtensions: 16382})
+		for name, in := range map[string]string{
+			"trailer":          chunked + "0\nX: " + strings.Repeat("y", 4094-5) + "\n\n",
+			"chunk line":       chunked + "1;" + strings.Repeat("a", 4092) + "\nx\n0\n\n",
+			"chunk extensions": chunked + extensions(16382),
+			"length":           get + "Content-Length: 9223372036854775807\n\n",
+		} {
+			for seed := range uint64(20) {
+				g := http1.New(limits)
+				c := b.see(wire(in), &g, rand.New(rand.NewPCG(seed, 0)))
+				if c.refused != nil || len(c.seen) != 1 || c.seen[0].whole != g.AtRest() {
+					t.Errorf("%s: %v, %d seen, at rest %v", name, c.refused, len(c.seen), g.AtRest())
+				}
 			}
 		}
 	})

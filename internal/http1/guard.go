@@ -86,7 +86,7 @@ type Guard struct {
 	limits  *Limits
 	refused *Refusal
 	spare   *spare // nil: nothing is kept
-	left    int64  // octets of the body or the chunk that are still to come; in a head the Content-Length
+	left    int64  // octets of the body or the chunk that are still to come; in a head the Content-Length, else 0
 	allowed int64  // octets that chunks may still have
 	block   int32  // octets of the field lines so far, or of a body's chunk extensions
 	pending int32  // requests that passed and were not answered

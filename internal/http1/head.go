@@ -140,9 +140,6 @@ func lists(list []byte, option string) bool {
 
 // endHead judges a head as a whole.
 func (g *Guard) endHead() *Refusal {
-	if g.seen&sawLength == 0 {
-		g.left = 0
-	}
 	switch {
 	case g.seen&(version11|sawHost) == version11:
 		return noHost

@@ -127,6 +127,15 @@ func TestAnUpgradeBehindOthersWaitsForAllOfThem(t *testing.T) {
 	}
 }
 
+func TestAnUpgradeThatIsAnsweredBeforeItsBodyHasComeHoldsNothing(t *testing.T) {
+	head := "POST / HTTP/1.1\nHost: a\nConnection: upgrade\nUpgrade: x\nContent-Length: 2\n\n"
+	o := feed(t, nil, wire(head))
+	o.guard.Answered()
+	if in := wire("ok" + get + "\n"); !passesAll(o.guard, in) || !o.guard.AtRest() {
+		t.Errorf("%d octets held, at rest %v", o.guard.Held(), o.guard.AtRest())
+	}
+}
+
 func TestAPlainRequestMayBeHijacked(t *testing.T) {
 	o := feed(t, nil, wire(get+"\n"), []byte("G"))
 	o.guard.Release()

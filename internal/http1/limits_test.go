@@ -34,6 +34,7 @@ func TestLimitsAreExactToTheOctet(t *testing.T) {
 		{"header lines", small, func(n int) string { return get + strings.Repeat("X:\n", n-1) + "\n" }, 5, 431, "the header has too many lines"},
 		{"trailer line", small, func(n int) string { return chunked + "0\n" + line(n) + "\n" }, 30, 431, "a trailer line is too long"},
 		{"trailer", small, func(n int) string { return chunked + "0\n" + line(29) + line(n-31-2) + "\n" }, 60, 431, "the trailer is too long"},
+		{"trailer after extensions", small, func(n int) string { return chunked + "0;aaaaaaaaa\n" + line(29) + line(n-31-2) + "\n" }, 60, 431, "the trailer is too long"},
 		{"trailer lines", small, func(n int) string { return chunked + "0\n" + strings.Repeat("X:\n", n) + "\n" }, 3, 431, "the trailer has too many lines"},
 		{"chunk line", small, func(n int) string { return chunked + "1;" + strings.Repeat("a", n-2) + "\nx\n0\n\n" }, 20, 400, "the line before a chunk is too long"},
 		{"chunk extensions", small, func(n int) string {
@@ -103,6 +104,7 @@ func TestALineWithoutAnEndIsRefusedAtTheLimit(t *testing.T) {
 	limits := complete(t, http1.Limits{RequestLine: 50, HeaderLine: 30, ChunkLine: 20})
 	for in, reason := range map[string]string{
 		"GET /" + strings.Repeat("a", 46):                    "the request line is too long",
+		strings.Repeat("A", 50) + "␍x":                       "malformed method",
 		strings.Repeat("A", 51):                              "malformed method",
 		"GET / HTTP/1.1\n" + "X: " + strings.Repeat("a", 28): "a header line is too long",
 		chunked + "1;" + strings.Repeat("a", 19):             "the line before a chunk is too long",

@@ -91,6 +91,15 @@ func TestItIsNotAtRestWithinARequest(t *testing.T) {
 	}
 }
 
+func TestEachRequestMayHaveEmptyLinesBeforeIt(t *testing.T) {
+	in := wire("\n\n" + get + "\n\n\n" + get + "\n\n" + get + "\n\n\n")
+	for _, parts := range [][][]byte{{in}, octets(in)} {
+		if o := feed(t, nil, parts...); o.refused != nil || o.passed != strings.Repeat(string(wire(get+"\n")), 3) || !o.guard.AtRest() {
+			t.Errorf("%v, passed %q", o.refused, o.passed)
+		}
+	}
+}
+
 func TestPartsOfEmptyLinesAreNotRest(t *testing.T) {
 	for in, rest := range map[string]bool{"": true, "\r": false, "\r\n": true, "\r\n\r": false, "\r\n\r\n": true} {
 		if o := feed(t, nil, []byte(in)); o.guard.AtRest() != rest || o.passed != "" {
