@@ -8,5 +8,5 @@
 // what there is to be seen.
 //
 //	go test ./test/conformance
-//	go test ./test/conformance -update      write the scores into docs/server.md
+//	go test ./test/conformance -update      write scores and differences into docs/server.md
 package conformance

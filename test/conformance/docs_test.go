@@ -5,50 +5,49 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// Where the scores are in docs/server.md.
-const (
-	begin = "<!-- begin scores: written by go test ./test/conformance -update -->\n"
-	end   = "<!-- end scores -->\n"
-)
+// page guards docs/server.md, of which tests beside each other write parts.
+var page sync.Mutex
 
-// compareWithDocs fails the test where the documentation has other scores, or
-// writes these.
-func compareWithDocs(t *testing.T, score func(server, suite int) string) {
+// isInDocs fails the test where a part of docs/server.md is not this table, or
+// makes it that.
+func isInDocs(t *testing.T, part, table string) {
 	t.Helper()
-	var table strings.Builder
-	table.WriteString("| suite | cases |")
-	rule := "|---|---|"
-	for _, s := range servers {
-		fmt.Fprintf(&table, " %s |", s.name)
-		rule += "---|"
-	}
-	table.WriteString("\n" + rule + "\n")
-	for j, suite := range suites {
-		fmt.Fprintf(&table, "| %s | %d |", suite.title, suite.cases)
-		for i := range servers {
-			fmt.Fprintf(&table, " %s |", score(i, j))
-		}
-		table.WriteString("\n")
-	}
+	page.Lock()
+	defer page.Unlock()
+	begin := fmt.Sprintf("<!-- begin %s: written by go test ./test/conformance -update -->\n", part)
+	end := fmt.Sprintf("<!-- end %s -->\n", part)
 	path := filepath.Join("..", "..", "docs", "server.md")
-	page, err := os.ReadFile(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, found := strings.Cut(string(page), begin)
+	before, rest, found := strings.Cut(string(text), begin)
 	was, after, ended := strings.Cut(rest, end)
 	switch {
 	case !found || !ended:
-		t.Fatalf("%s has no place for the scores: %q, %q", path, begin, end)
-	case was == table.String():
+		t.Fatalf("%s has no place for the %s: %q, %q", path, part, begin, end)
+	case was == table:
 	case !*update:
-		t.Errorf("%s has other scores; go test ./test/conformance -update writes these:\n%s", path, table.String())
+		t.Errorf("%s has other %s; go test ./test/conformance -update writes these:\n%s", path, part, table)
 	default:
-		if err := os.WriteFile(path, []byte(before+begin+table.String()+end+after), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(before+begin+table+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// table is one in Markdown.
+func table(header []string, rows [][]string) string {
+	var b strings.Builder
+	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
+	line(header)
+	fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(header)))
+	for _, row := range rows {
+		line(row)
+	}
+	return b.String()
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/tandem-go/tandem/test/conformance/launch"
 )
 
-var update = flag.Bool("update", false, "write the scores into docs/server.md")
+var update = flag.Bool("update", false, "write scores and differences into docs/server.md")
 
 // dir is where programs are built.
 var dir string

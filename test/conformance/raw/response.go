@@ -158,3 +158,20 @@ func readLine(from *bytes.Reader) (string, error) {
 		line = append(line, b)
 	}
 }
+
+// All reads every answer of a connection that has ended. To which requests they
+// are need not be known: an answer that another one follows at once has no body,
+// whatever its header says of one. It is for servers whose bodies do not begin
+// like an answer.
+func All(b []byte) []*Response {
+	var all []*Response
+	for len(b) > 0 {
+		_, after, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+		r, rest := cut(b, true, len(after) == 0 || statusLine.Match(after))
+		if r == nil {
+			return append(all, &Response{Body: b}) // half a header
+		}
+		all, b = append(all, r), rest
+	}
+	return all
+}
