@@ -84,6 +84,14 @@ func (c *client) receive() (status int, body string, closing bool, err error) {
 	return resp.StatusCode, string(all), resp.Close, err
 }
 
+// get sends a request without a body, and receives.
+func (c *client) get(path string) (status int, body string, closing bool, err error) {
+	if err := c.send("GET", path, ""); err != nil {
+		return 0, "", false, err
+	}
+	return c.receive()
+}
+
 // must sends and receives, and fails the test on anything but a 200.
 func (c *client) must(t *testing.T, path, body string) (answer string, closing bool) {
 	t.Helper()

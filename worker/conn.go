@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/http1"
 )
 
 // stallTimeout is how long a client may send nothing of a body that it has
@@ -49,8 +51,12 @@ type conn struct {
 	remote    net.Addr      // of the client, where the socket's peer is somebody in between
 	adopted   bool          // a sibling has accepted it
 	spoke1    atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
-	encrypted bool          // what passes here is TLS; set before it is served
-	keep      time.Duration // how long it may stay idle before its first request here; 0: as a new one
+	guard     http1.Guard
+	refused   *http1.Refusal // nil: nothing was
+	told      bool           // the client has been, of that
+	crowded   bool           // beyond the bound: let in to be told; set before it is served
+	encrypted bool           // what passes here is TLS; set before it is served
+	keep      time.Duration  // how long it may stay idle before its first request here; 0: as a new one
 
 	// awaited is what net/http waits for: it sets a deadline when it begins to wait
 	// for the first bytes of a next request, and another one when it has them.
@@ -94,6 +100,15 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 		if c.state.Load() == leaving {
 			return 0, io.EOF // whoever reads on would take what is a sibling's
 		}
+		if c.refused != nil {
+			return c.refuse(src)
+		}
+		if n := c.guard.Take(b); n > 0 {
+			if n = c.judge(b[:n]); n > 0 {
+				return n, nil
+			}
+			continue
+		}
 		bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.idleMeansSilent()
 		if bounded {
 			if c.gaveUp.Load() {
@@ -110,6 +125,9 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 		}
 		if n > 0 {
 			c.came()
+			if n = c.judge(b[:n]); n == 0 && err == nil {
+				continue
+			}
 		}
 		if n > 0 || err == nil {
 			return n, err
@@ -293,7 +311,7 @@ func (s *server) admit(accepted net.Conn, d *door) *conn {
 			})
 		}
 	}
-	c := &conn{Conn: accepted, server: s, door: d, proxied: s.told(accepted.RemoteAddr())}
+	c := &conn{Conn: accepted, server: s, door: d, proxied: s.told(accepted.RemoteAddr()), guard: http1.New(&s.guards.clear)}
 	c.since.Store(time.Now().UnixNano())
 	return c
 }
@@ -314,6 +332,12 @@ func (s *conns) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.set, c)
+}
+
+func (s *conns) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.set)
 }
 
 // all is who is open now.

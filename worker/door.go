@@ -68,6 +68,9 @@ func (d *door) Accept() (net.Conn, error) {
 					continue
 				}
 			}
+			if d.server.tooMany(c) {
+				continue
+			}
 			return c, nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err

@@ -7,6 +7,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"github.com/tandem-go/tandem/internal/http1"
 )
 
 // encrypt makes the doors ones of TLS, if the http.Server has a configuration of
@@ -83,6 +85,7 @@ func (s *server) enter(c *conn) error {
 			return
 		}
 		c.spoke1.Store(true)
+		c.guard = http1.New(&s.guards.encrypted)
 		c.state.CompareAndSwap(busy, silent) // of a request nothing has come yet
 		s.moved()
 		_ = s.deliver(c, &secure{c, t})

@@ -39,28 +39,36 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, pattern := h.mux.Handler(r)
 		entry.Route(pattern)
 	}
+	c := connOfRequest(r)
+	h.server.crowd.waiting.Add(1)
 	// The wrapping has the methods of what it wraps, because handlers look for
 	// them. Both of net/http's own writers are covered; any other is left alone,
 	// and its connection is closed once it is idle.
 	var a *answer
 	switch inner := w.(type) {
 	case http1Writer:
-		h.server.spokeHTTP1(r)
-		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, movable: true, scheme: told}}
+		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, movable: true, scheme: told}}
 		w, a = one, &one.answer
 	case http2Writer:
-		two := &http2Answer{answer{commonWriter: inner, server: h.server, entry: entry, scheme: told}}
+		two := &http2Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, scheme: told}}
 		w, a = two, &two.answer
 	}
 	returned := false
 	defer func() {
+		if a == nil {
+			h.server.crowd.waiting.Add(-1)
+		} else {
+			a.goesOut()
+		}
 		if a != nil && a.held {
 			return
 		}
 		entry.slot.End(code(a, returned))
 		h.server.moved()
 	}()
-	serve.ServeHTTP(w, r)
+	if !h.server.full(w, r, c) {
+		serve.ServeHTTP(w, r)
+	}
 	returned = true
 	if a != nil {
 		a.decide()
@@ -127,6 +135,7 @@ type answer struct {
 	server  *server
 	movable bool // a sibling can go on with the connection
 	scheme  scheme
+	waits   bool // counted among those whose answer has not begun
 	decided bool
 	held    bool // the request goes on without its handler
 	code    int  // the status, once it is there
@@ -147,11 +156,20 @@ func (a *answer) Hold() (release func()) {
 	}
 }
 
+// goesOut takes the request out of those that wait for their answer.
+func (a *answer) goesOut() {
+	if a.waits {
+		a.waits = false
+		a.server.crowd.waiting.Add(-1)
+	}
+}
+
 func (a *answer) decide() {
 	if a.decided {
 		return
 	}
 	a.decided = true
+	a.goesOut()
 	if a.server.draining.Load() && !(a.movable && a.server.moving.Load()) {
 		a.Header().Set("Connection", "close")
 	}
@@ -206,6 +224,9 @@ type http1Answer struct{ answer }
 
 func (a *http1Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := a.commonWriter.(http.Hijacker).Hijack()
+	if err == nil {
+		a.goesOut()
+	}
 	if err == nil && a.code == 0 {
 		a.code = http.StatusSwitchingProtocols // what is hijacked speaks another one
 	}

@@ -18,7 +18,7 @@ import (
 // counted serves h as Run does, over HTTP/1 or 2, and gives its scoreboard.
 func counted(t *testing.T, h http.Handler, http2 bool) (*httptest.Server, *scoreboard.Board) {
 	t.Helper()
-	s := &server{board: scoreboard.Local(), logger: slog.New(slog.DiscardHandler), events: make(chan struct{}, 1)}
+	s := &server{board: scoreboard.Local(), logger: slog.New(slog.DiscardHandler), events: make(chan struct{}, 1), crowd: crowd{Limits: Limits{}.settled()}}
 	ts := httptest.NewUnstartedServer(newHandler(s, h))
 	ts.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	ts.EnableHTTP2 = http2
@@ -88,7 +88,7 @@ func TestARequestThatIsHeldOutlivesItsHandler(t *testing.T) {
 		t.Cleanup(func() { _ = conn.Close() })
 		releases <- w.(interface{ Hold() func() }).Hold()
 	})
-	s := &server{board: scoreboard.Local(), logger: slog.New(slog.DiscardHandler), events: make(chan struct{}, 1)}
+	s := &server{board: scoreboard.Local(), logger: slog.New(slog.DiscardHandler), events: make(chan struct{}, 1), crowd: crowd{Limits: Limits{}.settled()}}
 	s.draining.Store(true)
 	inner := newHandler(s, h)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -25,7 +25,9 @@ type options struct {
 	proxies      forwarded.Networks // these
 	trusting     bool               // proxies may tell for whom a request is
 	trusted      forwarded.Networks // these
-	limiters     []*bridge.Limiter  // nil: the default ones
+	limits       Limits
+	guards       guards            // of these; Run makes them
+	limiters     []*bridge.Limiter // nil: the default ones
 }
 
 func settings(opts []Option) options {

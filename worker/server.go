@@ -24,6 +24,9 @@ type server struct {
 	conns  conns
 	loops  sync.WaitGroup // the accept loops
 
+	crowd  crowd
+	guards guards
+
 	tls        *tls.Config // nil: in clear
 	handshakes sync.WaitGroup
 
@@ -56,6 +59,8 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 	s := &server{
 		board: board, logger: o.logger, stall: o.stall, siblings: sib, mover: newMover(),
 		proxied: o.proxied, proxies: o.proxies, trusting: o.trusting, trusted: o.trusted,
+		crowd:  crowd{Limits: o.limits.settled()},
+		guards: o.guards,
 		conns:  conns{set: map[*conn]struct{}{}},
 		events: make(chan struct{}, 1),
 	}
@@ -69,7 +74,7 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    o.guards.clear.RequestLine + o.guards.clear.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(o.logger.Handler(), slog.LevelWarn),
 	}
 	for _, configure := range o.configure {
@@ -123,6 +128,7 @@ func (s *server) surround() {
 	}
 	s.encrypt()
 	h2c := s.http.Protocols != nil && s.http.Protocols.UnencryptedHTTP2()
+	s.guards.clear.H2C = h2c
 	s.idleMeansSilent = s.tls == nil && !h2c
 }
 
@@ -164,6 +170,9 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 			c.settle() // nobody may read on it for long
 		}
 	case http.StateIdle:
+		if c.spoke1.Load() { // else its reader is another goroutine
+			c.guard.Answered()
+		}
 		c.requests.Add(1)
 		c.since.Store(time.Now().UnixNano())
 		c.state.Store(idle)
@@ -175,6 +184,7 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 			s.moved()
 		}
 	case http.StateHijacked:
+		c.guard.Release()
 		c.state.Store(hijacked)
 		s.moved()
 	}
@@ -211,14 +221,11 @@ func (s *server) hooked(hooked net.Conn, state http.ConnState) {
 	}
 }
 
-// spokeHTTP1 notes what the connection of a request speaks, for ever.
-func (s *server) spokeHTTP1(r *http.Request) {
-	if s.idleMeansSilent || r.TLS != nil {
-		return
-	}
-	if c, ok := r.Context().Value(connKey{}).(*conn); ok && !c.spoke1.Load() {
-		c.spoke1.Store(true)
-	}
+// connOfRequest is the connection that a request has come on, nil for one that did
+// not come by a door.
+func connOfRequest(r *http.Request) *conn {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	return c
 }
 
 // connOf is the connection that the http.Server knows by that name, nil for one

@@ -74,6 +74,10 @@ func (e *DrainError) Error() string {
 // with a method Settle(), as a view.App, has it called before it is said to be ready.
 func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 	o := settings(opts)
+	var err error
+	if o.guards, err = o.limits.guards(); err != nil {
+		return err
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	defer signal.Stop(signals)

@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 
 	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
 	"middleware": {"internal/requestid", "view"},
-	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/notify", "internal/requestid", "internal/scoreboard"},
+	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/http1", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
 	"tandemvet": nil, // reads others' code, and knows them by name
 

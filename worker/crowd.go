@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// crowd keeps the bounds of how much there may be at a time.
+type crowd struct {
+	Limits
+	waiting     atomic.Int64 // requests whose answer has not begun
+	told        occasional   // of connections beyond the bound
+	toldWaiting occasional   // of requests
+	refused     occasional   // requests
+}
+
+// tooMany reports that one connection more is not served, and has told its client
+// so; then it is closed. Of one that is let in to be told, crowded is set.
+func (s *server) tooMany(c *conn) bool {
+	if s.crowd.Connections < 0 {
+		return false
+	}
+	over := s.conns.len() - s.crowd.Connections
+	if over < 0 {
+		return false
+	}
+	s.crowd.told.say(func(more int64) {
+		s.logger.Warn("connections beyond the bound are answered 503", "bound", s.crowd.Connections, "others", more,
+			"hint", "worker.Limits.Connections, more workers, or a limit in front")
+	})
+	if over < telling {
+		c.crowded = true
+		return false
+	}
+	s.board.Begin("", "", "").End(http.StatusServiceUnavailable)
+	if s.tls == nil {
+		_, _ = io.WriteString(c.Conn, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: "+s.crowd.seconds()+
+			"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") // what does not fit into the empty buffer is not waited for
+	}
+	_ = c.Conn.Close()
+	return true
+}
+
+// seconds is what Retry-After says.
+func (l *crowd) seconds() string {
+	return strconv.FormatInt(int64((l.RetryAfter+time.Second-1)/time.Second), 10)
+}
+
+// full answers a request that is one too many, and reports that it did.
+func (s *server) full(w http.ResponseWriter, r *http.Request, c *conn) bool {
+	waiting := s.crowd.InFlight >= 0 && s.crowd.waiting.Load() > int64(s.crowd.InFlight)
+	crowded := c != nil && c.crowded
+	if !waiting && !crowded || s.crowd.Exempt(r) {
+		return false
+	}
+	why := "too many connections"
+	if !crowded {
+		why = "too many requests wait for their answers"
+		s.crowd.toldWaiting.say(func(more int64) {
+			s.logger.Warn("requests beyond the bound are answered 503", "bound", s.crowd.InFlight, "others", more,
+				"hint", "worker.Limits.InFlight, or what the handlers wait for")
+		})
+	} else {
+		w.Header().Set("Connection", "close")
+	}
+	w.Header().Set("Retry-After", s.crowd.seconds())
+	http.Error(w, why, http.StatusServiceUnavailable)
+	return true
+}
+
+// occasional says at most once a second what happens more often, and of how many
+// others it did not say it. Safe for concurrent use.
+type occasional struct {
+	last atomic.Int64 // Unix ns
+	more atomic.Int64
+}
+
+func (o *occasional) say(f func(more int64)) {
+	now, last := time.Now().UnixNano(), o.last.Load()
+	if now-last < int64(time.Second) || !o.last.CompareAndSwap(last, now) {
+		o.more.Add(1)
+		return
+	}
+	f(o.more.Swap(0))
+}

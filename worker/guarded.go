@@ -1,0 +1,75 @@
+package worker
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/http1"
+)
+
+const (
+	// refusalWrite is how long the answer to a refused request may take to go out.
+	refusalWrite = 5 * time.Second
+	// What the client of a refused request sends meanwhile is read and thrown away, so that
+	// the kernel does not take the answer back with a reset: for so long, and so much of it.
+	refusalLinger = 500 * time.Millisecond
+	refusalRead   = 256 << 10
+)
+
+// guards are the limits of the guards of connections in clear and over TLS.
+type guards struct{ clear, encrypted http1.Limits }
+
+// judge has the guard look at b[:n], and says how much of it is net/http's.
+func (c *conn) judge(b []byte) int {
+	pass, refused := c.guard.Scan(b)
+	if !c.spoke1.Load() && c.guard.Pending() > 0 {
+		c.spoke1.Store(true)
+	}
+	if refused != nil && c.refused == nil {
+		c.refused = refused
+		c.server.crowd.refused.say(func(more int64) {
+			c.server.logger.Info("refused", "client", c.RemoteAddr().String(), "status", refused.Status,
+				"because", refused.Reason, "clause", refused.Clause, "others", more)
+		})
+	}
+	return pass
+}
+
+// refuse is every read of a connection on which something was refused. The requests
+// before it are answered first; then it is, below net/http, which is told that the
+// connection has ended. What is wrong with a body is an error of its reader.
+func (c *conn) refuse(src io.Reader) (int, error) {
+	switch pending := c.guard.Pending() > 0; {
+	case c.refused.InBody && pending && c.refused.Limit > 0:
+		return 0, fmt.Errorf("%w: %w", c.refused, &http.MaxBytesError{Limit: c.refused.Limit})
+	case c.refused.InBody && pending:
+		return 0, c.refused
+	case pending:
+		// net/http only wants to know whether the client is still there.
+		for b := make([]byte, 512); ; {
+			if _, err := src.Read(b); err != nil {
+				return 0, err
+			}
+		}
+	case !c.refused.InBody && !c.told:
+		c.told = true
+		c.tell()
+	}
+	return 0, io.EOF
+}
+
+// tell answers the refused request.
+func (c *conn) tell() {
+	c.server.board.Begin("-", "", "").End(c.refused.Status)
+	status := fmt.Sprintf("%d %s", c.refused.Status, http.StatusText(c.refused.Status))
+	body := status + ": " + c.refused.Reason + "\n"
+	_ = c.Conn.SetDeadline(time.Now().Add(refusalWrite))
+	_, err := fmt.Fprintf(c.outer, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, time.Now().UTC().Format(http.TimeFormat), len(body), body)
+	if end, ok := c.outer.(interface{ CloseWrite() error }); ok && err == nil && end.CloseWrite() == nil {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(refusalLinger))
+		_, _ = io.CopyN(io.Discard, c.Conn, refusalRead)
+	}
+}
