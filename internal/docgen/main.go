@@ -17,6 +17,7 @@ import (
 // pages maps each generated file to what makes it of what it was.
 var pages = map[string]func(was []byte) ([]byte, error){
 	"docs/configuration.md":  func([]byte) ([]byte, error) { return []byte(config.Markdown()), nil },
+	"docs/proxies.md":        includeFiles,
 	"docs/sync-and-async.md": parity.Insert, // a part of it is
 }
 

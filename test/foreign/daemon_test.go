@@ -42,7 +42,7 @@ func page(t *testing.T) string {
 // nginx takes over listening sockets that are named in the variable NGINX, which
 // is meant for its own upgrade: those whose address it is configured for.
 func TestNginx(t *testing.T) {
-	needs(t, "nginx-light", "nginx", "-v")
+	harness.Needs(t, "nginx-light", "nginx", "-v")
 	ctx := harness.Within(t)
 	conf := func(addr string) string {
 		return write(t, "nginx.conf", fmt.Sprintf(`
@@ -83,7 +83,7 @@ http {
 
 // lighttpd knows systemd's protocol, and ends gracefully on INT.
 func TestLighttpd(t *testing.T) {
-	needs(t, "lighttpd", "lighttpd", "-v")
+	harness.Needs(t, "lighttpd", "lighttpd", "-v")
 	ctx := harness.Within(t)
 	port, err := harness.FreePort()
 	if err != nil {

@@ -48,22 +48,10 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// needs skips the test where a program of a Debian package is missing.
-func needs(t *testing.T, pkg string, check ...string) {
-	t.Helper()
-	if exec.Command(check[0], check[1:]...).Run() == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed: .ci/run should have done that", pkg)
-	}
-	t.Skipf("%s is not installed (apt-get install %s)", pkg, pkg)
-}
-
 func needsModule(t *testing.T, modules ...string) {
 	t.Helper()
 	for _, m := range modules {
-		needs(t, "python3-"+m, python, "-c", "import "+m)
+		harness.Needs(t, "python3-"+m, python, "-c", "import "+m)
 	}
 }
 

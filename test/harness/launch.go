@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -53,4 +55,17 @@ func Serve(ctx context.Context, t testing.TB, n int, c Config) (*Supervisor, Sta
 		t.Fatal(err)
 	}
 	return s, st
+}
+
+// Needs skips the test where a program of a Debian package is missing: where check,
+// a command line, fails. In CI (the variable CI is set) the test fails.
+func Needs(t testing.TB, pkg string, check ...string) {
+	t.Helper()
+	if exec.Command(check[0], check[1:]...).Run() == nil {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed: .ci/run should have done that", pkg)
+	}
+	t.Skipf("%s is not installed (apt-get install %s)", pkg, pkg)
 }
