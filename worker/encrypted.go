@@ -16,10 +16,12 @@ import (
 // nothing but a bare *tls.Conn, below which nobody can tell a request from the
 // housekeeping of TLS. So HTTP/1 over TLS is watched as HTTP/1 in clear is.
 func (s *server) encrypt() {
-	if s.http.TLSConfig == nil {
+	if s.http.TLSConfig == nil && s.certs == nil {
 		return
 	}
-	s.tls = s.http.TLSConfig.Clone()
+	if s.tls = s.http.TLSConfig.Clone(); s.tls == nil {
+		s.tls = &tls.Config{}
+	}
 	http1, http2 := true, s.http.TLSNextProto == nil || s.http.TLSNextProto["h2"] != nil
 	if p := s.http.Protocols; p != nil {
 		http1, http2 = p.HTTP1(), p.HTTP2()
@@ -34,6 +36,9 @@ func (s *server) encrypt() {
 		case !proto.spoken && at >= 0:
 			s.tls.NextProtos = slices.Delete(slices.Clone(s.tls.NextProtos), at, at+1)
 		}
+	}
+	if s.certs != nil {
+		s.tls = s.certs.Config(s.tls)
 	}
 	s.http.TLSConfig = s.tls // by its NextProtos http.Server sees that it is to speak HTTP/2
 }

@@ -2,8 +2,10 @@ package worker_test
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"fmt"
+	"log"
 	"log/slog"
 	"net/http"
 	"time"
@@ -117,4 +119,25 @@ func ExampleOnDatabaseConnections() {
 	var db *sql.DB // opened
 	stop := worker.OnDatabaseConnections(db.SetMaxOpenConns)
 	defer stop()
+}
+
+// TLS for two names, with clients' certificates checked where they are shown.
+// The files may change at any time: nothing is restarted for it.
+func ExampleTLS() {
+	who := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if chains := r.TLS.VerifiedChains; len(chains) > 0 {
+			fmt.Fprintln(w, chains[0][0].Subject.CommonName)
+		}
+	})
+	err := worker.Run(context.Background(), who, worker.TLS(worker.Certificates{
+		Pairs: []worker.CertificateFiles{
+			{Cert: "/etc/tls/shop/tls.crt", Key: "/etc/tls/shop/tls.key"},
+			{Cert: "/etc/tls/admin/tls.crt", Key: "/etc/tls/admin/tls.key"},
+		},
+		ClientAuth: tls.VerifyClientCertIfGiven,
+		ClientCA:   "/etc/tls/staff.pem",
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/certs"
 	"github.com/tandem-go/tandem/internal/forwarded"
 )
 
@@ -28,6 +29,8 @@ type options struct {
 	limits       Limits
 	guards       guards            // of these; Run makes them
 	limiters     []*bridge.Limiter // nil: the default ones
+	certificates *Certificates     // nil: none by TLS
+	certs        *certs.Store      // what they are now
 }
 
 func settings(opts []Option) options {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tandem-go/tandem/internal/certs"
 	"github.com/tandem-go/tandem/internal/forwarded"
 	"github.com/tandem-go/tandem/internal/scoreboard"
 )
@@ -27,7 +28,8 @@ type server struct {
 	crowd  crowd
 	guards guards
 
-	tls        *tls.Config // nil: in clear
+	tls        *tls.Config  // nil: in clear
+	certs      *certs.Store // see TLS; nil: tls is as configured
 	handshakes sync.WaitGroup
 
 	proxied  bool // see ProxyProtocol
@@ -58,7 +60,7 @@ type server struct {
 func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, sib *siblings, listeners []socket) *server {
 	s := &server{
 		board: board, logger: o.logger, stall: o.stall, siblings: sib, mover: newMover(),
-		proxied: o.proxied, proxies: o.proxies, trusting: o.trusting, trusted: o.trusted,
+		proxied: o.proxied, proxies: o.proxies, trusting: o.trusting, trusted: o.trusted, certs: o.certs,
 		crowd:  crowd{Limits: o.limits.settled()},
 		guards: o.guards,
 		conns:  conns{set: map[*conn]struct{}{}},

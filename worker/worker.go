@@ -87,6 +87,10 @@ func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
+	if o.certs, err = o.openCertificates(); err != nil {
+		env.close()
+		return fmt.Errorf("worker: %w", err)
+	}
 	listeners, err := env.listen(ctx, o.addr)
 	if err != nil {
 		env.close()
@@ -168,6 +172,9 @@ func (r *run) serve(asked <-chan string, ended <-chan struct{}) error {
 	r.notify("READY=1\nSTATUS=serving")
 	r.helpers.Go(func() { r.vitals(ended) })
 	r.helpers.Go(func() { r.beat(ended) })
+	if r.certs != nil {
+		r.helpers.Go(func() { r.certs.Watch(ended) })
+	}
 
 	reason, err := "", error(nil)
 	select {

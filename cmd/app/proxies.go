@@ -54,7 +54,7 @@ func network(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// front is what the worker is told of who is in front of it.
+// front is what the worker is told of who is in front of it, and how it is spoken to.
 func (s settings) front() []worker.Option {
 	var opts []worker.Option
 	if s.TrustedProxies.on {
@@ -63,5 +63,5 @@ func (s settings) front() []worker.Option {
 	if s.ProxyProtocol.on {
 		opts = append(opts, worker.ProxyProtocol(s.ProxyProtocol.list...))
 	}
-	return opts
+	return append(opts, s.TLS.options()...)
 }

@@ -43,9 +43,7 @@ type settings struct {
 	NewsURL         serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the news; the app's own stand-in"`
 	StocksURL       serviceURL  `split_words:"true" desc:"what /dashboard/ asks for the stocks; the app's own stand-in"`
 
-	// Of later versions: known, checked and refused (see later.go), never silently ignored.
-	TLSCert laterFile `split_words:"true" desc:"not in this version"`
-	TLSKey  laterFile `split_words:"true" desc:"not in this version"`
+	TLS tlsSettings
 }
 
 func newSettings() settings {
@@ -74,7 +72,7 @@ func loadSettings() (settings, error) {
 	if err := envconfig.CheckDisallowed("app", &s); err != nil {
 		return s, fmt.Errorf("%w; `app help` lists the settings", err)
 	}
-	return s, nil
+	return s, s.TLS.check()
 }
 
 // writeSettings lists every setting with its meaning and default.

@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 
 	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
 	"middleware": {"internal/requestid", "view"},
-	"worker":     {"bridge", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/http1", "internal/notify", "internal/requestid", "internal/scoreboard"},
+	"worker":     {"bridge", "internal/certs", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/http1", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
 	"tandemvet": nil, // reads others' code, and knows them by name
 
@@ -46,6 +46,7 @@ var allowed = map[string][]string{
 	"internal/arbiter":      nil,
 	"internal/architecture": nil,
 	"internal/budget":       {"internal/cgroup"},
+	"internal/certs":        {"internal/watch"},
 	"internal/cgroup":       nil,
 	"internal/channel":      nil,
 	"internal/coding":       nil,
@@ -74,6 +75,7 @@ var allowed = map[string][]string{
 	"internal/websocket":    nil,
 
 	"internal/arbiter/mutate": nil,
+	"internal/certs/certtest": nil,
 	"internal/pgtest/with":    {"internal/pgtest"},
 	"internal/websocket/wire": nil,
 
