@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/tandem-go/tandem/middleware"
 	"github.com/tandem-go/tandem/view"
@@ -119,4 +120,30 @@ func ExampleCompress() {
 	// "" "" false
 	// "gzip" "gzip" true
 	// "gzip, zstd" "zstd" true
+}
+
+// Ten requests an hour for each client, two of them at once; who asks whether the
+// worker is well is not counted.
+func ExampleRateLimit() {
+	limit, err := middleware.RateLimit(middleware.Rate{
+		Requests: 10, Per: time.Hour, Burst: 2,
+		Exempt: func(r *view.Request) bool { return r.Pattern() == "GET /healthz" },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app := view.New()
+	app.Use(limit)
+	app.Routes(view.Path("GET /", hello), view.Path("GET /healthz", hello))
+
+	for _, path := range []string{"/", "/", "/", "/healthz"} {
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		fmt.Println(path, w.Code, w.Header().Get("RateLimit-Policy"))
+	}
+	// Output:
+	// / 200 "default";q=2;w=720
+	// / 200 "default";q=2;w=720
+	// / 429 "default";q=2;w=720
+	// /healthz 200
 }

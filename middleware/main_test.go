@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -67,6 +68,7 @@ func TestNothingHereAddsACrossing(t *testing.T) {
 		must(middleware.CSRF(middleware.CrossOrigin{})),
 		must(middleware.CORS(middleware.Sharing{Origins: []string{"*"}})),
 		must(middleware.Compress(middleware.Compression{})),
+		must(middleware.RateLimit(middleware.Rate{Requests: 100, Per: time.Second})),
 	} {
 		inSync := view.Use(func(next view.SyncView) view.SyncView { return next })
 		app := around(m, view.Path("/async", async), view.Path("/sync", classic), view.Path("/below", classic, view.With(inSync, m)))
