@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -97,5 +98,24 @@ func TestAWebSocketOutlivesTheFramesOfItsHandshake(t *testing.T) {
 			expectMessage(t, c, websocket.MessageText, "in use: 0, awaited: <nil>, awaited: <nil>")
 			expectClose(t, c, websocket.StatusNormalClosure, "")
 		})
+	}
+}
+
+// secured is a server's writer behind a proxy that speaks TLS.
+type secured struct{ http.ResponseWriter }
+
+func (s secured) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+func (s secured) Scheme() string              { return "https" }
+
+// The writer that knew it is gone then.
+func TestTheSchemeIsKnownWhenTheConnectionIsAWebSocket(t *testing.T) {
+	app := view.New()
+	app.Routes(view.Path("GET /ws", view.WebSocket(func(ctx context.Context, c *view.Conn) error {
+		return c.Write(ctx, view.TextMessage, []byte(c.Request().AbsoluteURL("/there")))
+	})))
+	server := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { app.ServeHTTP(secured{w}, r) }))
+	c, _ := open(t, server, nil)
+	if _, got, err := c.Read(t.Context()); err != nil || string(got) != "https"+strings.TrimPrefix(server.URL, "http")+"/there" {
+		t.Errorf("the connection's URL is %q, %v", got, err)
 	}
 }

@@ -2,12 +2,14 @@ package worker_test
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tandem-go/tandem/worker"
@@ -126,15 +128,40 @@ func TestTLSBehindThePROXYProtocol(t *testing.T) {
 	}
 }
 
-// Peers on a unix socket have no address, and who may connect is the socket's mode.
-func TestPeersOnAUnixSocketAreTrusted(t *testing.T) {
-	fd, path := listenUnix(t)
-	p := start(t, fd, "TRUSTED=10.0.0.0/8")
-	c := dial(t, path)
-	if _, err := io.WriteString(c, "GET /past HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 203.0.113.9, 192.0.2.1, 10.0.0.1\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	if answer, _ := c.answered(t); answer != p.pid()+" 0 192.0.2.1:0" {
-		t.Errorf("answered %q", answer)
+// Who is believed is believed by the sibling too that a connection goes to, and who
+// is not is not.
+func TestTrustTravels(t *testing.T) {
+	const header = "X-Forwarded-For: 203.0.113.9, 192.0.2.1\r\n"
+	for name, tc := range map[string]struct {
+		listen func(t *testing.T) (fd int, addr string)
+		begin  string // of the connection
+		env    []string
+		want   string // "": the peer's own address
+	}{
+		// They have no address, and who may connect is the socket's mode.
+		"a peer on a unix socket": {listenUnix, "", []string{"TRUSTED=10.0.0.0/8"}, "192.0.2.1:0"},
+		"a proxy":                 {listen, "", []string{"TRUSTED=127.0.0.0/8"}, "192.0.2.1:0"},
+		"nobody told before":      {listen, "PROXY UNKNOWN\r\n", []string{"TRUSTED=127.0.0.0/8", "PROXY=127.0.0.0/8"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKin(t)
+			fd, addr := tc.listen(t)
+			old := startAmong(t, k, fd, tc.env...)
+			c := dial(t, addr)
+			ask := func(p *proc, begin string, before int) {
+				t.Helper()
+				if _, err := io.WriteString(c, begin+"GET /past HTTP/1.1\r\nHost: test\r\n"+header+"\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				if answer, _ := c.answered(t); answer != fmt.Sprintf("%s %d %s", p.pid(), before, cmp.Or(tc.want, c.LocalAddr().String())) {
+					t.Errorf("answered %q", answer)
+				}
+			}
+			ask(old, tc.begin, 0)
+			fresh := startAmong(t, k, fd, tc.env...)
+			old.signal(t, syscall.SIGTERM)
+			old.code(t, 0)
+			ask(fresh, "", 1)
+		})
 	}
 }
