@@ -41,12 +41,12 @@ func (c *conn) judge(b []byte) int {
 // before it are answered first; then it is, below net/http, which is told that the
 // connection has ended. What is wrong with a body is an error of its reader.
 func (c *conn) refuse(src io.Reader) (int, error) {
-	switch pending := c.guard.Pending() > 0; {
-	case c.refused.InBody && pending && c.refused.Limit > 0:
+	switch pending := c.guard.Pending(); {
+	case c.refused.InBody && pending == 1 && c.refused.Limit > 0:
 		return 0, fmt.Errorf("%w: %w", c.refused, &http.MaxBytesError{Limit: c.refused.Limit})
-	case c.refused.InBody && pending:
+	case c.refused.InBody && pending == 1:
 		return 0, c.refused
-	case pending:
+	case pending > 0:
 		// net/http only wants to know whether the client is still there.
 		for b := make([]byte, 512); ; {
 			if _, err := src.Read(b); err != nil {

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tandem-go/tandem/worker"
@@ -151,6 +153,53 @@ func TestAFaultInABodyIsItsReadersError(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// watched is a log that says when a text has come.
+type watched struct {
+	text string
+	seen chan struct{}
+	once sync.Once
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), w.text) {
+		w.once.Do(func() { close(w.seen) })
+	}
+	return len(b), nil
+}
+
+// A request before the one with the faulty body is none of it.
+func TestAFaultInABodyIsNotThatOfTheRequestBefore(t *testing.T) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	log := watched{text: "msg=refused", seen: make(chan struct{})}
+	addr, drain := alone(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			close(begun)
+			<-end
+			if err := r.Context().Err(); err != nil {
+				t.Errorf("its context: %v", err)
+			}
+			return
+		}
+		if _, err := io.ReadAll(r.Body); err == nil {
+			t.Error("the faulty body was read")
+		}
+	}), worker.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	c := dial(t, addr)
+	c.write(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab")
+	<-begun
+	c.write(t, "X") // no end of a chunk
+	<-log.seen
+	close(end)
+	for _, closes := range []bool{false, true} {
+		if status, _, closing, err := c.receive(); status != http.StatusOK || closing != closes || err != nil {
+			t.Errorf("answered %d, closing %v, %v", status, closing, err)
+		}
+	}
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
 }
 
 // What comes with a request for an upgrade is the next protocol's if it is granted,
