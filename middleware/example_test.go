@@ -1,6 +1,8 @@
 package middleware_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"log"
@@ -146,4 +148,31 @@ func ExampleRateLimit() {
 	// / 200 "default";q=2;w=720
 	// / 429 "default";q=2;w=720
 	// /healthz 200
+}
+
+func ExampleDecompress() {
+	decompress, err := middleware.Decompress(middleware.Decompression{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app := view.New()
+	app.Use(decompress)
+	app.Routes(view.Path("POST /", func(_ context.Context, r *view.Request) (view.Response, error) {
+		words, err := view.Decode[[]string](r)
+		return view.JSON(words), err
+	}))
+	var coded bytes.Buffer
+	z := gzip.NewWriter(&coded)
+	fmt.Fprint(z, `["all","work"]`)
+	z.Close()
+	for _, encoding := range []string{"gzip", "br"} {
+		r := httptest.NewRequest("POST", "/", bytes.NewReader(coded.Bytes()))
+		r.Header.Set("Content-Encoding", encoding)
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		fmt.Printf("%d %q\n", w.Code, w.Header().Get("Accept-Encoding"))
+	}
+	// Output:
+	// 200 ""
+	// 415 "zstd, gzip, deflate"
 }

@@ -69,6 +69,7 @@ func TestNothingHereAddsACrossing(t *testing.T) {
 		must(middleware.CORS(middleware.Sharing{Origins: []string{"*"}})),
 		must(middleware.Compress(middleware.Compression{})),
 		must(middleware.RateLimit(middleware.Rate{Requests: 100, Per: time.Second})),
+		must(middleware.Decompress(middleware.Decompression{})),
 	} {
 		inSync := view.Use(func(next view.SyncView) view.SyncView { return next })
 		app := around(m, view.Path("/async", async), view.Path("/sync", classic), view.Path("/below", classic, view.With(inSync, m)))

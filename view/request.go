@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/coding"
 	"github.com/tandem-go/tandem/internal/requestid"
 )
 
@@ -114,8 +115,11 @@ func (r *Request) Query() url.Values {
 const formMemory = 1 << 20
 
 // Form is the parsed query and form; it reads the body. An error is an answer:
-// 413 for too much, 400 for what is no form.
+// 413 for too much, 415 for a content encoding, 400 for what is no form.
 func (r *Request) Form() (url.Values, error) {
+	if err := r.plain(); err != nil {
+		return r.Query(), err
+	}
 	if r.http.Form == nil { // net/http tells its errors once
 		err := r.http.ParseForm()
 		if err == nil {
@@ -124,10 +128,11 @@ func (r *Request) Form() (url.Values, error) {
 		var (
 			tooBig *http.MaxBytesError
 			disk   *fs.PathError
+			said   *Error
 		)
 		switch {
 		case err == nil, errors.Is(err, http.ErrNotMultipart):
-		case errors.As(err, &tooBig), errors.Is(err, errSpool), errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.As(err, &tooBig), errors.Is(err, errSpool), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &said):
 			r.formErr = unreadable(err)
 		case errors.As(err, &disk):
 			r.formErr = fmt.Errorf("keep the files of a form: %w", err)
@@ -189,8 +194,13 @@ func (r *Request) readAhead() error {
 // unreadable is the answer to a body that could not be read. What the network says
 // of it, with its addresses, is for the log alone.
 func unreadable(err error) error {
-	var tooBig *http.MaxBytesError
+	var (
+		tooBig *http.MaxBytesError
+		said   *Error // of middleware that decodes it
+	)
 	switch {
+	case errors.As(err, &said):
+		return said
 	case errors.Is(err, os.ErrDeadlineExceeded): // the request's, or the server's bound on silence
 		return &Error{Status: http.StatusRequestTimeout, Message: "the request's body took too long", Err: errBodyLate}
 	case errors.As(err, &tooBig), errors.Is(err, errSpool):
@@ -262,11 +272,25 @@ func (r *Request) drop() {
 	}
 }
 
+// plain makes sure that the body is what its Content-Type says, and not coded.
+func (r *Request) plain() error {
+	if r.http.Body == nil || r.http.Body == http.NoBody {
+		return nil
+	}
+	if codings := coding.Applied(r.http.Header["Content-Encoding"]); len(codings) > 0 {
+		return &Error{
+			Status: http.StatusUnsupportedMediaType, Message: fmt.Sprintf("content encoding %.50q is not accepted", codings[0]),
+			Header: http.Header{"Accept-Encoding": {coding.Identity}}, // RFC 7694
+		}
+	}
+	return nil
+}
+
 // errNoValue is the error of a body with nothing in it.
 var errNoValue = errors.New("no value")
 
 // Decode reads the body as one JSON value. Its errors are answers: 415 for
-// another content type, 400 for what is not such a value, 413 for too much, 408 for
+// another content type or a content encoding, 400 for what is not such a value, 413 for too much, 408 for
 // what did not come.
 func Decode[T any](r *Request) (T, error) {
 	var v T
@@ -275,6 +299,9 @@ func Decode[T any](r *Request) (T, error) {
 		if err != nil || mt != "application/json" && !strings.HasSuffix(mt, "+json") {
 			return v, Errorf(http.StatusUnsupportedMediaType, "content type %.200q is not JSON", ct)
 		}
+	}
+	if err := r.plain(); err != nil {
+		return v, err
 	}
 	body := &witness{Reader: r.Body()}
 	dec := json.NewDecoder(body)

@@ -29,8 +29,8 @@ var allowed = map[string][]string{
 
 	"orm/migrate": nil,
 
-	"view":       {"bridge", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
-	"middleware": {"internal/requestid", "view"},
+	"view":       {"bridge", "internal/coding", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
+	"middleware": {"internal/coding", "internal/requestid", "view"},
 	"worker":     {"bridge", "internal/certs", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/http1", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
 	"tandemvet": nil, // reads others' code, and knows them by name

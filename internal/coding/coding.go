@@ -106,6 +106,20 @@ func Same(name, coding string) bool {
 	return strings.EqualFold(name, coding) || coding == Gzip && strings.EqualFold(name, "x-gzip")
 }
 
+// Applied are the codings that the lines of a Content-Encoding name, in the order in
+// which they were applied, without Identity.
+func Applied(lines []string) []string {
+	var names []string
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = trim(name); name != "" && !strings.EqualFold(name, Identity) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // parse takes a coding and its weight apart: codings [ weight ] of RFC 9110, 12.5.3.
 func parse(element string) (name string, q int, ok bool) {
 	name, weight, weighted := strings.Cut(element, ";")

@@ -90,6 +90,21 @@ func TestVaryIsAddedOnce(t *testing.T) {
 	}
 }
 
+func TestTheCodingsThatWereAppliedAreAList(t *testing.T) {
+	for _, test := range []struct{ lines, want []string }{
+		{nil, nil},
+		{[]string{""}, nil},
+		{[]string{"identity"}, nil},
+		{[]string{"gzip"}, []string{"gzip"}},
+		{[]string{"deflate, GZIP"}, []string{"deflate", "GZIP"}},
+		{[]string{"identity , gzip,", " zstd"}, []string{"gzip", "zstd"}},
+	} {
+		if got := coding.Applied(test.lines); !slices.Equal(got, test.want) {
+			t.Errorf("%q: %q", test.lines, got)
+		}
+	}
+}
+
 func FuzzChoose(f *testing.F) {
 	for _, seed := range []string{"", "gzip", "gzip;q=0.5, br;q=1", "*;q=0", "identity;q=0, *", "x-gzip;q=0.001,,;", "gzip;q=1.000;q=0"} {
 		f.Add(seed)
