@@ -1,12 +1,13 @@
 package worker_test
 
 import (
-	"encoding/binary"
 	"io"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tandem-go/tandem/test/h2raw"
 )
 
 // TestHTTP1BesideHTTP2: where a socket speaks both in clear, connections that
@@ -41,7 +42,9 @@ func TestHTTP1BesideHTTP2(t *testing.T) {
 	if answer, _ := silent1.must(t, "/past", ""); !strings.HasPrefix(answer, fresh.pid()+" 0 ") {
 		t.Errorf("on a connection without a past: %q", answer)
 	}
-	preface(t, silent2)
+	if _, err := h2raw.New(silent2).Begin(); err != nil {
+		t.Error(err)
+	}
 	if _, err := io.WriteString(last, "goodbye\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -56,46 +59,10 @@ func TestIdleHTTP2IsToldToGo(t *testing.T) {
 	k := newKin(t)
 	fd, addr := listen(t)
 	p := startAmong(t, k, fd, "H2C=1", "LINGER=1ms")
-	c := dial(t, addr)
-	preface(t, c)
+	c := speak(t, addr)
 	kept(t, addr, 1)
 	startAmong(t, k, fd, "H2C=1")
 	p.signal(t, syscall.SIGTERM)
-	for {
-		kind, err := frame(c)
-		if err != nil {
-			t.Fatal("the connection ended before its client was told: ", err)
-		}
-		if kind == goAway {
-			break
-		}
-	}
+	until(t, c, h2raw.GoAway, 0)
 	p.code(t, 0)
-}
-
-const (
-	settings = 4
-	goAway   = 7
-)
-
-// preface begins to speak HTTP/2, and waits until the server does.
-func preface(t *testing.T, c *client) {
-	t.Helper()
-	if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
-		t.Fatal(err)
-	}
-	if kind, err := frame(c); err != nil || kind != settings {
-		t.Fatalf("the server does not begin with its settings: frame of type %d, %v", kind, err)
-	}
-}
-
-// frame reads one and says its type.
-func frame(c *client) (kind byte, err error) {
-	var head [9]byte
-	if _, err := io.ReadFull(c.r, head[:]); err != nil {
-		return 0, err
-	}
-	length := binary.BigEndian.Uint32(head[:4]) >> 8
-	_, err = io.CopyN(io.Discard, c.r, int64(length))
-	return head[3], err
 }

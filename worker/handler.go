@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/tandem-go/tandem/internal/requestid"
 	"github.com/tandem-go/tandem/internal/scoreboard"
@@ -45,12 +46,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// them. Both of net/http's own writers are covered; any other is left alone,
 	// and its connection is closed once it is idle.
 	var a *answer
+	var two *http2Answer
 	switch inner := w.(type) {
 	case http1Writer:
 		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, movable: true, scheme: told}}
 		w, a = one, &one.answer
 	case http2Writer:
-		two := &http2Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, scheme: told}}
+		two = newHTTP2Answer(inner, r, answer{commonWriter: inner, server: h.server, entry: entry, waits: true, scheme: told})
+		defer two.pulse.stop()
 		w, a = two, &two.answer
 	}
 	returned := false
@@ -72,6 +75,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	returned = true
 	if a != nil {
 		a.decide()
+	}
+	if two != nil {
+		two.returned()
 	}
 }
 
@@ -124,6 +130,8 @@ type http1Writer interface {
 type http2Writer interface {
 	commonWriter
 	http.Pusher
+	SetReadDeadline(deadline time.Time) error
+	SetWriteDeadline(deadline time.Time) error
 }
 
 // answer adds "Connection: close" to an answer whose header goes out while the
@@ -236,10 +244,4 @@ func (a *http1Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (a *http1Answer) ReadFrom(r io.Reader) (int64, error) {
 	a.begin()
 	return a.commonWriter.(io.ReaderFrom).ReadFrom(r)
-}
-
-type http2Answer struct{ answer }
-
-func (a *http2Answer) Push(target string, opts *http.PushOptions) error {
-	return a.commonWriter.(http.Pusher).Push(target, opts)
 }

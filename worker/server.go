@@ -88,6 +88,7 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 		s.http.Protocols.SetHTTP2(true)
 		s.http.Protocols.SetUnencryptedHTTP2(true)
 	}
+	s.boundHTTP2()
 	s.surround()
 	return s
 }

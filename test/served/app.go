@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,8 @@ func App() *view.App {
 		view.Path("GET /stream/{n}", stream),
 		view.Path("GET /bytes/{n}", bytes),
 		view.Path("GET /until-drain", untilDrain),
+		view.Path("/stubborn", stubborn),
+		view.Path("GET /goroutines", goroutines),
 		view.Path("/refuse", refuse),
 		view.Path("GET /page", page),
 	)
@@ -155,6 +158,17 @@ func untilDrain(ctx context.Context, _ *view.Request) (view.Response, error) {
 			yield([]byte("finished"), nil)
 		}
 	}), nil
+}
+
+// stubborn heeds nothing but the drain.
+func stubborn(ctx context.Context, _ *view.Request) (view.Response, error) {
+	<-worker.Draining(ctx)
+	return view.NoContent(), nil
+}
+
+// goroutines says how many there are.
+func goroutines(context.Context, *view.Request) (view.Response, error) {
+	return view.Text(strconv.Itoa(runtime.NumGoroutine())), nil
 }
 
 // refuse answers before it has seen any of the body.
