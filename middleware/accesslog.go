@@ -49,7 +49,7 @@ type Log struct {
 // holds requests up.
 //
 // In JSON: time (of arrival), msg ("request"), client, user, method, target,
-// protocol, host, status (0: cut before there was one), bytes (of the body),
+// protocol, scheme, host, status (0: cut before there was one), bytes (of the body),
 // duration_ms, queue_ms (of that, waiting for permits), crossings, queries (of
 // databases), queries_ms (the sum of theirs), route, colour, request_id, referer,
 // user_agent, worker. What is unknown is empty.
@@ -80,6 +80,7 @@ type line struct {
 	arrived                        time.Time
 	client, user                   string
 	method, target, protocol, host string
+	scheme                         string // what the client speaks; in JSON
 	status                         int
 	bytes                          int64
 	duration, queue                time.Duration
@@ -101,6 +102,7 @@ func (l *accessLog) observe(r *view.Request, o view.Outcome) {
 		queries: o.Queries, querying: o.QueryTime,
 		id: r.ID(), referer: r.Header().Get("Referer"), agent: r.Header().Get("User-Agent"), worker: l.Worker,
 	}
+	one.scheme = r.Scheme()
 	if o.Plan != nil {
 		one.route, one.colour = o.Plan.Pattern, o.Plan.Colour.String()
 	}
@@ -172,6 +174,7 @@ func (e *line) appendJSON(b []byte) []byte {
 	b = appendMember(b, "method", e.method)
 	b = appendMember(b, "target", e.target)
 	b = appendMember(b, "protocol", e.protocol)
+	b = appendMember(b, "scheme", e.scheme)
 	b = appendMember(b, "host", e.host)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(e.status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes":`...), e.bytes, 10)

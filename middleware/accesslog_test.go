@@ -54,7 +54,7 @@ func TestTheFormatsOfTheAccessLog(t *testing.T) {
 		middleware.Combined: `192.0.2.1 - ada [DATE] "POST /orders/7?a=%20b HTTP/1.1" 201 4` +
 			` "https://example.com/" "test \x22agent\x22 \xC3\xA9"`,
 		middleware.JSON: `{"time":"DATE","msg":"request","client":"192.0.2.1","user":"ada","method":"POST","target":"/orders/7?a=%20b",` +
-			`"protocol":"HTTP/1.1","host":"example.com","status":201,"bytes":4,"duration_ms":1.500,"queue_ms":0.000,"crossings":1,"queries":2,"queries_ms":0.750,` +
+			`"protocol":"HTTP/1.1","scheme":"http","host":"example.com","status":201,"bytes":4,"duration_ms":1.500,"queue_ms":0.000,"crossings":1,"queries":2,"queries_ms":0.750,` +
 			`"route":"POST /orders/{id}","colour":"sync","request_id":"abc","referer":"https://example.com/","user_agent":"test \"agent\" é","worker":3}`,
 	}
 	dates := regexp.MustCompile(`\[\d\d/[A-Z][a-z][a-z]/2000:\d\d:\d\d:00 [+-]\d{4}\]|"2000-01-01T00:00:00Z"`)

@@ -67,7 +67,7 @@ func TestProxiesThatTellThePROXYProtocol(t *testing.T) {
 			if got.Client != clientIP || got.Scheme != "http" || got.Host != f.plain || len(got.Headers["X-Forwarded-For"]) > 0 {
 				t.Errorf("the application saw %+v", got)
 			}
-			logged(ctx, t, s, f.plain, "")
+			logged(ctx, t, s, "http", f.plain, "")
 			webSocket(ctx, t, f.plain)
 			events(ctx, t, f.plain)
 			reloads(ctx, t, s, f.plain)
@@ -156,7 +156,7 @@ func known(ctx context.Context, t *testing.T, s *harness.Supervisor, f front, pr
 				t.Errorf("over %s the application saw %s: %q", scheme, name, got.Headers[name])
 			}
 		}
-		logged(ctx, t, s, addr, scheme+"-by-the-client")
+		logged(ctx, t, s, scheme, addr, scheme+"-by-the-client")
 	}
 	if id := echo(ctx, t, "http://"+f.plain, http.Header{}).Headers["X-Request-Id"]; len(id) != 1 || len(id[0]) < 32 {
 		t.Errorf("the proxy's request id is %q", id)
@@ -164,7 +164,7 @@ func known(ctx context.Context, t *testing.T, s *harness.Supervisor, f front, pr
 }
 
 // logged finds the access log's line of a request to /echo/.
-func logged(ctx context.Context, t *testing.T, s *harness.Supervisor, host, id string) {
+func logged(ctx context.Context, t *testing.T, s *harness.Supervisor, scheme, host, id string) {
 	t.Helper()
 	text, err := s.Stdout.Await(ctx, "the access log's line", func(line string) bool {
 		return strings.Contains(line, `"target":"/echo/"`) && strings.Contains(line, `"host":"`+host+`"`)
@@ -173,10 +173,10 @@ func logged(ctx context.Context, t *testing.T, s *harness.Supervisor, host, id s
 		t.Fatal(err)
 	}
 	var line struct {
-		Client string
-		ID     string `json:"request_id"`
+		Client, Scheme string
+		ID             string `json:"request_id"`
 	}
-	if err := json.Unmarshal([]byte(text), &line); err != nil || line.Client != clientIP || id != "" && line.ID != id {
+	if err := json.Unmarshal([]byte(text), &line); err != nil || line.Client != clientIP || line.Scheme != scheme || id != "" && line.ID != id {
 		t.Errorf("logged %s (%v)", text, err)
 	}
 }
