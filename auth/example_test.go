@@ -117,6 +117,11 @@ func Example() {
 		if to := resp.Header.Get("Location"); to != "" {
 			answer = []byte("to " + to)
 		}
+		if resp.StatusCode >= 400 { // a page
+			_, text, _ := strings.Cut(string(answer), "<p>")
+			text, _, _ = strings.Cut(text, "</p>")
+			answer = []byte(text)
+		}
 		fmt.Printf("%s %s: %d %s\n", method, path, resp.StatusCode, answer)
 	}
 	ask("GET", "/write/", "")
@@ -128,10 +133,10 @@ func Example() {
 	ask("GET", "/write/", "")
 	// Output:
 	// GET /write/: 303 to /login/?next=%2Fwrite%2F
-	// POST /login/: 401 {"error":"wrong name or password","code":"credentials","request_id":"example"}
+	// POST /login/: 401 wrong name or password
 	// POST /login/: 303 to /write/
 	// GET /write/: 200 ada writes
-	// GET /remove/: 403 {"error":"you may not do this","code":"forbidden","request_id":"example"}
+	// GET /remove/: 403 you may not do this
 	// POST /logout/: 200 bye
 	// GET /write/: 303 to /login/?next=%2Fwrite%2F
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tandem-go/tandem/view"
@@ -129,34 +128,14 @@ func isLocal(path string) bool {
 }
 
 // isPageVisit says whether somebody looks at a page, who can be sent to another:
-// a GET or HEAD that names HTML among what it takes.
+// a GET or HEAD that would rather have HTML.
 func isPageVisit(r *view.Request) bool {
 	if m := r.Method(); m != http.MethodGet && m != http.MethodHead {
 		return false
 	}
-	for _, accept := range r.Header()["Accept"] {
-		for item := range strings.SplitSeq(accept, ",") {
-			kind, params, _ := strings.Cut(item, ";")
-			kind = strings.ToLower(strings.TrimSpace(kind))
-			if (kind == "text/html" || kind == "application/xhtml+xml") && quality(params) > 0 {
-				return true
-			}
-		}
+	switch r.PreferredType("application/json", "text/html", "application/xhtml+xml") {
+	case "text/html", "application/xhtml+xml":
+		return true
 	}
 	return false
-}
-
-// quality is the weight among an item's parameters, 1 if there is none.
-func quality(params string) float64 {
-	for p := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-		if strings.EqualFold(name, "q") {
-			q, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return 0
-			}
-			return q
-		}
-	}
-	return 1
 }

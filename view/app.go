@@ -31,6 +31,7 @@ type App struct {
 	routes     []Route
 	observers  []func(*Request, Outcome)
 	timed      func(*http.Request) bool // asks for Server-Timing; nil: nobody gets it
+	errorPage  func(io.Writer, ErrorPage) error
 
 	settle  sync.Once
 	logged  sync.Once // the plan has been

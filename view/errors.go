@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/tandem-go/tandem/bridge"
@@ -23,6 +22,9 @@ var ErrNoResponse = errors.New("the view returned neither a response nor an erro
 
 // Error is an error with an answer of its own. Its Message goes to the client;
 // its cause goes to the log alone, as "cause" beside the error.
+//
+// Like every error it is answered in the form that the client's Accept prefers: a
+// page in HTML, [Problem], plain text, or else the JSON of [ErrorBody].
 type Error struct {
 	Status  int    // 400 to 599
 	Code    string // for programs; "code" in the body; may be empty
@@ -101,44 +103,8 @@ func answerTo(err error) answer {
 	return answer{status: http.StatusInternalServerError}
 }
 
-// failure is the response an error becomes.
-type failure struct {
-	err error
-	id  string
-}
-
-// ErrorBody is the JSON that an error is answered with.
-type ErrorBody struct {
-	Error     string       `json:"error" doc:"for people"`
-	Code      string       `json:"code,omitempty" doc:"for programs"`
-	RequestID string       `json:"request_id" doc:"names the request in the log"`
-	Fields    []FieldError `json:"fields,omitempty" doc:"what of the input is wrong"`
-}
-
-// Respond writes the answer as JSON.
-func (f *failure) Respond(w http.ResponseWriter, r *http.Request) error {
-	a := answerTo(f.err)
-	if a.status < 400 || a.status > 599 {
-		a.status = http.StatusInternalServerError
-	}
-	if a.message == "" {
-		a.message = http.StatusText(a.status)
-	}
-	if a.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1") // an Error's own header takes its place
-	}
-	if (a.status == http.StatusRequestEntityTooLarge || a.status == http.StatusRequestTimeout) && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close") // else net/http waits for the rest of a small body
-	}
-	for key, values := range a.header {
-		put(w.Header(), key, slices.Clone(values)) // whoever adds to it must not add to the error's
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	return jsonResponse{v: ErrorBody{a.message, a.code, f.id, a.fields}, status: a.status}.Respond(w, r)
-}
-
 // failed makes the response of an error.
-func (r *Request) failed(err error) Response { return &failure{err, r.ID()} }
+func (r *Request) failed(err error) Response { return &failure{err, r} }
 
 // settle makes sure that there is a response: an error wins over a response
 // unless that response is the error's own, perhaps with headers added.

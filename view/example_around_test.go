@@ -3,6 +3,8 @@ package view_test
 import (
 	"context"
 	"fmt"
+	"html/template"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,4 +61,27 @@ func ExampleServerTiming() {
 	// Output:
 	// false
 	// true
+}
+
+// Pages of the site's own for clients that read HTML; what asks for JSON, or says
+// nothing, gets JSON as before.
+func ExampleErrorPages() {
+	page := template.Must(template.New("error").Parse("<h1>{{.Title}}</h1><p>{{.Message}}</p>\n"))
+	app := view.New(view.ErrorPages(func(w io.Writer, e view.ErrorPage) error { return page.Execute(w, e) }))
+	app.Routes(view.Path("GET /posts/{id}/", func(_ context.Context, r *view.Request) (view.Response, error) {
+		return nil, view.Errorf(http.StatusNotFound, "no post %s", r.PathValue("id"))
+	}))
+
+	for _, accept := range []string{"text/html,*/*;q=0.8", "*/*", "application/problem+json"} {
+		r := httptest.NewRequest("GET", "/posts/7/", nil)
+		r.Header.Set("Accept", accept)
+		r.Header.Set("X-Request-Id", "r-1")
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
+	}
+	// Output:
+	// 404 <h1>Not Found</h1><p>no post 7</p>
+	// 404 {"error":"no post 7","request_id":"r-1"}
+	// 404 {"type":"about:blank","title":"Not Found","status":404,"detail":"no post 7","instance":"/posts/7/","request_id":"r-1"}
 }
