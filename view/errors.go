@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/http1"
 )
 
 // StatusClientGone is the status of requests whose client went away before there
@@ -160,7 +161,7 @@ func (r *Request) logger() *slog.Logger { return r.app.logger() }
 func (r *Request) write(resp Response, err error) {
 	if err != nil {
 		// net/http takes a body that it could not read for a client that has left.
-		if errors.Is(r.http.Context().Err(), context.Canceled) && !errors.Is(err, errBodyLate) {
+		if errors.Is(r.http.Context().Err(), context.Canceled) && !errors.Is(err, errBodyLate) && !refusedBody(err) {
 			r.report(StatusClientGone, err)
 			r.out.WriteHeader(StatusClientGone) // else net/http would say 200 to whoever logs it
 			return
@@ -198,6 +199,14 @@ func (r *Request) write(resp Response, err error) {
 			r.report(StatusClientGone, err)
 		}
 	}
+}
+
+// refusedBody reports whether an error is that of a body of which the server has
+// refused the rest, while its client waits for the answer.
+func refusedBody(err error) bool {
+	var tooBig *http.MaxBytesError
+	var refused *http1.Refusal
+	return errors.As(err, &tooBig) || errors.As(err, &refused)
 }
 
 // ofBody are the headers that describe a body: that of another answer is not so.

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 
 	"orm/migrate": nil,
 
-	"view":       {"bridge", "internal/coding", "internal/funcname", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
+	"view":       {"bridge", "internal/coding", "internal/funcname", "internal/http1", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
 	"middleware": {"internal/coding", "internal/requestid", "view"},
 	"worker":     {"bridge", "internal/certs", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/http1", "internal/notify", "internal/requestid", "internal/scoreboard"},
 

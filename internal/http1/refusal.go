@@ -23,6 +23,10 @@ func (r *Refusal) Error() string {
 	return "http: request refused (" + strconv.Itoa(r.Status) + "): " + r.Reason
 }
 
+// HTTPStatus is the status: a handler that returns the error of reading the body
+// answers with it.
+func (r *Refusal) HTTPStatus() int { return r.Status }
+
 func bad(reason, clause string) *Refusal {
 	return &Refusal{Status: 400, Reason: reason, Clause: clause}
 }
