@@ -81,7 +81,7 @@ var (
 // request makes one.
 func (g generator) request() string {
 	var b strings.Builder
-	b.WriteString(g.of(8, "", "\r\n", "\r\n\r\n", "\r\n\r\n\r\n", "\n", " "))
+	b.WriteString(g.of(8, "", "\r\n", "\r\n\r\n", "\r\n\r\n\r\n", "\n", " ", "\r"))
 	method, version := g.of(2, methods...), g.of(5, versions...)
 	b.WriteString(method)
 	b.WriteString(g.of(60, " ", "  ", "\t", ""))
@@ -112,6 +112,9 @@ func (g generator) request() string {
 	} else {
 		b.WriteString(g.of(40, "\r\n", "\n"))
 	}
+	if method == "POST" { // after which old clients sent one line end more
+		b.WriteString(g.of(4, "", "\r\n", "\r", "\n"))
+	}
 	return b.String()
 }
 
@@ -141,10 +144,10 @@ func (g generator) body(b *strings.Builder) {
 	}
 	length := fmt.Sprintf("Content-Length: %d\r\n", len(content))
 	if g.one(2) {
-		if g.one(8) {
+		if g.one(5) {
 			length = g.oddLength(len(content))
 		}
-		if g.one(12) {
+		if g.one(8) {
 			length += "Transfer-Encoding: " + g.any("identity", "gzip", "chunked") + "\r\n"
 		}
 		b.WriteString(length + "\r\n" + content)
@@ -175,8 +178,8 @@ func (g generator) chunks(b *strings.Builder, content string) {
 	for len(content) > 0 {
 		n := 1 + g.IntN(len(content))
 		size := fmt.Sprintf(g.of(3, "%x", "%X", "0%x", "000%x"), n)
-		if g.one(40) {
-			size = g.any("", "-1", "+1", "0x1", "1 ", " 1", "1\t", "g", "ffffffffffffffff", "10000000000000000", "7fffffffffffffff", "00000000000000001", "1_0", "1.", "\xff")
+		if g.one(20) {
+			size = g.any("7fffffffffffffff", "", "-1", "+1", "0x1", "1 ", " 1", "1\t", "g", "ffffffffffffffff", "10000000000000000", "7fffffffffffffff", "00000000000000001", "1_0", "1.", "\xff")
 		}
 		b.WriteString(size + g.extension() + g.of(60, "\r\n", "\n", "\r", "\r\r\n", ""))
 		b.WriteString(content[:n] + g.of(60, "\r\n", "\n", "", "\r", "x\r\n"))
@@ -186,9 +189,12 @@ func (g generator) chunks(b *strings.Builder, content string) {
 	if g.one(5) {
 		b.WriteString(g.any("X-T: t\r\n", "X-T: t\r\nX-U:\r\n", "x_t: \xff\r\n"))
 	}
-	if g.one(25) {
-		b.WriteString(g.any("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "Trailer: a\r\n", "X-T : t\r\n", " fold\r\n", "no colon\r\n", "X-T: \x00\r\n",
-			"X-T: t\n", "Connection: close\r\n", "X-Long: "+strings.Repeat("t", 5<<10)+"\r\n"))
+	switch g.IntN(10) {
+	case 0:
+		b.WriteString(g.any("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "Trailer: a\r\n", "Connection: close\r\n", "X-T: t\n",
+			" fold\r\n", "X-Long: "+strings.Repeat("t", 5<<10)+"\r\n"))
+	case 1:
+		b.WriteString(g.any("X-T : t\r\n", "no colon\r\n", "X@T: t\r\n", "X-T: \x00\r\n"))
 	}
 	b.WriteString(g.of(60, "\r\n", "\n", "\r", ""))
 }

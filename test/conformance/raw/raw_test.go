@@ -69,7 +69,7 @@ func TestAnExchangeSaysHowTheConnectionWasLeft(t *testing.T) {
 		"refused and closed":     {func(c net.Conn) { io.WriteString(c, closing) }, Options{Timeout: time.Minute}, "1 closed"},
 		"closed without a word":  {func(net.Conn) {}, Options{Timeout: time.Minute}, "0 closed"},
 		"silent":                 {untilEnd, Options{Timeout: 20 * time.Millisecond}, "0 timeout"},
-		"silent until the end":   {func(c net.Conn) { untilEnd(c); io.WriteString(c, closing) }, Options{Timeout: 200 * time.Millisecond, HalfClose: true}, "1 closed"},
+		"silent until the end":   {func(c net.Conn) { untilEnd(c); io.WriteString(c, closing) }, Options{Timeout: time.Second, HalfClose: true}, "1 closed"},
 		"two answers, both told": {func(c net.Conn) { io.WriteString(c, plain+plain); untilEnd(c) }, Options{Timeout: time.Minute, Want: 2}, "2 open"},
 	} {
 		t.Run(name, func(t *testing.T) {

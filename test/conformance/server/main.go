@@ -14,8 +14,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tandem-go/tandem/worker"
@@ -40,42 +42,61 @@ func main() {
 }
 
 func serve(addr string, encrypted, plain bool) error {
-	var config *tls.Config
+	var pair worker.CertificateFiles
 	if encrypted {
-		certificate, err := selfSigned()
+		dir, err := os.MkdirTemp("", "conformance")
 		if err != nil {
-			return fmt.Errorf("make a certificate: %w", err)
+			return err
 		}
-		config = &tls.Config{Certificates: []tls.Certificate{certificate}}
+		defer os.RemoveAll(dir)
+		if pair, err = selfSigned(dir); err != nil {
+			return fmt.Errorf("make a certificate in %s: %w", dir, err)
+		}
 	}
-	if !plain {
-		return worker.Run(context.Background(), application(), worker.Addr(addr), worker.ConfigureServer(func(s *http.Server) {
-			s.TLSConfig = config
-		}))
+	if plain {
+		return servePlain(addr, pair)
 	}
+	options := []worker.Option{worker.Addr(addr)}
+	if encrypted {
+		options = append(options, worker.TLS(worker.Certificates{Pairs: []worker.CertificateFiles{pair}}))
+	}
+	return worker.Run(context.Background(), application(), options...)
+}
+
+// servePlain serves until it fails. A pair without names is none.
+func servePlain(addr string, pair worker.CertificateFiles) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
 	slog.Info("serving", "addr", "tcp://"+l.Addr().String()) // as a worker says it
-	protocols := new(http.Protocols)                         // a worker's own
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	s := &http.Server{Handler: application(), Protocols: protocols, TLSConfig: config}
-	if encrypted {
-		return s.ServeTLS(l, "", "")
+	s := &http.Server{Handler: application(), Protocols: new(http.Protocols)}
+	s.Protocols.SetHTTP1(true) // a worker's own
+	s.Protocols.SetHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	if pair.Cert != "" {
+		return s.ServeTLS(l, pair.Cert, pair.Key)
 	}
 	return s.Serve(l)
 }
 
 // selfSigned makes a certificate that a client must not check.
-func selfSigned() (tls.Certificate, error) {
+func selfSigned(dir string) (worker.CertificateFiles, error) {
+	pair := worker.CertificateFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return tls.Certificate{}, err
+		return pair, err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), DNSNames: []string{"localhost"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return pair, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return pair, err
+	}
+	return pair, errors.Join(
+		os.WriteFile(pair.Cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600),
+		os.WriteFile(pair.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 }
