@@ -3,10 +3,9 @@ package middleware
 import (
 	"fmt"
 	"net/http"
-	"strings"
+	"sync"
 
-	"github.com/klauspost/compress/gzhttp"
-
+	"github.com/tandem-go/tandem/internal/coding"
 	"github.com/tandem-go/tandem/view"
 )
 
@@ -22,43 +21,45 @@ type Compression struct {
 }
 
 // Compress compresses text, JSON, XML, JavaScript, SVG and their like with zstd or
-// gzip for clients that ask for it, and sets Vary. Left alone are small bodies,
-// other types, which are mostly compressed already, what has a Content-Encoding or
-// Content-Range, and what [Uncompressed] marks. A flush flushes the compressor,
-// so each chunk of a stream and each event goes out when it is there; a connection
-// that is hijacked is not touched.
+// gzip, whichever the client prefers by its Accept-Encoding, and sets Vary. Left alone
+// are small bodies, other types, which are mostly compressed already, what has a
+// Content-Encoding, parts (206), what says no-transform in its Cache-Control, and
+// what [Uncompressed] marks; size and type count for nothing with a client that
+// refuses what is not compressed. A flush flushes the compressor, so each chunk of a
+// stream and each event goes out when it is there; a connection that is hijacked is
+// not touched. An answer that breaks off does so in the middle of its encoding.
 //
-// A compressed answer loses its ETag, which was that of other bytes; a view that
-// needs it answers Uncompressed.
+// The ETag of a compressed answer is weak: the client has the same, in other bytes. It
+// still gets a 304 for it, and no parts. A HEAD request is answered like GET, but with
+// neither Content-Encoding nor the length that GET would not have.
 //
 // The length of a compressed page tells whoever can see it, and can have the page
 // show what he chose, about a secret in the same page (BREACH). Answers that show
 // both a secret and something of the request should be Uncompressed.
 func Compress(c Compression) (view.Middleware, error) {
+	if c.MinSize < 0 {
+		return view.Middleware{}, fmt.Errorf("compress: a MinSize of %d: give bytes, or 0 for %d", c.MinSize, DefaultMinSize)
+	}
 	if c.MinSize == 0 {
 		c.MinSize = DefaultMinSize
 	}
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(c.MinSize), gzhttp.EnableZstd(true),
-		gzhttp.ContentTypeFilter(compressible), gzhttp.DropETag())
-	if err != nil {
-		return view.Middleware{}, fmt.Errorf("compress: %w", err)
-	}
-	return view.Use(func(next http.Handler) http.Handler { return wrap(next) }).Named("compress"), nil
+	buffers := &sync.Pool{New: func() any { b := make([]byte, 0, c.MinSize); return &b }}
+	return view.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			accept := r.Header["Accept-Encoding"]
+			z := &compressing{
+				ResponseWriter: w, min: c.MinSize, buffers: buffers, head: r.Method == http.MethodHead,
+				coding: coding.Choose(accept, coding.Zstd, coding.Gzip),
+			}
+			z.anything = z.coding != coding.Identity && coding.Refused(accept)
+			next.ServeHTTP(z, r)
+			z.finish() // not where it has panicked: then the end must be missing
+		})
+	}).Named("compress"), nil
 }
 
-// compressible says whether a body of this type gets smaller.
-func compressible(contentType string) bool {
-	kind, _, _ := strings.Cut(contentType, ";")
-	kind = strings.ToLower(strings.TrimSpace(kind))
-	switch kind {
-	case "application/json", "application/x-ndjson", "application/xml", "application/javascript", "application/x-javascript",
-		"application/wasm", "application/vnd.ms-fontobject", "font/ttf", "font/otf", "image/bmp", "image/x-icon":
-		return true
-	}
-	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
-}
+// unmarked is the header by which answers are marked for Compress, which takes it off.
+const unmarked = "No-Gzip-Compression"
 
 // Uncompressed returns resp such that [Compress] leaves it alone.
-func Uncompressed(resp view.Response) view.Response {
-	return view.WithHeader(resp, gzhttp.HeaderNoCompression, "1")
-}
+func Uncompressed(resp view.Response) view.Response { return view.WithHeader(resp, unmarked, "1") }
