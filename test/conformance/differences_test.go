@@ -43,7 +43,7 @@ var differences = []difference{
 		"skips it before a request that follows a POST", sending(`\r(?:[^\n]|$)`), false,
 	},
 	{
-		"only HTTP/1.0 and HTTP/1.1 are spoken here", 505, "RFC 9110, 15.6.6",
+		"only HTTP/1.0 and HTTP/1.1 are spoken here", 505, "RFC 9110, 15.6.6; 6.2 would have 1.2 served as 1.1, which nothing but probes sends",
 		"speaks HTTP/1.1 with 1.2 to 1.9", sending(`HTTP/\d\.\d`), false,
 	},
 	{

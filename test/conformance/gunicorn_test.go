@@ -54,6 +54,16 @@ func gunicorn(_ context.Context, at raw.Target) ([]verdict, error) {
 	return append(verdicts, each(bare, func(c gunicornCase) verdict { return c.withoutHost(at) })...), nil
 }
 
+// gunicornLimits runs the cases that gunicorn refuses for its limits.
+func gunicornLimits(at raw.Target) ([]verdict, error) {
+	cases, judged, err := load[gunicornCase, gunicornJudgement]("gunicorn")
+	if err != nil {
+		return nil, err
+	}
+	cases = slices.DeleteFunc(cases, func(c gunicornCase) bool { return !judged[c.ID].Limit })
+	return each(cases, func(c gunicornCase) verdict { return c.judge(gunicornJudgement{Want: "reject"}, at) }), nil
+}
+
 // requests is how many there are in a case.
 func (c gunicornCase) requests() int { return max(1, len(c.Expect)) }
 

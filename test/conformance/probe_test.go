@@ -46,11 +46,16 @@ const (
 
 // http11Probe runs its cases but those of limits.
 func http11Probe(_ context.Context, at raw.Target) ([]verdict, error) {
+	return http11ProbeOf(at, false)
+}
+
+// http11ProbeOf runs those of limits, or all others.
+func http11ProbeOf(at raw.Target, limits bool) ([]verdict, error) {
 	cases, judged, err := load[probeCase, probeJudgement]("http11probe")
 	if err != nil {
 		return nil, err
 	}
-	cases = slices.DeleteFunc(cases, func(c probeCase) bool { return judged[c.ID].Limit })
+	cases = slices.DeleteFunc(cases, func(c probeCase) bool { return judged[c.ID].Limit != limits })
 	return each(cases, func(c probeCase) verdict { return c.judge(judged[c.ID], at) }), nil
 }
 

@@ -34,14 +34,18 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8000", "where to listen; port 0 takes a free one, which the log names")
 	encrypted := flag.Bool("tls", false, "speak TLS")
 	plain := flag.Bool("plain", false, "serve with net/http alone")
+	var limits worker.Limits // net/http alone has none of them
+	flag.IntVar(&limits.RequestLine, "request-line", 0, "limit on a request line, in bytes; 0 is the worker's default")
+	flag.IntVar(&limits.HeaderLine, "header-line", 0, "limit on a line of the header, in bytes; 0 is the worker's default")
+	flag.IntVar(&limits.HeaderFields, "headers", 0, "limit on the lines of the header; 0 is the worker's default")
 	flag.Parse()
-	if err := serve(*addr, *encrypted, *plain); err != nil {
+	if err := serve(*addr, *encrypted, *plain, limits); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
 }
 
-func serve(addr string, encrypted, plain bool) error {
+func serve(addr string, encrypted, plain bool, limits worker.Limits) error {
 	var pair worker.CertificateFiles
 	if encrypted {
 		dir, err := os.MkdirTemp("", "conformance")
@@ -56,7 +60,7 @@ func serve(addr string, encrypted, plain bool) error {
 	if plain {
 		return servePlain(addr, pair)
 	}
-	options := []worker.Option{worker.Addr(addr)}
+	options := []worker.Option{worker.Addr(addr), worker.Limit(limits)}
 	if encrypted {
 		options = append(options, worker.TLS(worker.Certificates{Pairs: []worker.CertificateFiles{pair}}))
 	}
