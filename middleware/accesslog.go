@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/tandem-go/tandem/trace"
 	"github.com/tandem-go/tandem/view"
 )
 
@@ -42,6 +44,24 @@ type Log struct {
 	Client func(*view.Request) string             // who asks; nil: the peer's address
 }
 
+// SkipPaths is a [Log.Skip] for requests that nobody wants to read of while all is
+// well, such as those that ask whether a worker is: those of one of the paths whose
+// answer is below 400. A path that ends in a slash stands for all below it too.
+func SkipPaths(paths ...string) func(*view.Request, view.Outcome) bool {
+	return func(r *view.Request, o view.Outcome) bool {
+		if o.Status == 0 || o.Status >= 400 {
+			return false
+		}
+		path := r.URL().Path
+		for _, p := range paths {
+			if path == p || strings.HasSuffix(p, "/") && strings.HasPrefix(path, p) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
 // AccessLog writes one line for each request to w when it is over, by one Write
 // each, one at a time. It is an option of [view.New], made of [view.Observe], so it
 // has what no route takes, what was cut, and 499 for clients that left. The server
@@ -49,10 +69,11 @@ type Log struct {
 // holds requests up.
 //
 // In JSON: time (of arrival), msg ("request"), client, user, method, target,
-// protocol, scheme, host, status (0: cut before there was one), bytes (of the body),
-// duration_ms, queue_ms (of that, waiting for permits), crossings, queries (of
-// databases), queries_ms (the sum of theirs), route, colour, request_id, referer,
-// user_agent, worker. What is unknown is empty.
+// protocol, scheme, host, status (0: cut before there was one), bytes (of the answer's body),
+// received (of the request's), duration_ms, first_byte_ms (of that, until the answer
+// began), queue_ms (waiting for permits), crossings, queries (of databases),
+// queries_ms (the sum of theirs), route, colour, request_id, trace_id and span_id (of
+// [trace.Requests]), referer, user_agent, worker. What is unknown is empty.
 //
 // No client can forge a line. Common and Combined are printable ASCII: quotes,
 // backslashes and all other bytes are written \xHH, in fields without quotes spaces
@@ -82,11 +103,12 @@ type line struct {
 	method, target, protocol, host string
 	scheme                         string // what the client speaks; in JSON
 	status                         int
-	bytes                          int64
-	duration, queue                time.Duration
+	bytes, received                int64
+	duration, first, queue         time.Duration
 	crossings, queries             int
 	querying                       time.Duration
 	route, colour, id              string
+	traceID, spanID                string
 	referer, agent                 string
 	worker                         uint64
 }
@@ -98,13 +120,18 @@ func (l *accessLog) observe(r *view.Request, o view.Outcome) {
 	one := line{
 		arrived: time.Now().Add(-o.Duration), user: userName(r.User()),
 		method: r.Method(), target: r.RequestURI(), protocol: r.Proto(), host: r.Host(),
-		status: o.Status, bytes: o.Bytes, duration: o.Duration, queue: o.QueueWait, crossings: o.Crossings,
-		queries: o.Queries, querying: o.QueryTime,
+		status: o.Status, bytes: o.Bytes, received: o.Received, duration: o.Duration, first: o.FirstByte, queue: o.QueueWait,
+		crossings: o.Crossings, queries: o.Queries, querying: o.QueryTime,
 		id: r.ID(), referer: r.Header().Get("Referer"), agent: r.Header().Get("User-Agent"), worker: l.Worker,
 	}
 	one.scheme = r.Scheme()
 	if o.Plan != nil {
 		one.route, one.colour = o.Plan.Pattern, o.Plan.Colour.String()
+	}
+	if l.Format == JSON {
+		if span := trace.Of(r); span.Valid() {
+			one.traceID, one.spanID = span.TraceID.String(), span.SpanID.String()
+		}
 	}
 	if l.Client != nil {
 		one.client = l.Client(r)
@@ -178,7 +205,9 @@ func (e *line) appendJSON(b []byte) []byte {
 	b = appendMember(b, "host", e.host)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(e.status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes":`...), e.bytes, 10)
+	b = strconv.AppendInt(append(b, `,"received":`...), e.received, 10)
 	b = strconv.AppendFloat(append(b, `,"duration_ms":`...), milliseconds(e.duration), 'f', 3, 64)
+	b = strconv.AppendFloat(append(b, `,"first_byte_ms":`...), milliseconds(e.first), 'f', 3, 64)
 	b = strconv.AppendFloat(append(b, `,"queue_ms":`...), milliseconds(e.queue), 'f', 3, 64)
 	b = strconv.AppendInt(append(b, `,"crossings":`...), int64(e.crossings), 10)
 	b = strconv.AppendInt(append(b, `,"queries":`...), int64(e.queries), 10)
@@ -186,6 +215,8 @@ func (e *line) appendJSON(b []byte) []byte {
 	b = appendMember(b, "route", e.route)
 	b = appendMember(b, "colour", e.colour)
 	b = appendMember(b, "request_id", e.id)
+	b = appendMember(b, "trace_id", e.traceID)
+	b = appendMember(b, "span_id", e.spanID)
 	b = appendMember(b, "referer", e.referer)
 	b = appendMember(b, "user_agent", e.agent)
 	if e.worker != 0 {

@@ -19,6 +19,7 @@ import (
 	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/internal/tally"
 	"github.com/tandem-go/tandem/middleware"
+	"github.com/tandem-go/tandem/trace"
 	"github.com/tandem-go/tandem/view"
 )
 
@@ -54,8 +55,8 @@ func TestTheFormatsOfTheAccessLog(t *testing.T) {
 		middleware.Combined: `192.0.2.1 - ada [DATE] "POST /orders/7?a=%20b HTTP/1.1" 201 4` +
 			` "https://example.com/" "test \x22agent\x22 \xC3\xA9"`,
 		middleware.JSON: `{"time":"DATE","msg":"request","client":"192.0.2.1","user":"ada","method":"POST","target":"/orders/7?a=%20b",` +
-			`"protocol":"HTTP/1.1","scheme":"http","host":"example.com","status":201,"bytes":4,"duration_ms":1.500,"queue_ms":0.000,"crossings":1,"queries":2,"queries_ms":0.750,` +
-			`"route":"POST /orders/{id}","colour":"sync","request_id":"abc","referer":"https://example.com/","user_agent":"test \"agent\" é","worker":3}`,
+			`"protocol":"HTTP/1.1","scheme":"http","host":"example.com","status":201,"bytes":4,"received":3,"duration_ms":1.500,"first_byte_ms":1.500,"queue_ms":0.000,"crossings":1,"queries":2,"queries_ms":0.750,` +
+			`"route":"POST /orders/{id}","colour":"sync","request_id":"abc","trace_id":"","span_id":"","referer":"https://example.com/","user_agent":"test \"agent\" é","worker":3}`,
 	}
 	dates := regexp.MustCompile(`\[\d\d/[A-Z][a-z][a-z]/2000:\d\d:\d\d:00 [+-]\d{4}\]|"2000-01-01T00:00:00Z"`)
 	for format, line := range want {
@@ -70,7 +71,9 @@ func TestTheFormatsOfTheAccessLog(t *testing.T) {
 				})
 				return view.WithStatus(view.Text("done"), 201), nil
 			}))
-			do(app, "POST", "/orders/7?a=%20b", "Referer", "https://example.com/", "User-Agent", `test "agent" é`, "X-Request-Id", "abc")
+			r := httptest.NewRequest("POST", "/orders/7?a=%20b", strings.NewReader("abc"))
+			r.Header = http.Header{"Referer": {"https://example.com/"}, "User-Agent": {`test "agent" é`}, "X-Request-Id": {"abc"}}
+			app.ServeHTTP(httptest.NewRecorder(), r)
 			got := dates.ReplaceAllStringFunc(out.all[0], func(s string) string { return s[:1] + "DATE" + s[len(s)-1:] })
 			if len(out.all) != 1 || got != line {
 				t.Errorf("%d lines, the first\n%s\nwant\n%s", len(out.all), got, line)
@@ -120,6 +123,23 @@ func TestWhatTheAccessLogHas(t *testing.T) {
 	}
 }
 
+func TestTheTraceIsInTheAccessLog(t *testing.T) {
+	var out bytes.Buffer
+	app := view.New(trace.Requests(), middleware.AccessLog(&out, middleware.Log{Format: middleware.JSON}), view.Logger(slog.New(slog.DiscardHandler)))
+	app.Routes(view.Path("/a/", classic))
+	for _, target := range []string{"/a/", "/nowhere", "/a"} { // the last one is ServeMux's own redirect
+		out.Reset()
+		do(app, "GET", target, "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+		var got struct {
+			Trace string `json:"trace_id"`
+			Span  string `json:"span_id"`
+		}
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil || got.Trace != "0af7651916cd43dd8448eb211c80319c" || len(got.Span) != 16 || got.Span == "b7ad6b7169203331" {
+			t.Errorf("%s: %s, %v", target, &out, err)
+		}
+	}
+}
+
 func TestAClientThatLeavesIs499InTheAccessLog(t *testing.T) {
 	app, out := logged(t, middleware.Log{Format: middleware.JSON}, view.Path("/", func(ctx context.Context, _ *view.Request) (view.Response, error) {
 		<-ctx.Done()
@@ -145,7 +165,7 @@ func TestTheWaitForAPermitIsInTheAccessLog(t *testing.T) {
 		synctest.Wait()
 		do(app, "GET", "/")
 		<-done
-		if !strings.Contains(out.all[1], `"duration_ms":2000.000,"queue_ms":1000.000`) {
+		if !strings.Contains(out.all[1], `"duration_ms":2000.000,"first_byte_ms":2000.000,"queue_ms":1000.000`) {
 			t.Error(out.all[1])
 		}
 	})
@@ -168,6 +188,36 @@ func TestWhatIsSkippedAndWhoTheClientIs(t *testing.T) {
 		if !strings.HasPrefix(out.all[i], want[i]) {
 			t.Errorf("%s\nwant %s", out.all[i], want[i])
 		}
+	}
+}
+
+func TestPathsAreLeftOutWhileAllIsWell(t *testing.T) {
+	app, out := logged(t, middleware.Log{Skip: middleware.SkipPaths("/healthz", "/static/")},
+		view.Path("GET /", func(_ context.Context, r *view.Request) (view.Response, error) {
+			if r.Query().Has("broken") {
+				return nil, errors.New("broken")
+			}
+			return view.Text("ok"), nil
+		}),
+		view.Path("GET /healthz/cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
+		view.Path("GET /static/cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
+	)
+	for target, logged := range map[string]bool{
+		"/": true, "/healthz": false, "/healthz?a=1": false, "/healthz?broken": true, "/healthz/": true, "/Healthz": true, "/healthz/cut": true,
+		"/static/": false, "/static/a/b.css": false, "/static/a?broken": true, "/static/cut": true, "/staticx": true, "/other/static/": true,
+	} {
+		out.all = nil
+		func() {
+			defer func() { _ = recover() }()
+			do(app, "GET", target)
+		}()
+		if got := len(out.all) == 1; got != logged {
+			t.Errorf("%s is logged: %v", target, got)
+		}
+	}
+	do(app, "POST", "/healthz")
+	if len(out.all) == 0 || !strings.Contains(out.all[len(out.all)-1], " 405 ") {
+		t.Errorf("%q", out.all)
 	}
 }
 

@@ -113,7 +113,7 @@ func (r *running) end(rows func() (int64, error), err error) {
 				attrs = append(attrs, slog.Int64("rows", n))
 			}
 		}
-		w.warn("slow query", attrs)
+		w.warn(r.ctx, "slow query", attrs)
 	}
 	*r = running{}
 }
@@ -163,10 +163,10 @@ func (w *watch) report(record *tally.Record) {
 		if t.Name != "" {
 			attrs = append(attrs, slog.String("relation", t.Name))
 		}
-		w.warn("query repeated in one request", append(attrs, slog.String("remedy", t.Remedy)))
+		w.warn(context.Background(), "query repeated in one request", append(attrs, slog.String("remedy", t.Remedy)))
 	}
 	if beyond >= w.repeated && w.first(report{route: record.Route()}) {
-		w.warn("more queries in one request than are told apart", append(aboutRequest(record),
+		w.warn(context.Background(), "more queries in one request than are told apart", append(aboutRequest(record),
 			slog.Int("told_apart", len(texts)), slog.Int("others", beyond)))
 	}
 }
@@ -185,8 +185,8 @@ func (w *watch) first(r report) bool {
 	return true
 }
 
-func (w *watch) warn(msg string, attrs []slog.Attr) {
-	w.logger().LogAttrs(context.Background(), slog.LevelWarn, msg, attrs...)
+func (w *watch) warn(ctx context.Context, msg string, attrs []slog.Attr) {
+	w.logger().LogAttrs(ctx, slog.LevelWarn, msg, attrs...)
 }
 
 func (w *watch) logger() *slog.Logger {

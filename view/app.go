@@ -29,6 +29,7 @@ type App struct {
 	rawPaths   bool
 	middleware []Middleware
 	routes     []Route
+	contexts   []func(context.Context, *http.Request) context.Context
 	observers  []func(*Request, Outcome)
 	timed      func(*http.Request) bool // asks for Server-Timing; nil: nobody gets it
 	errorPage  func(io.Writer, ErrorPage) error
@@ -61,6 +62,15 @@ func BodyLimit(n int64) Option { return func(a *App) { a.maxBody = n } }
 // async views are awaited from sync code, and like all that is awaited they run
 // while the permit is given back.
 func SyncOnly() Option { return func(a *App) { a.syncOnly = true } }
+
+// RequestContext has f called for each request before anything else, middleware and
+// the choice of a route included; the context that it returns, under ctx, is that of
+// the request. [Value] finds there what f has put into it. Several are called in the
+// order given; each gets what the one before returned. f must be safe for concurrent
+// use and must not change the request.
+func RequestContext(f func(ctx context.Context, r *http.Request) context.Context) Option {
+	return func(a *App) { a.contexts = append(a.contexts, f) }
+}
 
 // New makes an App without routes.
 func New(opts ...Option) *App {
@@ -143,6 +153,13 @@ func (a *App) compose() {
 // Allow, through the middleware of Use like all else.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.logged.Do(a.logPlan)
+	if a.contexts != nil {
+		ctx := r.Context()
+		for _, f := range a.contexts {
+			ctx = f(ctx, r)
+		}
+		r = r.WithContext(ctx)
+	}
 	if a.observers != nil {
 		a.observe(w, r)
 		return
@@ -204,6 +221,10 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	}
 	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}, sent: hr.Body}
 	r.out.of = r
+	if hr.Body != nil && hr.Body != http.NoBody && e.app.observers != nil {
+		r.came = &came{ReadCloser: hr.Body}
+		hr.Body = r.came
+	}
 	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
 		// Of a body that middleware decodes what was sent is bounded as well.
 		if coded, ok := hr.Body.(interface{ Limit(n int64) }); ok {
@@ -243,6 +264,26 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	resp, err := e.answer(sample, r)
 	clock.viewReturned()
 	r.write(resp, err)
+}
+
+// came is a body that counts what is read of it.
+type came struct {
+	io.ReadCloser
+	bytes atomic.Int64 // abandoned sync code may still read
+}
+
+func (c *came) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// count is how much was read; none of a body that there was not.
+func (c *came) count() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.bytes.Load()
 }
 
 // tooLarge is a body that says itself that it goes beyond its bound. Nothing of

@@ -19,7 +19,9 @@ type Outcome struct {
 	Status int
 
 	Bytes     int64         // of the body, as handed to the server; none of a hijacked connection
+	Received  int64         // of the request's body, in bytes: what its route has read; nothing of a WebSocket
 	Duration  time.Duration // from the request's arrival at the app to the end of its handler, or of its WebSocket
+	FirstByte time.Duration // of that, until the answer's header was handed to the server; 0 if it had none
 	QueueWait time.Duration // of that, waiting for turns and permits; see [bridge.Scope.Waited]
 	Crossings int           // between async and sync, made
 	Queries   int           // of databases, made with the request's context or below its sync code
@@ -92,7 +94,7 @@ func (s *sighting) note(err error) {
 
 // observe serves a request and tells the observers of it.
 func (a *App) observe(w http.ResponseWriter, r *http.Request) {
-	s := &sighting{output: output{ResponseWriter: w}, began: time.Now()}
+	s := &sighting{output: output{ResponseWriter: w, timed: true}, began: time.Now()}
 	defer func() {
 		v := recover()
 		switch {
@@ -144,8 +146,11 @@ func (a *App) tell(s *sighting, r *http.Request) {
 		req.scope.Close()
 	}
 	o := Outcome{
-		Status: s.status, Bytes: s.bytes, Duration: time.Since(s.began), QueueWait: req.scope.Waited(),
+		Status: s.status, Bytes: s.bytes, Received: req.came.count(), Duration: time.Since(s.began), QueueWait: req.scope.Waited(),
 		Crossings: req.Crossings(), Plan: plan, Err: err,
+	}
+	if !s.begun.IsZero() {
+		o.FirstByte = s.begun.Sub(s.began)
 	}
 	o.Queries, o.QueryTime = s.counted(req).Total()
 	if r.Method == http.MethodHead {

@@ -192,6 +192,50 @@ func TestAnOutcomeHasTheTimesOfItsRequest(t *testing.T) {
 	})
 }
 
+func TestAnOutcomeHasWhatCameAndWhenTheAnswerBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := newWatcher()
+		app := view.New(view.Observe(seen.observe), view.BodyLimit(8))
+		app.Routes(
+			view.Path("/all", func(*view.Request) (view.Response, error) { return view.NoContent(), nil }),
+			view.Path("/none", modern),
+			view.Path("/part", func(_ context.Context, r *view.Request) (view.Response, error) {
+				_, err := io.ReadFull(r.Body(), make([]byte, 3))
+				return view.NoContent(), err
+			}),
+			view.Path("/late", func(context.Context, *view.Request) (view.Response, error) {
+				time.Sleep(time.Second)
+				return view.Stream(func(yield func([]byte, error) bool) {
+					yield([]byte("one"), nil)
+					time.Sleep(time.Second)
+				}), nil
+			}),
+			view.Path("/cut", func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second); panic(http.ErrAbortHandler) }),
+		)
+		for _, test := range []struct {
+			target, body string
+			received     int64
+			first        time.Duration
+		}{
+			{"/all", "12345678", 8, 0},
+			{"/all", "", 0, 0},
+			{"/all", "123456789", 0, 0}, // refused by its length
+			{"/none", "12345678", 0, 0},
+			{"/part", "12345678", 3, 0},
+			{"/late", "", 0, time.Second},
+			{"/cut", "", 0, 0},
+		} {
+			func() {
+				defer func() { _ = recover() }()
+				app.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", test.target, strings.NewReader(test.body)))
+			}()
+			if got := seen.only(t); got.Received != test.received || got.FirstByte != test.first {
+				t.Errorf("%s with %q: %d bytes, begun after %v", test.target, test.body, got.Received, got.FirstByte)
+			}
+		}
+	})
+}
+
 func TestAnObserverIsToldOf499(t *testing.T) {
 	seen := newWatcher()
 	s := newSite(t, 1, []view.Route{view.Path("/", func(ctx context.Context, _ *view.Request) (view.Response, error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
 // output is the connection's writer, and remembers whether anything has been
@@ -15,6 +16,8 @@ type output struct {
 	wrote  bool
 	status int               // once wrote
 	bytes  int64             // of the body
+	timed  bool              // wants to know:
+	begun  time.Time         // when the answer began
 	of     *Request          // nil in front of middleware
 	last   func(http.Header) // what has the last word on the header; nil once it had
 }
@@ -22,11 +25,18 @@ type output struct {
 // begin is called before the first byte of an answer.
 func (o *output) begin(code int) {
 	if !o.wrote {
-		o.wrote, o.status = true, code
+		o.answers(code)
 	}
 	if f := o.last; f != nil {
 		o.last = nil
 		f(o.Header())
+	}
+}
+
+func (o *output) answers(code int) {
+	o.wrote, o.status = true, code
+	if o.timed {
+		o.begun = time.Now()
 	}
 }
 
@@ -83,7 +93,7 @@ func (o *output) FlushError() error {
 func (o *output) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(o.ResponseWriter).Hijack()
 	if err == nil && !o.wrote {
-		o.wrote, o.status = true, http.StatusSwitchingProtocols // what is hijacked speaks another one
+		o.answers(http.StatusSwitchingProtocols) // what is hijacked speaks another one
 	}
 	return conn, rw, err
 }

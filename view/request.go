@@ -39,6 +39,7 @@ type Request struct {
 	out       output
 	queries   queries
 	seen      *sighting     // nil without observers
+	came      *came         // nil without a body or observers
 	body      *spool        // once it has been read ahead
 	kept      *spool        // the last answer of a plain handler that is sync
 	sent      io.ReadCloser // the body as the server gave it
@@ -385,11 +386,16 @@ func (r *Request) Set(key, value any) {
 	r.values[key] = value
 }
 
-// Value returns the value that was Set for the key, if it is a T.
+// Value returns the value that was Set for the key, else that of the request's
+// context, as [RequestContext] and net/http middleware have made it, if it is a T.
 func Value[T any](r *Request, key any) (T, bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	v, ok := r.values[key].(T)
+	value, set := r.values[key]
+	r.mu.Unlock()
+	if !set && r.ctx != nil {
+		value = r.ctx.Value(key)
+	}
+	v, ok := value.(T)
 	return v, ok
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/tandem-go/tandem/trace"
 )
 
 // maxAnswer bounds the answer of another service, in bytes.
@@ -41,9 +43,9 @@ func fetchJSON(ctx context.Context, client *http.Client, address string) (json.R
 	return body, nil
 }
 
-// newClient makes the one client of the process; it keeps connections for the next request.
+// newClient makes the one client of the process; it keeps connections for the next request, and hands on its trace.
 func newClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = transport.MaxIdleConns // the default, 2, would dial anew for most calls
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: trace.Transport(transport)}
 }

@@ -24,6 +24,7 @@ import (
 	"syscall"
 
 	"github.com/tandem-go/tandem/orm"
+	"github.com/tandem-go/tandem/trace"
 	"github.com/tandem-go/tandem/worker"
 )
 
@@ -77,10 +78,11 @@ func fail(stderr io.Writer, code int, err error) int {
 }
 
 func serve(s settings, stdout, stderr io.Writer) error {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+	records := slog.Handler(slog.NewTextHandler(stderr, nil))
 	if worker.Self().Supervised {
-		log = slog.New(slog.NewJSONHandler(stderr, nil)) // which the supervisor takes in whole
+		records = slog.NewJSONHandler(stderr, nil) // which the supervisor takes in whole
 	}
+	log := slog.New(trace.LogHandler(records))
 	slog.SetDefault(log)
 
 	var db *orm.DB
@@ -104,7 +106,7 @@ func serve(s settings, stdout, stderr io.Writer) error {
 			}, err
 		}),
 		worker.Handler(func(context.Context) (http.Handler, error) {
-			return newSite(s, client, db, s.AccessLog.options(stdout)...).app, nil
+			return newSite(s, client, db, s.following(stdout)...).app, nil
 		}),
 	)...)
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tandem-go/tandem/middleware"
+	"github.com/tandem-go/tandem/trace"
 )
 
 // Clients that are no browsers send what they like; another site's page may not change anything.
@@ -78,7 +81,9 @@ func TestServerTimingIsASetting(t *testing.T) {
 func TestTheAccessLogIsASetting(t *testing.T) {
 	for _, l := range []accessLog{{}, {on: true, format: middleware.Combined}, {on: true, format: middleware.JSON}} {
 		var out bytes.Buffer
-		app := newSite(newSettings(), nil, nil, l.options(&out)...).app
+		s := newSettings()
+		s.AccessLog = l
+		app := newSite(s, nil, nil, s.following(&out)...).app
 		for _, target := range []string{"/healthz", "/modern/"} {
 			app.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", target, nil))
 		}
@@ -99,6 +104,45 @@ func TestTheAccessLogIsASetting(t *testing.T) {
 			if !regexp.MustCompile(`^192\.0\.2\.1 - - \[[^]]+\] "GET /modern/ HTTP/1\.1" 200 17 "-" "-"\n$`).Match(out.Bytes()) {
 				t.Errorf("%q", &out)
 			}
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestTheTraceOfARequestGoesOnAsSet(t *testing.T) {
+	const theirs = "0af7651916cd43dd8448eb211c80319c"
+	for mode, want := range map[traceMode]func(id string) bool{
+		continued: func(id string) bool { return id == theirs },
+		restarted: func(id string) bool { return id != theirs && len(id) == 32 },
+		untraced:  func(id string) bool { return id == "" },
+	} {
+		var asked sync.Map // by trace
+		s := newSettings()
+		s.Trace, s.WeatherURL, s.NewsURL, s.StocksURL = mode, "http://weather/", "http://news/", "http://stocks/"
+		client := &http.Client{Transport: trace.Transport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			_, id, _ := strings.Cut(r.Header.Get("Traceparent"), "-")
+			id, _, _ = strings.Cut(id, "-")
+			asked.Store(id, true)
+			return outside{r.URL.Host: after(0, http.StatusOK, "1")}.RoundTrip(r)
+		}))}
+		app := newSite(s, client, nil, s.following(io.Discard)...).app
+		r, w := httptest.NewRequest("GET", "/dashboard/", nil), httptest.NewRecorder()
+		r.Header.Set("Traceparent", "00-"+theirs+"-b7ad6b7169203331-01")
+		if app.ServeHTTP(w, r); w.Code != 200 {
+			t.Fatalf("%s: %d %s", mode, w.Code, w.Body)
+		}
+		n := 0
+		asked.Range(func(id, _ any) bool {
+			if n++; !want(id.(string)) || n > 1 {
+				t.Errorf("%s: a service was asked with the trace %q", mode, id)
+			}
+			return true
+		})
+		if n == 0 {
+			t.Errorf("%s: nobody was asked", mode)
 		}
 	}
 }

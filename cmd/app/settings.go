@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -17,8 +16,6 @@ import (
 
 	"github.com/tandem-go/tandem/middleware"
 	"github.com/tandem-go/tandem/orm"
-	"github.com/tandem-go/tandem/view"
-	"github.com/tandem-go/tandem/worker"
 )
 
 // settings is the whole configuration. Every field is one environment variable: APP_ and the field's name in words, so
@@ -32,7 +29,9 @@ type settings struct {
 	BlockingPermits permits     `split_words:"true" desc:"how many sync views and functions may block at once, 40"`
 	CPUPermits      autoPermits `split_words:"true" desc:"how many may compute at once, auto: this worker's share of CPUs less one, at least 1"`
 	RequestTimeout  timeout     `split_words:"true" desc:"how long a request may take, such as 30s; 0, the default: without a bound. Streams and sockets have none"`
-	AccessLog       accessLog   `split_words:"true" desc:"one line per request on stdout: off, common, combined or json; 200s of /healthz are left out"`
+	AccessLog       accessLog   `split_words:"true" desc:"one line per request on stdout: off, common, combined or json"`
+	AccessLogSkip   paths       `split_words:"true" desc:"paths whose answers below 400 are not in the access log, /healthz; a/ is all below it; none: log all"`
+	Trace           traceMode   `split_words:"true" desc:"W3C trace context: continue a caller's; restart: at an edge, nobody's is; off. Default continue"`
 	TrustedProxies  networks    `split_words:"true" desc:"whose X-Forwarded-* and Forwarded are believed: networks, addresses or unix, commas between; off"`
 	ProxyProtocol   networks    `split_words:"true" desc:"whose connections begin with a PROXY header, likewise; off. See docs/proxies.md"`
 	DatabaseURL     databaseURL `split_words:"true" desc:"a SQLite file or a postgres:// URL, changed by app migrate alone; the app's own file var/app.db, made and filled by itself"`
@@ -47,7 +46,10 @@ type settings struct {
 }
 
 func newSettings() settings {
-	return settings{Addr: "127.0.0.1:8000", WorkerClass: mixed, BlockingPermits: 40, SlowQuery: timeout(orm.DefaultSlowQuery)}
+	return settings{
+		Addr: "127.0.0.1:8000", WorkerClass: mixed, BlockingPermits: 40, SlowQuery: timeout(orm.DefaultSlowQuery),
+		AccessLogSkip: "/healthz", Trace: continued,
+	}
 }
 
 // loadSettings reads APP_* from the environment. Its error is one line: the variable, what is wrong, what would be right.
@@ -133,20 +135,6 @@ func (l *accessLog) UnmarshalText(text []byte) error {
 	}
 	l.on = true
 	return nil
-}
-
-// options has the log written to w, without what only asks whether the worker is well.
-func (l accessLog) options(w io.Writer) []view.Option {
-	if !l.on {
-		return nil
-	}
-	return []view.Option{middleware.AccessLog(w, middleware.Log{
-		Format: l.format,
-		Worker: worker.Self().ID,
-		Skip: func(_ *view.Request, o view.Outcome) bool {
-			return o.Status == http.StatusOK && o.Plan != nil && o.Plan.Pattern == "GET /healthz"
-		},
-	})}
 }
 
 type onOff bool

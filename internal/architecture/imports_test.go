@@ -17,7 +17,7 @@ const module = "github.com/tandem-go/tandem/"
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
 	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
-	"cmd/app":        {"bridge", "middleware", "openapi", "orm", "orm/migrate", "static", "view", "worker"},
+	"cmd/app":        {"bridge", "middleware", "openapi", "orm", "orm/migrate", "static", "trace", "view", "worker"},
 	"cmd/tandemvet":  {"tandemvet"},
 
 	"bridge":  {"internal/funcname", "internal/oncpu"},
@@ -30,9 +30,10 @@ var allowed = map[string][]string{
 	"orm/migrate": nil,
 
 	"view":       {"bridge", "internal/coding", "internal/funcname", "internal/http1", "internal/oncpu", "internal/requestid", "internal/schema", "internal/tally", "internal/websocket"},
-	"middleware": {"internal/coding", "internal/requestid", "view"},
+	"middleware": {"internal/coding", "internal/requestid", "trace", "view"},
 	"worker":     {"bridge", "internal/certs", "internal/channel", "internal/fleet", "internal/forwarded", "internal/handover", "internal/http1", "internal/notify", "internal/requestid", "internal/scoreboard"},
 
+	"trace":     {"view"},
 	"tandemvet": nil, // reads others' code, and knows them by name
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade", "internal/watch"},
