@@ -180,6 +180,9 @@ func helpServe() int {
 			s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate()}}
 		}))
 	}
+	if cert, key, ok := strings.Cut(os.Getenv("TLS_FILES"), ","); ok {
+		opts = append(opts, worker.TLS(worker.Certificates{Pairs: []worker.CertificateFiles{{Cert: cert, Key: key}}}))
+	}
 	if os.Getenv("H2C") != "" {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) {
 			s.Protocols = new(http.Protocols)

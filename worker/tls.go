@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tandem-go/tandem/internal/certs"
+	"github.com/tandem-go/tandem/internal/channel"
 )
 
 // Certificates is what TLS serves with. Files are in PEM form unless it says
@@ -68,4 +69,20 @@ func (o *options) openCertificates() (*certs.Store, error) {
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
 	return s, nil
+}
+
+// takeTickets has session tickets sealed with the supervisor's keys, which all
+// workers have. Whoever speaks no TLS of ours forgets them.
+func (r *run) takeTickets(told channel.TicketKeys) {
+	defer told.Wipe()
+	if r.certs == nil || len(told) == 0 {
+		return
+	}
+	keys := make([][32]byte, len(told))
+	defer clear(keys)
+	for i, key := range told {
+		keys[i] = [32]byte(key)
+	}
+	r.certs.SetTickets(keys)
+	r.logger.Debug("session tickets have the supervisor's keys", "keys", len(keys))
 }

@@ -326,6 +326,10 @@ func (r *run) listenToSupervisor(first chan<- given) {
 			channel.Discard(fds)
 			r.share.become(r.logger, m)
 			continue
+		case m.Type == channel.Tickets:
+			channel.Discard(fds)
+			r.takeTickets(m.TicketKeys)
+			continue
 		default:
 			answer(r.open(m, fds))
 		}
@@ -337,6 +341,7 @@ func (r *run) listenToSupervisor(first chan<- given) {
 
 // open takes what came with a hello, and closes what it does not know.
 func (r *run) open(hello channel.Message, fds []int) (got given) {
+	r.takeTickets(hello.TicketKeys)
 	fd, rest := hello.Take(fds, channel.Scoreboard)
 	got.siblings, rest = openSiblings(r.logger, hello, rest, r.gone)
 	channel.Discard(rest)

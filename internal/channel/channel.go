@@ -47,6 +47,11 @@ const Hello = "hello"
 // says it. A worker that does not know it keeps what it had.
 const Share = "share"
 
+// Tickets is the type of a message in which the supervisor tells a worker the keys
+// of TLS session tickets that all workers have from now on. The hello has those of
+// the beginning. A worker that does not know it makes keys of its own.
+const Tickets = "tickets"
+
 // Names of descriptors in the supervisor's hello. A side skips those that it
 // does not know, and closes them.
 const (
@@ -60,6 +65,9 @@ const (
 	maxMessage = 64 << 10
 	maxFDs     = 64
 	maxCPUs    = 1 << 16
+
+	ticketKeySize = 32
+	maxTicketKeys = 16
 )
 
 // ErrFull is Send's error when the peer has not read what it was sent.
@@ -94,6 +102,8 @@ type Message struct {
 	CPUs                int   `json:"cpus,omitempty"`
 	Memory              int64 `json:"memory,omitempty"` // bytes
 	DatabaseConnections int   `json:"db_connections,omitempty"`
+
+	TicketKeys TicketKeys `json:"ticket_keys,omitempty"` // in a hello, and of tickets
 }
 
 // Greeting is this program's hello; names are those of the descriptors that are
@@ -219,6 +229,7 @@ func (c *Conn) Send(m Message, fds ...int) error {
 	if err != nil {
 		return fmt.Errorf("send %s: %w", m.Type, err)
 	}
+	defer clear(body) // there may be keys in it
 	if len(body) > maxMessage || len(fds) > maxFDs {
 		return fmt.Errorf("send %s: %d bytes and %d descriptors; a message has at most %d and %d", m.Type, len(body), len(fds), maxMessage, maxFDs)
 	}
@@ -279,6 +290,7 @@ func (c *Conn) Receive() (Message, []int, error) {
 			return Message{}, nil, fmt.Errorf("receive: %w: more than %d bytes or %d descriptors", ErrMessage, maxMessage, maxFDs)
 		}
 		m, err := decode(c.buf[:n])
+		clear(c.buf[:n]) // there may be keys in it
 		if err != nil {
 			Discard(fds)
 			return m, nil, fmt.Errorf("receive: %w", err)
@@ -294,7 +306,7 @@ func (c *Conn) Receive() (Message, []int, error) {
 // Close ends this side; the peer receives what was sent and then io.EOF.
 func (c *Conn) Close() error { return c.unix.Close() }
 
-func (m Message) known() bool { return m.Type == Hello || m.Type == Share }
+func (m Message) known() bool { return m.Type == Hello || m.Type == Share || m.Type == Tickets }
 
 func decode(body []byte) (Message, error) {
 	var m Message
@@ -309,6 +321,11 @@ func decode(body []byte) (Message, error) {
 	}
 	if m.Type == Share && (m.CPUs < 0 || m.CPUs > maxCPUs || m.Memory < 0 || m.DatabaseConnections < 0) {
 		return Message{}, fmt.Errorf("%w: a share of %d CPUs, %d bytes and %d database connections", ErrMessage, m.CPUs, m.Memory, m.DatabaseConnections)
+	}
+	if m.Type == Hello || m.Type == Tickets {
+		if err := m.TicketKeys.check(m.Type == Tickets); err != nil {
+			return Message{}, fmt.Errorf("%w: %w", ErrMessage, err)
+		}
 	}
 	return m, nil
 }

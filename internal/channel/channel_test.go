@@ -336,6 +336,8 @@ func TestAShare(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"type":"share","cpus":2,"memory":1073741824,"db_connections":20}`))
+	f.Add([]byte(`{"type":"tickets","ticket_keys":["AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="]}`))
+	f.Add([]byte(`{"type":"hello","version":1,"ticket_keys":["AQEB"]}`))
 	f.Add([]byte(`{"type":"hello","version":1}`))
 	f.Add([]byte(`{"type":"hello","version":2,"x":[]}`))
 	f.Add([]byte(`{"type":""}`))
@@ -347,6 +349,16 @@ func FuzzDecode(f *testing.F) {
 		}
 		if err == nil && m.Type == Share && (m.CPUs < 0 || m.Memory < 0 || m.DatabaseConnections < 0) {
 			t.Errorf("%q decoded as a share of %+v", body, m)
+		}
+		if err == nil && (m.Type == Hello || m.Type == Tickets) {
+			if len(m.TicketKeys) > maxTicketKeys || m.Type == Tickets && len(m.TicketKeys) == 0 {
+				t.Errorf("%q decoded with %v", body, m.TicketKeys)
+			}
+			for _, key := range m.TicketKeys {
+				if len(key) != ticketKeySize {
+					t.Errorf("%q decoded with a key of %d bytes", body, len(key))
+				}
+			}
 		}
 		if _, other := errors.AsType[*VersionError](err); other && m.Version == Version {
 			t.Errorf("%q: %v", body, err)

@@ -61,6 +61,8 @@ func workerMain() {
 		counting(mode, term)
 	case mode == "shares":
 		sharing()
+	case mode == "tickets":
+		ticketing()
 	case mode == "ticks":
 		ticking()
 	case mode == "mute":

@@ -47,6 +47,7 @@ type saved struct {
 	Hung        []arbiter.WorkerID   `json:"hung,omitempty"`
 	LastUpgrade *control.LastUpgrade `json:"last_upgrade,omitempty"`
 	Watched     []byte               `json:"watched,omitempty"` // see lookout.print
+	Tickets     *savedTickets        `json:"tickets,omitempty"` // secret
 
 	// Of the upgrade that carries this.
 	Callers   []int `json:"callers,omitempty"` // who wait for its outcome
@@ -85,6 +86,7 @@ type savedWorker struct {
 	Failed     string              `json:"failed,omitempty"`
 	LastRSS    *int64              `json:"last_rss,omitempty"`
 	Share      budget.Share        `json:"share,omitzero"`
+	Tickets    int                 `json:"tickets,omitempty"`
 }
 
 // savedRemains is what was seen of a worker when it ended.
@@ -114,6 +116,7 @@ func (s *Supervisor) save(keep upgrade.Keep) (any, error) {
 		Core: s.core.State(now), Age: now.Sub(s.started), Refused: s.refused, Termed: s.termed,
 		Spawns: s.spawns, Ticket: s.ticket, LastWords: s.lastWords, Poison: s.poison,
 		HungInRow: s.told.vigil.inRow, LastUpgrade: s.lastUpgrade, Watched: []byte(s.lookout.print),
+		Tickets: s.tickets.save(now),
 	}
 	for id := range s.told.vigil.hung {
 		st.Hung = append(st.Hung, id)
@@ -160,7 +163,7 @@ func (w *worker) save(keep upgrade.Keep, now time.Time) (sw savedWorker, err err
 		ID: w.id, Generation: w.generation, Age: now.Sub(w.started), Process: w.process.Save(keep),
 		Board: keep(w.board.FD()), Ready: w.ready, Unheard: w.unheard, Command: raw(w.command), Recycling: w.recycling, Stalled: w.stalled,
 		Drain: w.drain, Quick: w.quick, Aborted: w.aborted, Killed: w.killed, Failed: w.failed, LastRSS: w.lastRSS,
-		Share: w.share,
+		Share: w.share, Tickets: w.tickets,
 	}
 	if r := w.left.Load(); r != nil {
 		sw.Left = &savedRemains{r.oom, r.requests, r.unlisted}
@@ -295,6 +298,7 @@ func (sw savedWorker) adopt(take func(int) (int, error), now time.Time) (w *work
 		},
 		recycling: sw.Recycling,
 		share:     sw.Share,
+		tickets:   sw.Tickets,
 		vitals:    vitals{stalled: sw.Stalled},
 	}
 	w.left.Store(sw.Left.remains())

@@ -122,12 +122,15 @@ func (b *Siblings) stop() {
 	}
 }
 
-// greet sends a worker the hello with all that is for it.
-func (b *Siblings) greet(w *worker) error {
+// greet sends a worker the hello with all that is for it, and the keys of session
+// tickets: it has them before it serves.
+func (b *Siblings) greet(w *worker, keys channel.TicketKeys) error {
 	names, fds := []string{channel.Scoreboard}, []int{w.board.FD()}
 	if b != nil {
 		names = append(names, channel.Fleet, channel.HandoverIn, channel.HandoverOut)
 		fds = append(fds, b.fleet.FD(), b.in, b.out)
 	}
-	return w.channel.Send(channel.Greeting(names...), fds...)
+	hello := channel.Greeting(names...)
+	hello.TicketKeys = keys
+	return w.channel.Send(hello, fds...)
 }

@@ -89,6 +89,7 @@ type Supervisor struct {
 	poison      postmortem.Poison
 	lookout     lookout
 	uncounted   bool // it was said that --max-requests has no effect
+	tickets     tickets
 }
 
 // Result is how a supervisor ended: the exit code of the contract, and why when
@@ -117,6 +118,7 @@ func New(o Options) (*Supervisor, error) {
 	}
 	s := blank(o)
 	s.lookout.print = printOf(o.Config)
+	s.tickets.rotate(s.started)
 	first, err := resolve(1, o.Config)
 	if err != nil {
 		return nil, err
@@ -180,6 +182,8 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 	defer timer.Stop()
 	looks := time.NewTimer(0)
 	defer looks.Stop()
+	rotation := time.NewTimer(s.tickets.due(time.Now()))
+	defer rotation.Stop()
 	beats, stopBeats := s.watchdogBeats()
 	defer stopBeats()
 	if s.taken != nil {
@@ -210,6 +214,9 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 		case <-looks.C:
 			s.look()
 			looks.Reset(s.looksIn())
+		case <-rotation.C:
+			s.rotateTickets()
+			rotation.Reset(s.tickets.due(time.Now()))
 		case <-beats:
 			s.beat()
 		case <-stop:
@@ -235,6 +242,7 @@ func (s *Supervisor) step(ev arbiter.Event) {
 	}
 	s.events = nil
 	s.divide()
+	s.tellTickets()
 	s.report()
 }
 
@@ -253,6 +261,7 @@ func (s *Supervisor) cleanUp() {
 		s.endUpgrade(errStopped)
 	}
 	close(s.done)
+	s.tickets.keep(0)
 	s.endNews()
 	for _, l := range s.opt.Listeners {
 		if !s.refused {

@@ -47,6 +47,7 @@ func restore(o Options) (*Supervisor, error) {
 	s.refused, s.termed, s.spawns, s.ticket = st.Refused, st.Termed, st.Spawns, st.Ticket
 	s.lastWords, s.poison, s.lastUpgrade = st.LastWords, st.Poison, st.LastUpgrade
 	s.lookout.print = string(st.Watched)
+	s.tickets = st.Tickets.tickets(then)
 	s.told.vigil.inRow, s.told.vigil.hung = st.HungInRow, map[arbiter.WorkerID]bool{}
 	for _, id := range st.Hung {
 		s.told.vigil.hung[id] = true

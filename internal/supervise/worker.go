@@ -45,6 +45,7 @@ type worker struct {
 	vitals
 	recycling recycling
 	share     budget.Share // what it was last told; zero: it is told nothing
+	tickets   int          // the serial of the keys that it was told last; 0: none
 }
 
 // launch starts a worker and its watchers. On an error nothing is left.
@@ -255,9 +256,11 @@ func (m spoke) handle(s *Supervisor) {
 // greet says the hello of the channel. A program that does not read it may hang
 // up, which is seen by watchChannel.
 func (s *Supervisor) greet(w *worker) {
-	if err := s.opt.Siblings.greet(w); err != nil {
+	if err := s.opt.Siblings.greet(w, s.tickets.keys); err != nil {
 		s.log.Error("greet a worker on its channel", "worker", w.id, "error", err)
+		return
 	}
+	w.tickets = s.tickets.serial
 }
 
 func (s *Supervisor) watchChannel(w *worker, _ <-chan struct{}) {

@@ -152,6 +152,7 @@ func (s *Saver) Seal() (_ *Sealed, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("save the state: %w", err)
 	}
+	defer clear(text) // there are secrets in it
 	fd, err := unix.MemfdCreate("tandem-state", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("save the state: memfd_create: %w", err)
@@ -204,6 +205,7 @@ func read(fd int) (*state, error) {
 		return nil, fmt.Errorf("state in descriptor %d: it has %d bytes, more than a state can have", fd, st.Size)
 	}
 	text := make([]byte, st.Size)
+	defer clear(text) // there are secrets in it, and whoever decodes it has copies
 	for n := 0; n < len(text); {
 		m, err := unix.Pread(fd, text[n:], int64(n))
 		if err == nil && m == 0 {

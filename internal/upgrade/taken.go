@@ -95,8 +95,9 @@ func (t *Taken) Args() []string {
 }
 
 // Commit ends the take-over: the descriptors of the state are closed, for whoever
-// needs one has a duplicate, and the program that had written it cannot go on any
-// more. On a nil Taken it does nothing.
+// needs one has a duplicate, its parts are wiped, for there are secrets in them, and
+// the program that had written it cannot go on any more. On a nil Taken it does
+// nothing.
 func (t *Taken) Commit() {
 	if t == nil {
 		return
@@ -106,7 +107,10 @@ func (t *Taken) Commit() {
 	}
 	_ = unix.Close(t.fd)
 	_ = unix.Close(t.old)
-	t.state.FDs = nil
+	for _, part := range t.state.Parts {
+		clear(part)
+	}
+	t.state.FDs, t.state.Parts = nil, nil
 }
 
 // Program is that of this process, with the path that the state says: a program
