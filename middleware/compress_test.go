@@ -10,6 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"slices"
 	"strings"
 	"testing"
 
@@ -262,5 +265,33 @@ func TestAHijackedConnectionIsNotCompressed(t *testing.T) {
 func TestCompressRefusesANegativeSize(t *testing.T) {
 	if _, err := middleware.Compress(middleware.Compression{MinSize: -1}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// A 103 passes as it is, and the answer behind it is compressed.
+func TestEarlyHintsAreNotCompressed(t *testing.T) {
+	app := around(made(t)(middleware.Compress(middleware.Compression{})),
+		view.Path("/", func(ctx context.Context, r *view.Request) (view.Response, error) {
+			return view.HTML(strings.Repeat("<p>hello</p>", 1000)), r.EarlyHints(ctx, "</a.css>; rel=preload")
+		}))
+	server := httptest.NewServer(app)
+	defer server.Close()
+	var hints []string
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+		hints = append(hints, fmt.Sprint(code, h))
+		return nil
+	}})
+	req, err := http.NewRequestWithContext(ctx, "GET", server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept-Encoding", "gzip")
+	resp, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if want := []string{"103 map[Link:[</a.css>; rel=preload]]"}; !slices.Equal(hints, want) || resp.StatusCode != 200 || resp.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%q, %d %v", hints, resp.StatusCode, resp.Header)
 	}
 }

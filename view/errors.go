@@ -159,6 +159,7 @@ func (r *Request) logger() *slog.Logger { return r.app.logger() }
 
 // write ends the request. All permits are back by now.
 func (r *Request) write(resp Response, err error) {
+	r.answering()
 	if err != nil {
 		// net/http takes a body that it could not read for a client that has left.
 		if errors.Is(r.http.Context().Err(), context.Canceled) && !errors.Is(err, errBodyLate) && !refusedBody(err) {

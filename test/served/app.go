@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandem-go/tandem/bridge"
 	"github.com/tandem-go/tandem/view"
 	"github.com/tandem-go/tandem/worker"
 )
@@ -40,6 +41,11 @@ func App() *view.App {
 		view.Path("/stubborn", stubborn),
 		view.Path("GET /goroutines", goroutines),
 		view.Path("/refuse", refuse),
+		view.Path("/hints", hints),
+		view.Path("/hints/sync", syncHints),
+		view.Path("POST /forbidden", forbidden, view.With(view.Phases(turnAway, nil))),
+		view.Path("POST /unread", func(context.Context, *view.Request) (view.Response, error) { return view.Text("unread"), nil }),
+		view.Path("POST /small", forbidden, view.MaxBody(1)),
 		view.Path("GET /page", page),
 	)
 	return app
@@ -180,3 +186,30 @@ func refuse(context.Context, *view.Request) (view.Response, error) {
 var html string
 
 func page(context.Context, *view.Request) (view.Response, error) { return view.HTML(html), nil }
+
+// Hints are what /hints tells before its answer.
+var Hints = []string{"</style.css>; rel=preload; as=style", "<https://cdn.example.com>; rel=preconnect"}
+
+// hints tells them one by one, when the answer's header has something in it.
+func hints(ctx context.Context, r *view.Request) (view.Response, error) {
+	for _, link := range Hints {
+		if err := r.EarlyHints(ctx, link); err != nil {
+			return nil, err
+		}
+	}
+	return view.WithHeader(view.Text("answer"), "X-Of-Answer", "yes"), nil
+}
+
+// syncHints tells them from sync code, which holds no permit meanwhile.
+func syncHints(r *view.Request) (view.Response, error) {
+	return bridge.Await(r, func(ctx context.Context) (view.Response, error) { return hints(ctx, r) })
+}
+
+// turnAway answers before the body of a sync view is read ahead.
+func turnAway(*view.Request) (view.Response, error) {
+	return nil, view.Errorf(http.StatusUnauthorized, "who are you?")
+}
+
+func forbidden(*view.Request) (view.Response, error) {
+	return nil, errors.New("it has run")
+}
