@@ -174,7 +174,11 @@ func TestStopFunctionsAreCalledHoweverAProcessEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fd, addr := listen(t)
 			defer unix.Close(fd)
-			p := start(t, fd, "LIFE=1", "DRAIN=300ms", "LINGER=0s", "STUCK=1")
+			env := []string{"LIFE=1", "LINGER=0s", "STUCK=1"}
+			if c.stuck {
+				env = append(env, "DRAIN=300ms")
+			}
+			p := start(t, fd, env...)
 			if c.stuck {
 				stuck := dial(t, addr)
 				if err := stuck.send("GET", "/stuck", ""); err != nil {
