@@ -38,7 +38,7 @@ test: ## the whole test suite that needs no privileges, race detector on
 	CGO_ENABLED=1 go test -race ./...
 
 .PHONY: examples
-examples: ## build, vet, lint and test the examples: each is a module of its own
+examples: ## build, vet, lint and test the examples and otel: each is a module of its own
 	@mkdir -p bin
 	go build -o bin/tandemvet ./cmd/tandemvet
 	scripts/examples go build -o /dev/null ./...

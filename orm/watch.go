@@ -39,6 +39,8 @@ type watch struct {
 	repeated int           // 0 or less: not reported
 	log      *slog.Logger  // nil: slog.Default
 
+	observers []func(context.Context, Statement)
+
 	mu       sync.Mutex
 	reported map[report]struct{}
 }
@@ -93,7 +95,7 @@ func (db *DB) begun(ctx context.Context, st statement) running {
 	return running{db, ctx, st, time.Now()}
 }
 
-// end counts the statement for its request, and logs it if it was slow. What only
+// end counts the statement for its request, tells of it, and logs it if it was slow. What only
 // bounds transactions is no query. rows says how many there were; nil: nobody knows.
 func (r *running) end(rows func() (int64, error), err error) {
 	if r.db == nil {
@@ -104,14 +106,24 @@ func (r *running) end(rows func() (int64, error), err error) {
 	if !r.bounds {
 		r.count(record, took)
 	}
-	if w.slow > 0 && took >= w.slow {
+	slow := w.slow > 0 && took >= w.slow
+	if !slow && w.observers == nil {
+		*r = running{}
+		return
+	}
+	n := int64(-1)
+	if err == nil && rows != nil && !r.bounds {
+		if count, unknown := rows(); unknown == nil {
+			n = count
+		}
+	}
+	r.tell(took, n, err)
+	if slow {
 		attrs := append(aboutQuery(r.text, record), slog.Duration("took", took))
 		if err != nil {
 			attrs = append(attrs, slog.Bool("failed", true)) // how may have values in it
-		} else if rows != nil && !r.bounds {
-			if n, unknown := rows(); unknown == nil {
-				attrs = append(attrs, slog.Int64("rows", n))
-			}
+		} else if n >= 0 {
+			attrs = append(attrs, slog.Int64("rows", n))
 		}
 		w.warn(r.ctx, "slow query", attrs)
 	}
