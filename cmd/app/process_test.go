@@ -93,7 +93,7 @@ func TestSlowQueriesAreLoggedWithTheirRoute(t *testing.T) {
 		t.Fatalf("%v; it said:\n%s", err, strings.Join(app.said, "\n"))
 	}
 	resp.Body.Close()
-	if rows := app.until(`msg="slow query" route="GET /posts/\{\$\}" request_id=\S+ query="SELECT .* took=\S+ rows=(\d\d)$`); rows != "20" {
+	if rows := app.until(`msg="slow query" route="GET /posts/\{\$\}" request_id=\S+ query="SELECT .* took=\S+ rows=(\d\d) trace_id=[0-9a-f]{32} span_id=[0-9a-f]{16}$`); rows != "20" {
 		t.Errorf("%q rows; it said:\n%s", rows, strings.Join(app.said, "\n"))
 	}
 	if err := app.cmd.Process.Signal(syscall.SIGTERM); err != nil {
