@@ -17,12 +17,6 @@ import (
 	"github.com/tandem-go/tandem/internal/http1"
 )
 
-// stallTimeout is how long a client may send nothing of a body that it has
-// begun, or take nothing of an answer. A slow one that gets on is not bounded,
-// nor is a stream that has nothing to say. Of a body that was given up nothing more
-// is read: net/http would wait for the rest of it before the answer, and after.
-const stallTimeout = time.Minute
-
 // What a connection is doing. It is closed without loss while it is silent or
 // idle, and at no other time.
 const (
@@ -43,6 +37,7 @@ type conn struct {
 	closed atomic.Bool
 	timed  atomic.Bool // net/http or a handler has set a read deadline of its own
 	gaveUp atomic.Bool // waiting for the rest of a body
+	duplex atomic.Bool // the request is answered while its body still comes
 	outer  net.Conn    // what http.Server calls it: itself, or TLS around it. Set before it is served
 
 	door      *door
@@ -57,6 +52,8 @@ type conn struct {
 	crowded   bool           // beyond the bound: let in to be told; set before it is served
 	encrypted bool           // what passes here is TLS; set before it is served
 	keep      time.Duration  // how long it may stay idle before its first request here; 0: as a new one
+	spent     time.Duration  // of what the client has for the body that is read, see pace
+	pacing    bool           // that is being waited for
 
 	// awaited is what net/http waits for: it sets a deadline when it begins to wait
 	// for the first bytes of a next request, and another one when it has them.
@@ -75,26 +72,47 @@ type conn struct {
 
 // Read is HTTP's own reading of a connection in clear, and TLS's of any other.
 func (c *conn) Read(b []byte) (int, error) {
-	if err := c.preamble(); err != nil {
-		return 0, err
+	if c.preamble() != nil {
+		return 0, io.EOF // it was said; any other error net/http would answer
 	}
 	if !c.encrypted {
-		return c.receive(c.Conn, b)
+		return c.receive((*socketOf)(c), b)
 	}
 	if c.state.Load() == leaving {
 		return 0, io.EOF
 	}
-	n, err := c.Conn.Read(b)
+	n, err := (*socketOf)(c).Read(b)
 	if n > 0 && !c.spoke1.Load() {
 		c.came()
 	}
 	return n, err
 }
 
+// socketOf is the connection as it was accepted, whose reads have the client's pace while
+// a body is waited for. It is below TLS: a record there may take longer than a stall.
+type socketOf conn
+
+func (c *socketOf) Read(b []byte) (int, error) {
+	if !c.pacing || c.timed.Load() {
+		return c.Conn.Read(b)
+	}
+	pace := c.server.pace
+	if c.duplex.Load() {
+		pace = pace.converse()
+	}
+	begun := time.Now()
+	_ = c.Conn.SetReadDeadline(begun.Add(pace.stall - c.spent))
+	n, err := c.Conn.Read(b)
+	c.spent = pace.after(c.spent, time.Since(begun), n)
+	return n, err
+}
+
 // receive is HTTP's reading, from the connection or from the TLS above it. It bounds
 // the wait for the rest of a body, where nobody has set another bound; headers and
 // idle connections have net/http's. It does not bound the read of a single byte that
-// tells net/http, while a handler runs, that the client has left.
+// tells net/http, while a handler runs, that the client has left. Of a body that was
+// given up nothing more is read: net/http would wait for the rest of it before the
+// answer, and after.
 func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 	for {
 		if c.state.Load() == leaving {
@@ -109,14 +127,13 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 			}
 			continue
 		}
-		bounded := len(b) > 1 && c.state.Load() == busy && !c.timed.Load() && c.idleMeansSilent()
-		if bounded {
-			if c.gaveUp.Load() {
-				return 0, os.ErrDeadlineExceeded
-			}
-			_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.stall))
+		bounded := len(b) > 1 && c.server.pace.stall > 0 && c.state.Load() == busy && !c.timed.Load() && c.idleMeansSilent()
+		if bounded && c.gaveUp.Load() {
+			return 0, os.ErrDeadlineExceeded
 		}
+		c.pacing = bounded
 		n, err := src.Read(b)
+		c.pacing = false
 		if bounded && !c.timed.Load() {
 			_ = c.Conn.SetReadDeadline(time.Time{})
 			if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -304,10 +321,10 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 // when its peer takes nothing for the time of a stall, which costs writing nothing.
 // Peers on a unix socket are on this machine, and have no such bound.
 func (s *server) admit(accepted net.Conn, d *door) *conn {
-	if tcp, ok := accepted.(*net.TCPConn); ok {
+	if tcp, ok := accepted.(*net.TCPConn); ok && s.pace.stall > 0 {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) {
-				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.stall.Milliseconds()))
+				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.pace.stall.Milliseconds()))
 			})
 		}
 	}

@@ -49,7 +49,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var two *http2Answer
 	switch inner := w.(type) {
 	case http1Writer:
-		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, movable: true, scheme: told}}
+		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, movable: true, scheme: told}, c}
 		w, a = one, &one.answer
 	case http2Writer:
 		two = newHTTP2Answer(inner, r, answer{commonWriter: inner, server: h.server, entry: entry, waits: true, scheme: told})
@@ -125,6 +125,7 @@ type http1Writer interface {
 	commonWriter
 	http.Hijacker
 	io.ReaderFrom
+	EnableFullDuplex() error
 }
 
 type http2Writer interface {
@@ -228,7 +229,10 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.commonWriter }
 // The embedded writer is known to have the methods below: one word less in
 // every request than to keep it twice.
 
-type http1Answer struct{ answer }
+type http1Answer struct {
+	answer
+	conn *conn // nil: it did not come by a door
+}
 
 func (a *http1Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := a.commonWriter.(http.Hijacker).Hijack()
@@ -239,6 +243,15 @@ func (a *http1Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		a.code = http.StatusSwitchingProtocols // what is hijacked speaks another one
 	}
 	return conn, rw, err
+}
+
+// EnableFullDuplex lets a handler read the body while it answers.
+func (a *http1Answer) EnableFullDuplex() error {
+	err := a.commonWriter.(http1Writer).EnableFullDuplex()
+	if err == nil && a.conn != nil {
+		a.conn.duplex.Store(true)
+	}
+	return err
 }
 
 func (a *http1Answer) ReadFrom(r io.Reader) (int64, error) {

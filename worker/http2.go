@@ -33,8 +33,8 @@ func (s *server) boundHTTP2() {
 	c := *theirs
 	setDefault(&c.MaxConcurrentStreams, maxStreams)
 	setDefault(&c.MaxReadFrameSize, maxFrame)
-	setDefault(&c.WriteByteTimeout, s.stall)
-	setDefault(&c.SendPingTimeout, s.stall)
+	setDefault(&c.WriteByteTimeout, s.pace.stall)
+	setDefault(&c.SendPingTimeout, s.pace.stall)
 	setDefault(&c.PingTimeout, pingAnswer)
 	s.http.HTTP2 = &c
 }
@@ -56,12 +56,13 @@ const piece = 16 << 10
 // conn and the kernel see the same.
 type pulse struct {
 	writer http2Writer
-	stall  time.Duration
+	pace   pace
 
 	mu      sync.Mutex
 	timer   *time.Timer // nil: nothing has been waited for
 	armed   bool
 	over    bool // the handler has returned, and the writer is net/http's again
+	answers bool // the answer has begun
 	reading wait
 	writing wait
 }
@@ -69,29 +70,41 @@ type pulse struct {
 // wait is what a handler waits for.
 type wait struct {
 	since time.Time // zero: it does not
-	own   bool      // the handler has set a deadline of its own
+	spent time.Duration
+	own   bool // the handler has set a deadline of its own
 }
 
 func (p *pulse) begin(w *wait) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.own || p.over {
+	p.answers = p.answers || w == &p.writing
+	if w.own || p.over || p.pace.stall == 0 {
 		return
 	}
 	w.since = time.Now()
 	if p.armed {
 		return
 	}
+	left := max(0, p.pace.stall-w.spent)
 	if p.armed = true; p.timer == nil {
-		p.timer = time.AfterFunc(p.stall, p.check)
+		p.timer = time.AfterFunc(left, p.check)
 	} else {
-		p.timer.Reset(p.stall)
+		p.timer.Reset(left)
 	}
 }
 
-func (p *pulse) end(w *wait) {
+// end ends a wait that has brought, or taken, so many bytes.
+func (p *pulse) end(w *wait, bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if w.since.IsZero() {
+		return
+	}
+	pace := p.pace
+	if p.answers {
+		pace = pace.converse()
+	}
+	w.spent = pace.after(w.spent, time.Since(w.since), bytes)
 	w.since = time.Time{}
 }
 
@@ -109,7 +122,7 @@ func (p *pulse) check() {
 		if w.since.IsZero() || w.own {
 			continue
 		}
-		left := p.stall - time.Since(w.since)
+		left := p.pace.stall - w.spent - time.Since(w.since)
 		switch {
 		case left > 0:
 			if next == 0 || left < next {
@@ -142,6 +155,7 @@ func (p *pulse) stop() {
 func (p *pulse) setOwn(w *wait, deadline time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	w.spent = 0
 	w.own = !deadline.IsZero()
 }
 
@@ -153,8 +167,9 @@ type pacedBody struct {
 
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.pulse.begin(&b.pulse.reading)
-	defer b.pulse.end(&b.pulse.reading)
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	b.pulse.end(&b.pulse.reading, n)
+	return n, err
 }
 
 // http2Answer is the answer on a stream.
@@ -167,7 +182,7 @@ type http2Answer struct {
 // newHTTP2Answer bounds how long a request's handler can be held up by its client.
 func newHTTP2Answer(w http2Writer, r *http.Request, a answer) *http2Answer {
 	two := &http2Answer{answer: a}
-	two.pulse.writer, two.pulse.stall = w, a.server.stall
+	two.pulse.writer, two.pulse.pace = w, a.server.pace
 	if r.Body != nil && r.ContentLength != 0 {
 		r.Body = &pacedBody{r.Body, &two.pulse}
 	}
@@ -177,8 +192,8 @@ func newHTTP2Answer(w http2Writer, r *http.Request, a answer) *http2Answer {
 // returned is called when the handler has: what it has written last goes out after that, by
 // net/http alone, with a bound that is left behind.
 func (a *http2Answer) returned() {
-	if a.pending && !a.pulse.writing.own {
-		_ = a.pulse.writer.SetWriteDeadline(time.Now().Add(a.pulse.stall))
+	if a.pending && !a.pulse.writing.own && a.pulse.pace.stall > 0 {
+		_ = a.pulse.writer.SetWriteDeadline(time.Now().Add(a.pulse.pace.stall))
 	}
 }
 
@@ -192,7 +207,7 @@ func inPieces[T []byte | string](a *http2Answer, b T, write func(T) (int, error)
 	for {
 		a.pulse.begin(&a.pulse.writing)
 		m, err := write(b[:min(piece, len(b))])
-		a.pulse.end(&a.pulse.writing)
+		a.pulse.end(&a.pulse.writing, m)
 		n, b = n+m, b[m:]
 		if err != nil || len(b) == 0 {
 			return n, err
@@ -205,7 +220,7 @@ func (a *http2Answer) Flush() { _ = a.FlushError() }
 func (a *http2Answer) FlushError() error {
 	a.pulse.begin(&a.pulse.writing)
 	err := a.answer.FlushError()
-	a.pulse.end(&a.pulse.writing)
+	a.pulse.end(&a.pulse.writing, piece)
 	a.pending = false
 	return err
 }

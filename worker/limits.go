@@ -24,11 +24,22 @@ type Limits struct {
 	// an [*http.MaxBytesError].
 	Body int64
 
+	// Stall is how long a client may send nothing of a body that is waited for, or take
+	// nothing of an answer: a minute. Time in which its handler does not read or write, as
+	// of a stream that has nothing to say, is not counted; a deadline that a handler sets
+	// itself takes the place of both this and Rate.
+	Stall time.Duration
+
+	// Rate is what a client must send of a body in the long run, in bytes a second: 100.
+	// Each second of waiting spends one of Stall, and so many bytes give it back. It
+	// does not hold while the answer has begun and its body still comes.
+	Rate int
+
 	// Connections is how many may be open, 7/8 of the descriptors that the process
 	// may have and at most 32,768. A few more are let in to be told: each of their
 	// requests is answered 503, but for those that Exempt names, and what comes
 	// beyond these is answered so without having been read, or, over TLS, closed.
-	// Less than zero is no bound, here and with InFlight.
+	// Less than zero is no bound, here and with InFlight, Stall and Rate.
 	Connections int
 
 	// InFlight is how many requests may wait for their answer's beginning, 8,192. One more
@@ -44,6 +55,8 @@ type Limits struct {
 }
 
 const (
+	longestStall    = time.Minute
+	leastRate       = 100
 	mostConnections = 1 << 15
 	mostInFlight    = 1 << 13
 	// telling is how many connections beyond the bound are let in to be told.
@@ -71,6 +84,12 @@ func (l Limits) settled() Limits {
 			l.Connections = max(1, int(files.Cur)/8*7)
 		}
 	}
+	if l.Stall == 0 {
+		l.Stall = longestStall
+	}
+	if l.Rate == 0 {
+		l.Rate = leastRate
+	}
 	if l.InFlight == 0 {
 		l.InFlight = mostInFlight
 	}
@@ -82,6 +101,9 @@ func (l Limits) settled() Limits {
 	}
 	return l
 }
+
+// pace is that of clients, of limits that are settled.
+func (l Limits) pace() pace { return pace{stall: max(0, l.Stall), rate: max(0, l.Rate)} }
 
 func asksForHealth(r *http.Request) bool {
 	switch r.URL.Path {

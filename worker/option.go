@@ -20,7 +20,6 @@ type options struct {
 	bootTimeout  time.Duration // 0: the supervisor's bound, or defaultBoot
 	phases       []phase
 	linger       time.Duration
-	stall        time.Duration
 	configure    []func(*http.Server)
 	proxied      bool               // peers may tell a client's address
 	proxies      forwarded.Networks // these
@@ -34,7 +33,7 @@ type options struct {
 }
 
 func settings(opts []Option) options {
-	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), linger: time.Second, stall: stallTimeout}
+	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), linger: time.Second}
 	for _, opt := range opts {
 		opt(&o)
 	}

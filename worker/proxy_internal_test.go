@@ -134,8 +134,8 @@ func TestAProxyHeaderHasItsTime(t *testing.T) {
 					t.Errorf("the client is %s (%v)", got, err)
 				}
 				if tc.want == "pipe" {
-					if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != proxyTimeout {
-						t.Errorf("it ended with %v after %v", err, time.Since(begin))
+					if err != io.EOF || !errors.Is(c.bad, os.ErrDeadlineExceeded) || time.Since(begin) != proxyTimeout {
+						t.Errorf("it ended with %v after %v, because %v", err, time.Since(begin), c.bad)
 					}
 				} else if string(b[:n]) != "GET" || err != nil {
 					t.Errorf("then came %q, %v", b[:n], err)

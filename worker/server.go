@@ -20,7 +20,7 @@ type server struct {
 	http   *http.Server
 	board  *scoreboard.Board
 	logger *slog.Logger
-	stall  time.Duration
+	pace   pace
 	doors  []*door
 	conns  conns
 	loops  sync.WaitGroup // the accept loops
@@ -59,13 +59,14 @@ type server struct {
 
 func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, sib *siblings, listeners []socket) *server {
 	s := &server{
-		board: board, logger: o.logger, stall: o.stall, siblings: sib, mover: newMover(),
+		board: board, logger: o.logger, siblings: sib, mover: newMover(),
 		proxied: o.proxied, proxies: o.proxies, trusting: o.trusting, trusted: o.trusted, certs: o.certs,
 		crowd:  crowd{Limits: o.limits.settled()},
 		guards: o.guards,
 		conns:  conns{set: map[*conn]struct{}{}},
 		events: make(chan struct{}, 1),
 	}
+	s.pace = s.crowd.pace()
 	s.drained, s.begin = context.WithCancel(context.Background())
 	values := context.WithValue(context.WithoutCancel(ctx), drainingKey{}, s.drained.Done())
 	s.base, s.end = context.WithCancel(values)
@@ -175,6 +176,8 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 	case http.StateIdle:
 		if c.spoke1.Load() { // else its reader is another goroutine
 			c.guard.Answered()
+			c.spent = 0
+			c.duplex.Store(false)
 		}
 		c.requests.Add(1)
 		c.since.Store(time.Now().UnixNano())

@@ -16,7 +16,8 @@
 //	}
 //
 // A client that sends nothing of a body it has announced for a minute, or takes
-// nothing of an answer, is given up; one that gets on, however slowly, is not.
+// nothing of an answer, is given up, and so is one that dribbles, see [Limits]; a
+// slow one that gets on is not.
 //
 // The protocol is systemd's: LISTEN_FDS, NOTIFY_SOCKET and WATCHDOG_USEC, so
 // that systemd itself can be the supervisor. Without any of it Run listens on
