@@ -39,9 +39,11 @@ var servers = []struct {
 
 func TestPublicSuites(t *testing.T) {
 	scores := make([][]score, len(servers)) // each in the order of the suites
+	for i := range scores {
+		scores[i] = make([]score, len(suites))
+	}
 	t.Run("each", func(t *testing.T) {
 		for i, server := range servers {
-			scores[i] = make([]score, len(suites))
 			t.Run(server.name, func(t *testing.T) {
 				t.Parallel()
 				at := raw.Target{Addr: start(t, server.args...).Addr, TLS: server.tls}
