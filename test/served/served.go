@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 // patience bounds all that a test waits for on one connection.
@@ -88,7 +89,7 @@ func Start(t testing.TB, mode Mode) *Server {
 	if unix, ok := l.(*net.UnixListener); ok {
 		unix.SetUnlinkOnClose(false)
 	}
-	s.listener, err = l.(interface{ File() (*os.File, error) }).File()
+	s.listener, err = twin(l.(syscall.Conn))
 	if err := errors.Join(err, l.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +102,21 @@ func Start(t testing.TB, mode Mode) *Server {
 	}
 	s.process = s.start(t)
 	return s
+}
+
+// twin is a second descriptor of a socket that stays non-blocking: that of its File
+// does not, and would hold up each worker in accept.
+func twin(socket syscall.Conn) (*os.File, error) {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	bad := raw.Control(func(c uintptr) { fd, err = unix.FcntlInt(c, unix.F_DUPFD_CLOEXEC, 0) })
+	if err := errors.Join(bad, err); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "listener"), nil
 }
 
 func (s *Server) start(t testing.TB) *process {
