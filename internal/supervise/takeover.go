@@ -48,6 +48,7 @@ func restore(o Options) (*Supervisor, error) {
 	s.lastWords, s.poison, s.lastUpgrade = st.LastWords, st.Poison, st.LastUpgrade
 	s.lookout.print = string(st.Watched)
 	s.tickets = st.Tickets.tickets(then)
+	s.tickets.rotate(now)
 	s.told.vigil.inRow, s.told.vigil.hung = st.HungInRow, map[arbiter.WorkerID]bool{}
 	for _, id := range st.Hung {
 		s.told.vigil.hung[id] = true
