@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,11 +65,15 @@ type Store struct {
 	log *slog.Logger
 	now atomic.Pointer[tls.Config]
 
-	mu          sync.Mutex // guards what follows
+	// Of who looks at the files, which may take long.
 	pairs       []*pair
 	authorities *authorities // nil: no client is asked
-	base        *tls.Config
-	tickets     [][32]byte // newest first; none: Go's own
+
+	mu      sync.Mutex // guards what follows, of which now is made
+	served  []*tls.Certificate
+	pool    *x509.CertPool
+	base    *tls.Config
+	tickets [][32]byte // newest first; none: Go's own
 }
 
 // Open reads all files. Its error is the first file that cannot be served with,
@@ -93,7 +98,7 @@ func Open(o Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	s.build()
+	s.publish()
 	return s, nil
 }
 
@@ -128,17 +133,25 @@ func (s *Store) SetTickets(keys [][32]byte) {
 	s.build()
 }
 
-// build makes what has been read that which handshakes get.
+// publish makes what has been read that which handshakes get.
+func (s *Store) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.served = nil
+	for _, p := range s.pairs {
+		s.served = append(s.served, p.served())
+	}
+	if s.authorities != nil {
+		s.pool = s.authorities.pool
+	}
+	s.build()
+}
+
+// build makes the configuration of handshakes. mu is held.
 func (s *Store) build() {
 	c := s.base.Clone()
-	var all []*tls.Certificate
-	for _, p := range s.pairs {
-		all = append(all, p.served())
-	}
-	c.GetCertificate = newChoice(all).get
-	if s.authorities != nil {
-		c.ClientCAs = s.authorities.pool
-	}
+	c.GetCertificate = newChoice(s.served).get
+	c.ClientCAs = s.pool
 	if len(s.tickets) > 0 {
 		c.SetSessionTicketKeys(s.tickets)
 	}
@@ -161,8 +174,6 @@ func (s *Store) Watch(done <-chan struct{}) {
 
 // look takes in what has changed.
 func (s *Store) look(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	changed := s.lookAtAuthorities(now)
 	for _, p := range s.pairs {
 		changed = s.lookAtPair(p, now) || changed
@@ -170,6 +181,6 @@ func (s *Store) look(now time.Time) {
 		s.remind(p, now)
 	}
 	if changed {
-		s.build()
+		s.publish()
 	}
 }
