@@ -22,7 +22,7 @@ func TestThePaceOfABodyIsASetting(t *testing.T) {
 		after  time.Duration // the body is given up; 0: it comes
 	}{
 		{"a stall", worker.Limits{Stall: 5 * time.Second}, 6 * time.Second, 5 * time.Second},
-		{"a rate", worker.Limits{Stall: 5 * time.Second, Rate: 2}, time.Second, 9 * time.Second},
+		{"a rate", worker.Limits{Stall: 5 * time.Second, Rate: 2}, 1100 * time.Millisecond, 8500 * time.Millisecond},
 		{"a rate that is kept", worker.Limits{Stall: 5 * time.Second, Rate: 2}, 500 * time.Millisecond, 0},
 		{"no rate", worker.Limits{Stall: 5 * time.Second, Rate: -1}, 4 * time.Second, 0},
 		{"no bound", worker.Limits{Stall: -1, Rate: 100}, time.Hour, 0},
