@@ -83,6 +83,7 @@ func Run(ctx context.Context, h http.Handler, opts ...Option) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	ignoreSIGPIPE()
+	keepFloor()
 
 	env, err := takeEnvironment()
 	if err != nil {
