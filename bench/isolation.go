@@ -92,12 +92,17 @@ func isolated(ctx context.Context, o options, all []*service, clients int, work 
 
 // light sends the light load and returns its latencies.
 func light(ctx context.Context, addr string, d time.Duration) (strict.Histogram, error) {
+	return at(ctx, addr, d, lightRate)
+}
+
+// at sends so many requests a second, whatever happens, and returns their latencies.
+func at(ctx context.Context, addr string, d time.Duration, rate float64) (strict.Histogram, error) {
 	rep := strict.Start(ctx, strict.Load{
 		Addr: addr, Duration: d, Timeout: 30 * time.Second,
-		Groups: []strict.Group{{Mode: strict.Kept, Clients: 64, Target: "/modern/", Rate: lightRate}},
+		Groups: []strict.Group{{Mode: strict.Kept, Clients: connections, Target: "/modern/", Rate: rate}},
 	}).Wait()
 	if err := rep.Err(); err != nil {
-		return strict.Histogram{}, fmt.Errorf("light: %w", err)
+		return strict.Histogram{}, fmt.Errorf("%g requests a second: %w", rate, err)
 	}
 	return rep.Latency, nil
 }

@@ -10,7 +10,8 @@
 //
 // It needs bin/supervisor and bin/app. Rivals and tools that are not installed
 // are named as such: wrk, nginx, gunicorn with python3-uvicorn, python3-django
-// with python3-psycopg2, PostgreSQL, s6.
+// with python3-psycopg2, PostgreSQL, s6, perf (linux-perf) and strace. Fiber is
+// built from bench/fiber, a module of its own.
 package main
 
 import (
@@ -45,6 +46,8 @@ type measurement struct {
 
 var measurements = []measurement{
 	{"throughput", "A trivial view", throughput},
+	{"steady", "A thousand requests a second", steady},
+	{"anatomy", "Where the time of a request goes", anatomy},
 	{"crossing", "Crossings between sync and async", crossing},
 	{"asgiref", "Crossings in asgiref", asgiref},
 	{"isolation", "Light requests beside CPU-bound ones", isolation},

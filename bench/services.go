@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -215,4 +216,17 @@ func nginx(ctx context.Context, o options) (*service, error) {
 	}
 	s.reload = func(context.Context) error { return cmd.Process.Signal(syscall.SIGHUP) }
 	return s, nil
+}
+
+// fiber starts Fiber with its own way to several processes, one for each CPU. It is
+// built in a module of its own.
+func fiber(ctx context.Context, o options) (*service, error) {
+	program := filepath.Join(o.tempDir, "fiber")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = filepath.Join("bench", "fiber")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, &notInstalled{"Fiber", fmt.Sprintf("its module, which go build cannot have: %.200s", out)}
+	}
+	s, _, err := command(ctx, fmt.Sprintf("Fiber, prefork, %d processes", runtime.NumCPU()), "", nil, func(addr string) []string { return []string{program, addr} })
+	return s, err
 }

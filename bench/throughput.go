@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,7 @@ func throughput(ctx context.Context, o options, r *report) error {
 		func() (*service, error) { return twin(ctx, "prefork", fmt.Sprintf("net/http, %d processes", workers)) },
 		func() (*service, error) { _, s, err := tandem(ctx, o, workers); return s, err },
 		func() (*service, error) { return bareASGI(ctx, o) },
+		func() (*service, error) { return fiber(ctx, o) },
 		func() (*service, error) { return nginx(ctx, o) },
 	)
 	if err != nil {
@@ -78,9 +80,53 @@ func rates(ctx context.Context, o options, r *report, all []*service, target, fi
 			p99[i] = append(p99[i], ms(got.p99))
 		}
 	}
-	rows := [][]string{{"server", "requests/s", "of " + first, "p50 ms", "p99 ms"}}
+	rows := [][]string{{"server", "requests/s", "of " + first, "Tandem's part of it", "p50 ms", "p99 ms"}}
+	ours := slices.IndexFunc(all, func(s *service) bool { return strings.HasPrefix(s.name, "Tandem") })
 	for i, s := range all {
-		rows = append(rows, []string{s.name, rps[i].show("%.0f"), ratio(rps[i], rps[0]), p50[i].show("%.2f"), p99[i].show("%.2f")})
+		part := "–"
+		if ours >= 0 && i != ours {
+			part = ratio(rps[ours], rps[i])
+		}
+		rows = append(rows, []string{s.name, rps[i].show("%.0f"), ratio(rps[i], rps[0]), part, p50[i].show("%.2f"), p99[i].show("%.2f")})
+	}
+	r.table(rows)
+	return nil
+}
+
+// steadyRate is how many requests a second come at times fixed beforehand.
+const steadyRate = 1000
+
+// steady is how late answers are under a load that does not wait for them.
+func steady(ctx context.Context, o options, r *report) error {
+	all, stop, err := startAll(
+		o, r,
+		func() (*service, error) { return twin(ctx, "nethttp", "net/http, one process") },
+		func() (*service, error) { _, s, err := tandem(ctx, o, 1); return s, err },
+		func() (*service, error) { _, s, err := tandem(ctx, o, workers); return s, err },
+	)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	r.text("`GET /modern/`, %d a second at times fixed beforehand on %d kept connections, latency from the intended time, %s each %d times.", steadyRate, connections, o.each, o.reps)
+	p50, p99, p999 := make([]sample, len(all)), make([]sample, len(all)), make([]sample, len(all))
+	for rep := range o.reps + 1 {
+		for i, s := range all {
+			got, err := at(ctx, s.addr, o.each, steadyRate)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			if rep == 0 {
+				continue // warm-up
+			}
+			p50[i] = append(p50[i], ms(got.Quantile(.5)))
+			p99[i] = append(p99[i], ms(got.Quantile(.99)))
+			p999[i] = append(p999[i], ms(got.Quantile(.999)))
+		}
+	}
+	rows := [][]string{{"server", "p50 ms", "of net/http", "p99 ms", "of net/http", "p99.9 ms"}}
+	for i, s := range all {
+		rows = append(rows, []string{s.name, p50[i].show("%.2f"), ratio(p50[i], p50[0]), p99[i].show("%.2f"), ratio(p99[i], p99[0]), p999[i].show("%.2f")})
 	}
 	r.table(rows)
 	return nil
