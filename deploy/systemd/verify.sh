@@ -69,12 +69,6 @@ environment() {
 		echo "tandem.env and app do not know the same settings" >&2
 		exit 1
 	}
-	diff -u --label "app help" --label tandem.env \
-		<("$bin/app" help 2>&1 | sed -nE 's/^ *(APP_[A-Z_]+) +not in this version.*/\1/p' | sort) \
-		<(sed -n '/^# --- not in this version/,$p' "$here/tandem.env" | names APP) || {
-		echo "tandem.env and app do not agree on which settings are not in this version" >&2
-		exit 1
-	}
 	echo "env file ok: $(names SUPERVISOR "$here/tandem.env" | wc -l) settings of the supervisor, $(names APP "$here/tandem.env" | wc -l) of the app"
 }
 
