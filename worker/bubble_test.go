@@ -44,6 +44,7 @@ type bubble struct {
 	tls   bool
 	begun time.Time // of the last connection
 	drips sync.WaitGroup
+	end   func() // as often as one likes
 }
 
 // inBubble serves h in the bubble of synctest that t is in.
@@ -58,7 +59,8 @@ func inBubble(t *testing.T, encrypted bool, h http.HandlerFunc, opts ...worker.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(end)
+	b.end = sync.OnceFunc(end)
+	t.Cleanup(b.end)
 	return b
 }
 

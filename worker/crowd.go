@@ -2,6 +2,7 @@ package worker
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -11,10 +12,7 @@ import (
 // crowd keeps the bounds of how much there may be at a time.
 type crowd struct {
 	Limits
-	waiting     atomic.Int64 // requests whose answer has not begun
-	told        occasional   // of connections beyond the bound
-	toldWaiting occasional   // of requests
-	refused     occasional   // requests
+	waiting atomic.Int64 // requests whose answer has not begun
 }
 
 // tooMany reports that one connection more is not served, and has told its client
@@ -27,10 +25,8 @@ func (s *server) tooMany(c *conn) bool {
 	if over < 0 {
 		return false
 	}
-	s.crowd.told.say(func(more int64) {
-		s.logger.Warn("connections beyond the bound are answered 503", "bound", s.crowd.Connections, "others", more,
-			"hint", "worker.Limits.Connections, more workers, or a limit in front")
-	})
+	s.said.crowded.say(s.logger, slog.LevelWarn, "connections beyond the bound are answered 503", "bound", s.crowd.Connections,
+		"hint", "worker.Limits.Connections, more workers, or a limit in front")
 	if over < telling {
 		c.crowded = true
 		return false
@@ -59,30 +55,12 @@ func (s *server) full(w http.ResponseWriter, r *http.Request, c *conn) bool {
 	why := "too many connections"
 	if !crowded {
 		why = "too many requests wait for their answers"
-		s.crowd.toldWaiting.say(func(more int64) {
-			s.logger.Warn("requests beyond the bound are answered 503", "bound", s.crowd.InFlight, "others", more,
-				"hint", "worker.Limits.InFlight, or what the handlers wait for")
-		})
+		s.said.waiting.say(s.logger, slog.LevelWarn, "requests beyond the bound are answered 503", "bound", s.crowd.InFlight,
+			"hint", "worker.Limits.InFlight, or what the handlers wait for")
 	} else {
 		w.Header().Set("Connection", "close")
 	}
 	w.Header().Set("Retry-After", s.crowd.seconds())
 	http.Error(w, why, http.StatusServiceUnavailable)
 	return true
-}
-
-// occasional says at most once a second what happens more often, and of how many
-// others it did not say it. Safe for concurrent use.
-type occasional struct {
-	last atomic.Int64 // Unix ns
-	more atomic.Int64
-}
-
-func (o *occasional) say(f func(more int64)) {
-	now, last := time.Now().UnixNano(), o.last.Load()
-	if now-last < int64(time.Second) || !o.last.CompareAndSwap(last, now) {
-		o.more.Add(1)
-		return
-	}
-	f(o.more.Swap(0))
 }

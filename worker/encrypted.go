@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"time"
@@ -61,7 +62,7 @@ func (s *server) front(d *door) error {
 			return err
 		}
 		delay = min(max(5*time.Millisecond, 2*delay), time.Second)
-		s.logger.Warn("a connection was not accepted, trying again", "error", err, "in", delay)
+		s.said.descriptors.say(s.logger, slog.LevelWarn, "a connection was not accepted, trying again", "error", err, "in", delay)
 		if !s.pause(delay) {
 			return err
 		}
@@ -80,7 +81,7 @@ func (s *server) enter(c *conn) error {
 	s.handshakes.Go(func() {
 		if err := s.shake(c, t); err != nil {
 			if c.bad == nil && c.state.Load() == busy { // else it has sent nothing, or was closed by the drain
-				s.logger.Info("a TLS handshake failed", "client", c.RemoteAddr().String(), "error", err)
+				s.said.handshakes.say(s.logger, slog.LevelInfo, "a TLS handshake failed", "client", c.RemoteAddr().String(), "error", err)
 			}
 			_ = t.Close()
 			return

@@ -28,6 +28,7 @@ func ServeOn(ctx context.Context, l net.Listener, h http.Handler, opts ...Option
 		s.close(time.Second)
 		s.helpers.Wait()
 		s.handshakes.Wait()
+		s.said.rest(o.logger, true)
 		_ = s.board.Close()
 	}, nil
 }

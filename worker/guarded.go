@@ -3,6 +3,7 @@ package worker
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -29,10 +30,8 @@ func (c *conn) judge(b []byte) int {
 	}
 	if refused != nil && c.refused == nil {
 		c.refused = refused
-		c.server.crowd.refused.say(func(more int64) {
-			c.server.logger.Info("refused", "client", c.RemoteAddr().String(), "status", refused.Status,
-				"because", refused.Reason, "clause", refused.Clause, "others", more)
-		})
+		c.server.said.refused.say(c.server.logger, slog.LevelInfo, "refused", "client", c.RemoteAddr().String(),
+			"status", refused.Status, "because", refused.Reason, "clause", refused.Clause)
 	}
 	return pass
 }

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -59,11 +58,12 @@ func (c *conn) preamble() error {
 		addr, err := readProxy(c.Conn)
 		if err != nil {
 			c.bad = fmt.Errorf("PROXY header from %s: %w", c.Conn.RemoteAddr(), err)
-			level := slog.LevelInfo
+			const text = "a connection was closed: its peer must begin with a PROXY header"
 			if errors.Is(err, io.EOF) { // a health check may connect and say nothing
-				level = slog.LevelDebug
+				c.server.logger.Debug(text, "error", c.bad)
+			} else {
+				c.server.said.proxies.say(c.server.logger, slog.LevelInfo, text, "error", c.bad)
 			}
-			c.server.logger.Log(context.Background(), level, "a connection was closed: its peer must begin with a PROXY header", "error", c.bad)
 			return
 		}
 		if addr == nil {

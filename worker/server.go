@@ -26,6 +26,7 @@ type server struct {
 	loops  sync.WaitGroup // the accept loops
 
 	crowd  crowd
+	said   said
 	guards guards
 
 	tls        *tls.Config  // nil: in clear
@@ -78,7 +79,7 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    o.guards.clear.RequestLine + o.guards.clear.HeaderBytes,
-		ErrorLog:          slog.NewLogLogger(o.logger.Handler(), slog.LevelWarn),
+		ErrorLog:          s.said.http.logger(o.logger),
 	}
 	for _, configure := range o.configure {
 		configure(s.http)

@@ -144,6 +144,7 @@ func (r *run) run(ctx context.Context, signals <-chan os.Signal, listeners []soc
 		if r.server != nil {
 			r.server.helpers.Wait()
 			r.server.handshakes.Wait()
+			r.server.said.rest(r.logger, true)
 		}
 		_ = got.board.Close()
 	}()
