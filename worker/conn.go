@@ -127,6 +127,11 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 			}
 			continue
 		}
+		if c.guard.Waits() {
+			if raw, err := c.SyscallConn(); err == nil {
+				return 0, untilGone(raw)
+			}
+		}
 		bounded := len(b) > 1 && c.server.pace.stall > 0 && c.state.Load() == busy && !c.timed.Load() && c.idleMeansSilent()
 		if bounded && c.gaveUp.Load() {
 			return 0, os.ErrDeadlineExceeded

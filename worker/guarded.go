@@ -5,7 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/http1"
 )
@@ -34,6 +37,19 @@ func (c *conn) judge(b []byte) int {
 			"status", refused.Status, "because", refused.Reason, "clause", refused.Clause)
 	}
 	return pass
+}
+
+// untilGone waits like a read, for the client's end or for a deadline, and reads nothing.
+func untilGone(raw syscall.RawConn) error {
+	end := io.EOF
+	if err := raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	}); err != nil {
+		end = err
+	}
+	return end
 }
 
 // refuse is every read of a connection on which something was refused. The requests

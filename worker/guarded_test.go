@@ -242,3 +242,44 @@ func TestWhatFollowsAnUpgrade(t *testing.T) {
 		}
 	})
 }
+
+// The next protocol may have begun in full before the connection is its handler's: who
+// says 101 first, and takes the connection then, gets all of it.
+func TestWhatComesBeforeTheConnectionIsTakenIsKept(t *testing.T) {
+	onBoth(t, func(t *testing.T, dial func(*testing.T, string) *client, opts ...worker.Option) {
+		sent := make(chan struct{})
+		addr, drain := alone(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Connection", "upgrade")
+			w.Header().Set("Upgrade", "lines")
+			w.WriteHeader(http.StatusSwitchingProtocols)
+			_ = http.NewResponseController(w).Flush()
+			<-sent
+			conn, rw, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			_, err = io.CopyN(conn, io.MultiReader(io.LimitReader(rw, int64(rw.Reader.Buffered())), conn), 20_000)
+			if err != nil {
+				t.Error(err)
+			}
+		}), opts...)
+		c := dial(t, addr)
+		c.write(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: lines\r\n\r\n")
+		if resp, err := http.ReadResponse(c.r, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(resp, err)
+		}
+		all := strings.Repeat("no request at all\r\n", 1000)
+		for i := 0; i < 20_000; i += 1000 {
+			c.write(t, (all + all)[i:i+1000])
+		}
+		close(sent)
+		if got, err := io.ReadAll(c.r); err != nil || string(got) != (all + all)[:20_000] {
+			t.Errorf("%d bytes came back, %v", len(got), err)
+		}
+		if err := drain(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -145,6 +145,10 @@ func (g *Guard) Held() int {
 	return len(g.spare.held)
 }
 
+// Waits reports that octets are kept aside until an upgrade is answered. More need not be
+// read meanwhile: beyond 4 KiB they are refused.
+func (g *Guard) Waits() bool { return g.phase == holding && g.Held() > 0 }
+
 // Take moves octets that were kept aside to b, as if they came from the connection
 // now: they are for [Guard.Scan]. It moves none while the upgrade that they follow is
 // not answered. All must be taken before more is read.

@@ -123,7 +123,7 @@ func (s *Server) start(t testing.TB) *process {
 	t.Helper()
 	p := &process{exited: make(chan struct{}), cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(os.Environ(), modeVariable+"="+string(s.Mode), certVariable+"="+s.Cert,
-		"GORACE=atexit_sleep_ms=0", "LISTEN_FDS=1", "LISTEN_FDNAMES=http")
+		"GORACE=atexit_sleep_ms=0", "GOGC=100", "LISTEN_FDS=1", "LISTEN_FDNAMES=http")
 	p.cmd.ExtraFiles = []*os.File{s.listener}
 	p.cmd.Stderr = &p.said
 	out, err := p.cmd.StdoutPipe()
