@@ -124,6 +124,11 @@ type load struct {
 }
 
 func apply(addr string, clients int, keep bool, think time.Duration) *load {
+	return applyWith(addr, clients, keep, func() time.Duration { return think })
+}
+
+// applyWith has clients that think differently.
+func applyWith(addr string, clients int, keep bool, think func() time.Duration) *load {
 	l := &load{stop: make(chan struct{}), pids: map[string]int{}}
 	l.more = sync.NewCond(&l.mu)
 	for n := range clients {
@@ -132,7 +137,7 @@ func apply(addr string, clients int, keep bool, think time.Duration) *load {
 	return l
 }
 
-func (l *load) client(addr string, n int, keep bool, think time.Duration) {
+func (l *load) client(addr string, n int, keep bool, think func() time.Duration) {
 	var c *client
 	defer func() {
 		if c != nil {
@@ -143,7 +148,7 @@ func (l *load) client(addr string, n int, keep bool, think time.Duration) {
 		select {
 		case <-l.stop:
 			return
-		case <-time.After(think): // the load's shape: nothing is waited for
+		case <-time.After(think()): // the load's shape: nothing is waited for
 		}
 		if c == nil {
 			var err error

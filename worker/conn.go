@@ -26,6 +26,8 @@ const (
 	hijacked              // its handler's own, a WebSocket
 	moving                // being handed to a sibling
 	leaving               // closed by the drain, or a sibling's by now
+	parking               // not net/http's any more, which is about to say so
+	parked                // nobody's, in the lot
 )
 
 // conn is an accepted connection that knows what it is doing. net/http counts it
@@ -59,15 +61,21 @@ type conn struct {
 	// for the first bytes of a next request, and another one when it has them.
 	awaited atomic.Int32
 
+	spot   uint64       // where it is parked; guarded by the lot
+	away   atomic.Bool  // from net/http, see letGo
+	until  atomic.Int64 // the end of its time, when it was parked, Unix ns; 0: none
+	secure *secure      // over TLS, what http.Server is given; set before it is served
+
 	proxied bool        // it begins with a PROXY header
 	served  atomic.Bool // the hooks for a new connection have run, in the accept loop
 	once    sync.Once
 	bad     error // of reading that; set once
 
-	mu       sync.Mutex    // guards what follows, where there are siblings
+	mu       sync.Mutex    // guards what follows
 	deadline time.Time     // of reading, as net/http has set it
 	header   time.Duration // the bound that the header of an adopted one's first request has
-	nudged   bool          // woken to be handed over
+	nudged   atomic.Int32  // why it was woken; set under mu
+	closes   int           // while it is parking
 }
 
 // Read is HTTP's own reading of a connection in clear, and TLS's of any other.
@@ -115,8 +123,8 @@ func (c *socketOf) Read(b []byte) (int, error) {
 // answer, and after.
 func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 	for {
-		if c.state.Load() == leaving {
-			return 0, io.EOF // whoever reads on would take what is a sibling's
+		if state := c.state.Load(); state == leaving || state == parking {
+			return 0, io.EOF // whoever reads on would take what is a sibling's, or the next one's
 		}
 		if c.refused != nil {
 			return c.refuse(src)
@@ -169,7 +177,7 @@ func (c *conn) came() {
 			c.begin()
 		}
 	}
-	if c.server.draining.Load() {
+	if c.nudged.Load() != notNudged {
 		c.settle()
 	}
 }
@@ -182,7 +190,7 @@ func (c *conn) begin() {
 	if c.header > 0 {
 		c.deadline = time.Now().Add(c.header)
 	}
-	if !c.nudged {
+	if c.nudged.Load() == notNudged {
 		_ = c.Conn.SetReadDeadline(c.deadline)
 	}
 }
@@ -191,9 +199,6 @@ func (c *conn) begin() {
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.timed.Store(!t.IsZero())
 	c.awaits()
-	if c.server.siblings == nil {
-		return c.Conn.SetReadDeadline(t)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.keep > 0 && c.state.Load() == silent {
@@ -203,9 +208,11 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 			c.header = time.Until(t)
 		}
 		t = c.idleSince().Add(c.keep)
+	} else if until := c.until.Swap(0); until != 0 && (t.IsZero() || t.UnixNano() > until) {
+		t = time.Unix(0, until) // nothing had ever come when it was parked: its header has the time that is left
 	}
 	c.deadline = t
-	if c.nudged {
+	if c.nudged.Load() != notNudged {
 		return nil
 	}
 	return c.Conn.SetReadDeadline(t)
@@ -236,19 +243,23 @@ func (c *conn) SetDeadline(t time.Time) error {
 // idleMeansSilent: what comes while it is idle is a request. See server.
 func (c *conn) idleMeansSilent() bool { return c.server.idleMeansSilent || c.spoke1.Load() }
 
-// canMove reports whether it is in a state in which a sibling can go on with it.
-// A new one can be of any protocol; HTTP/2 has a state that only its server knows.
-func (c *conn) canMove() bool {
-	if c.encrypted {
-		return false // its keys are in this process
-	}
+// rests reports whether net/http can be left by it. A new one can be of any
+// protocol, but over TLS before that was agreed on; HTTP/2 has a state that only its
+// server knows.
+func (c *conn) rests() bool {
 	switch c.state.Load() {
 	case silent:
-		return true
+		return !c.encrypted || c.spoke1.Load()
 	case idle:
 		return c.idleMeansSilent()
 	}
 	return false
+}
+
+// canMove reports whether it is in a state in which a sibling can go on with it.
+// Over TLS its keys are in this process.
+func (c *conn) canMove() bool {
+	return !c.encrypted && (c.state.Load() == parked || c.rests())
 }
 
 // speaksHTTP2 reports whether it is idle and does.
@@ -279,12 +290,20 @@ func (c *conn) RemoteAddr() net.Addr {
 
 // Close closes the connection once, and the books on it.
 func (c *conn) Close() error {
+	if c.isParking() {
+		return nil
+	}
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
+	away := c.away.Load()
+	if away {
+		c.server.lot.remove(c)
+	}
 	err := c.Conn.Close()
-	if c.server.siblings != nil {
-		c.settle()
+	c.settle()
+	if away {
+		c.endedAway()
 	}
 	if c.outer != nil {
 		c.server.conns.remove(c)
@@ -388,10 +407,10 @@ func (s *conns) count() (inUse, open, movable int) {
 	defer s.mu.Unlock()
 	for c := range s.set {
 		switch c.state.Load() {
-		case busy, moving:
+		case busy, moving, parking:
 			inUse++
 			open++
-		case silent, idle:
+		case silent, idle, parked:
 			open++
 			if c.canMove() {
 				movable++
@@ -401,13 +420,10 @@ func (s *conns) count() (inUse, open, movable int) {
 	return inUse, open, movable
 }
 
-// closeAll closes the connections in one of the states, and says how many. Idle
-// ones that speak HTTP/2 are left to http.Server: it tells their clients which
-// request was the last.
-func (s *conns) closeAll(states ...int32) int {
-	var chosen []*conn
-	s.mu.Lock()
-	for c := range s.set {
+// closeAll closes the connections in one of the states. Idle ones that speak HTTP/2
+// are left to http.Server: it tells their clients which request was the last.
+func (s *conns) closeAll(states ...int32) {
+	for _, c := range s.all() {
 		if c.speaksHTTP2() {
 			continue
 		}
@@ -415,14 +431,9 @@ func (s *conns) closeAll(states ...int32) int {
 			// From here on it is not in that state for anybody else: a byte that
 			// comes first makes it busy, and it is left alone.
 			if c.state.CompareAndSwap(state, leaving) {
-				chosen = append(chosen, c)
+				_ = c.outer.Close()
 				break
 			}
 		}
 	}
-	s.mu.Unlock()
-	for _, c := range chosen {
-		_ = c.outer.Close()
-	}
-	return len(chosen)
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -32,11 +33,14 @@ type socket interface {
 type door struct {
 	socket
 	server *server
-	back   *backDoor // nil in clear without siblings
+	back   *backDoor // nil in clear without siblings, where nobody is parked
 	label  string
-	place  *place    // nil: woken for every connection, as net does it
-	until  time.Time // when the sweep ends at the latest; zero before it
-	again  bool      // the queue was found empty once
+
+	context func() context.Context // the user's for both ways in, made once; nil: there is none
+
+	place *place    // nil: woken for every connection, as net does it
+	until time.Time // when the sweep ends at the latest; zero before it
+	again bool      // the queue was found empty once
 }
 
 // shut ends the waiting in Accept. The server is draining already.

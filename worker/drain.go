@@ -35,6 +35,7 @@ func (s *server) drain(timeout, linger time.Duration) error {
 			return false // a connection was taken back meanwhile
 		}
 		s.conns.closeAll(silent, idle)
+		s.dismissParked()
 		inUse, _, _ := s.conns.count() // of a byte that came in the very moment
 		return inUse == 0 && s.board.Idle()
 	}

@@ -94,7 +94,8 @@ func (s *server) enter(c *conn) error {
 		c.guard = http1.New(&s.guards.encrypted)
 		c.state.CompareAndSwap(busy, silent) // of a request nothing has come yet
 		s.moved()
-		_ = s.deliver(c, &secure{c, t})
+		c.secure = &secure{c, t}
+		_ = s.deliver(c, c.secure)
 	})
 	return nil
 }
@@ -154,7 +155,12 @@ func (s *secure) Read(b []byte) (int, error)  { return s.conn.receive(s.tls, b) 
 func (s *secure) Write(b []byte) (int, error) { return s.tls.Write(b) }
 
 // Close says goodbye, and closes the conn below.
-func (s *secure) Close() error { return s.tls.Close() }
+func (s *secure) Close() error {
+	if s.conn.isParking() {
+		return nil
+	}
+	return s.tls.Close()
+}
 
 // CloseWrite is TLS's end of what is written.
 func (s *secure) CloseWrite() error { return s.tls.CloseWrite() }

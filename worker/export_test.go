@@ -19,6 +19,7 @@ const Telling = telling
 // ServeOn serves what l accepts, which need not be a socket's, until end is called.
 func ServeOn(ctx context.Context, l net.Listener, h http.Handler, opts ...Option) (end func(), err error) {
 	o := settings(opts)
+	o.parkAfter = 0 // the lot takes sockets alone
 	if o.guards, err = o.limits.guards(); err != nil {
 		return nil, err
 	}

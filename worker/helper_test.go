@@ -148,7 +148,7 @@ func helpServe() int {
 		w.Write(out)
 	})
 	opts := []worker.Option{worker.Logger(slog.New(slog.DiscardHandler)), worker.Addr("127.0.0.1:0")}
-	for name, option := range map[string]func(time.Duration) worker.Option{"LINGER": worker.Linger, "DRAIN": worker.DrainTimeout} {
+	for name, option := range map[string]func(time.Duration) worker.Option{"LINGER": worker.Linger, "DRAIN": worker.DrainTimeout, "PARK": worker.ParkAfter} {
 		if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
 			opts = append(opts, option(d))
 		}

@@ -89,12 +89,16 @@ func (s *server) move(ctx context.Context) {
 			}
 			continue
 		}
+		if c.state.Load() == parked {
+			s.moveParked(c)
+			continue
+		}
 		select {
 		case s.mover.slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
-		if !c.nudge() {
+		if !c.nudge(toMove) {
 			<-s.mover.slots
 		}
 	}
@@ -125,30 +129,43 @@ func (s *server) stay(why error) {
 
 var errNobody = errors.New("no sibling is there to take them")
 
+// Why a connection is woken.
+const (
+	notNudged int32 = iota
+	toMove          // to be handed over. The one who answers gives the slot back
+	toPark
+)
+
 // nudge wakes the read of a connection on which nothing is going on, so that it
-// hands the connection over. The one who answers it gives the slot back.
-func (c *conn) nudge() bool {
+// leaves net/http.
+func (c *conn) nudge(why int32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.canMove() || c.nudged || c.closed.Load() {
+	if !c.rests() || c.encrypted && why == toMove || c.nudged.Load() != notNudged || c.closed.Load() {
 		return false
 	}
-	c.nudged = true
+	c.nudged.Store(why)
+	if !c.rests() {
+		// What has come in this very moment was read by who may not have seen it.
+		c.nudged.Store(notNudged)
+		return false
+	}
 	_ = c.Conn.SetReadDeadline(past)
 	return true
 }
 
-// settle ends a nudge, if there is one, and reports whether there was.
-func (c *conn) settle() bool {
+// settle ends a nudge, if there is one.
+func (c *conn) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.nudged {
-		return false
+	why := c.nudged.Swap(notNudged)
+	if why == notNudged {
+		return
 	}
-	c.nudged = false
 	_ = c.Conn.SetReadDeadline(c.deadline)
-	<-c.server.mover.slots
-	return true
+	if why == toMove {
+		<-c.server.mover.slots
+	}
 }
 
 // ended is what a read says that was woken: to go on reading, or, with io.EOF,
@@ -159,19 +176,28 @@ func (c *conn) ended(err error, vacant bool) error {
 		return err
 	}
 	c.mu.Lock()
-	nudged, was := c.nudged, c.state.Load()
-	free := nudged && (was == silent || was == idle)
-	if free && (vacant || was == silent) {
-		free = c.state.CompareAndSwap(was, moving)
-	} else if free {
-		// net/http holds a byte of the next request: it is begun, and served here.
+	why, was := c.nudged.Load(), c.state.Load()
+	free := why != notNudged && (was == silent || was == idle)
+	switch {
+	case free && (!vacant && was != silent || !c.guard.AtRest()):
+		// A byte of the next request was read: it is begun, and served here.
 		c.state.CompareAndSwap(was, busy)
 		free = false
+	case free && why == toPark:
+		free = !c.server.draining.Load() && c.state.CompareAndSwap(was, parking)
+		if free {
+			c.leave()
+		}
+	case free:
+		free = c.state.CompareAndSwap(was, moving)
 	}
 	c.mu.Unlock()
 	switch {
-	case !nudged:
+	case why == notNudged:
 		return err
+	case free && why == toPark:
+		c.settle()
+		return io.EOF
 	case free && c.server.give(c):
 		c.state.Store(leaving)
 		c.settle()
@@ -180,6 +206,9 @@ func (c *conn) ended(err error, vacant bool) error {
 		c.state.CompareAndSwap(moving, was)
 	}
 	c.settle()
+	if why == toPark && c.server.moving.Load() {
+		c.server.mover.add(c) // whose nudge it would not have heard
+	}
 	return nil
 }
 

@@ -20,6 +20,7 @@ type options struct {
 	bootTimeout  time.Duration // 0: the supervisor's bound, or defaultBoot
 	phases       []phase
 	linger       time.Duration
+	parkAfter    time.Duration
 	configure    []func(*http.Server)
 	proxied      bool               // peers may tell a client's address
 	proxies      forwarded.Networks // these
@@ -33,7 +34,7 @@ type options struct {
 }
 
 func settings(opts []Option) options {
-	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), linger: time.Second}
+	o := options{addr: "127.0.0.1:8000", logger: slog.Default(), linger: time.Second, parkAfter: defaultParkAfter}
 	for _, opt := range opts {
 		opt(&o)
 	}

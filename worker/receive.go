@@ -31,16 +31,17 @@ const (
 )
 
 // backDoor is the second listener of a door: connections come in by it that a
-// sibling has accepted, and those of TLS when they are through the handshake.
+// sibling has accepted, those of TLS when they are through the handshake, and those
+// that were parked.
 type backDoor struct {
-	addr   net.Addr
+	door   *door
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newBackDoor(addr net.Addr) *backDoor {
-	return &backDoor{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+func newBackDoor(d *door) *backDoor {
+	return &backDoor{door: d, conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
 func (d *backDoor) Accept() (net.Conn, error) {
@@ -52,7 +53,7 @@ func (d *backDoor) Accept() (net.Conn, error) {
 	}
 }
 
-func (d *backDoor) Addr() net.Addr { return d.addr }
+func (d *backDoor) Addr() net.Addr { return d.door.Addr() }
 
 func (d *backDoor) Close() error {
 	d.once.Do(func() { close(d.closed) })
@@ -220,6 +221,10 @@ func (s *server) adopt(r handover.Record, fd int) error {
 	if r.Requests > 0 {
 		c.proxied = false // what comes next is a request, whatever this worker expects of new ones
 		c.spoke1.Store(true)
+		if s.lot != nil && s.tls == nil {
+			s.adoptParked(c)
+			return nil
+		}
 		c.keep = s.idleTimeout(r.Idle)
 	}
 	return s.enter(c)

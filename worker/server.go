@@ -43,6 +43,10 @@ type server struct {
 	moving   atomic.Bool    // a draining worker's idle connections go to siblings
 	helpers  sync.WaitGroup // the back doors and the mover
 
+	parkAfter time.Duration // see ParkAfter
+	lot       *lot          // nil: nobody is parked
+	hook      func(net.Conn, http.ConnState)
+
 	base context.Context // of all requests; ends at a quick stop
 	end  context.CancelFunc
 
@@ -63,7 +67,7 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 		board: board, logger: o.logger, siblings: sib, mover: newMover(),
 		proxied: o.proxied, proxies: o.proxies, trusting: o.trusting, trusted: o.trusted, certs: o.certs,
 		crowd:  crowd{Limits: o.limits.settled()},
-		guards: o.guards,
+		guards: o.guards, parkAfter: o.parkAfter,
 		conns:  conns{set: map[*conn]struct{}{}},
 		events: make(chan struct{}, 1),
 	}
@@ -104,9 +108,10 @@ func (s *server) surround() {
 	}
 	s.http.Handler = newHandler(s, inner)
 	hook := s.http.ConnState
+	s.hook = hook
 	s.http.ConnState = func(c net.Conn, state http.ConnState) {
 		s.connState(c, state)
-		if hook != nil {
+		if !hidden(c, state) && hook != nil {
 			hook(c, state)
 		}
 		s.hooked(c, state)
@@ -114,11 +119,19 @@ func (s *server) surround() {
 	if theirs := s.http.BaseContext; theirs == nil {
 		s.http.BaseContext = func(net.Listener) context.Context { return s.base }
 	} else {
+		for _, d := range s.doors {
+			d.context = sync.OnceValue(func() context.Context {
+				ctx := context.WithValue(theirs(d), drainingKey{}, s.drained.Done())
+				ctx, end := context.WithCancel(ctx)
+				context.AfterFunc(s.base, end)
+				return ctx
+			})
+		}
 		s.http.BaseContext = func(l net.Listener) context.Context {
-			ctx := context.WithValue(theirs(l), drainingKey{}, s.drained.Done())
-			ctx, end := context.WithCancel(ctx)
-			context.AfterFunc(s.base, end)
-			return ctx
+			if back, ok := l.(*backDoor); ok {
+				return back.door.context()
+			}
+			return l.(*door).context()
 		}
 	}
 	connContext := s.http.ConnContext
@@ -141,6 +154,7 @@ func (s *server) surround() {
 // end with.
 func (s *server) serve() <-chan error {
 	failed := make(chan error, len(s.doors))
+	s.openParking()
 	s.openBackDoors()
 	for _, d := range s.doors {
 		s.loops.Go(func() {
@@ -171,7 +185,7 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 		}
 	case http.StateActive:
 		c.state.Store(busy)
-		if s.draining.Load() {
+		if c.nudged.Load() != notNudged {
 			c.settle() // nobody may read on it for long
 		}
 	case http.StateIdle:
@@ -223,6 +237,9 @@ func (s *server) hooked(hooked net.Conn, state http.ConnState) {
 		c.served.Store(true)
 	case http.StateIdle:
 		c.awaited.Store(deadlineOfWait)
+	case http.StateClosed:
+		c.awaited.Store(nothing)
+		s.letGo(c)
 	default:
 		c.awaited.Store(nothing)
 	}

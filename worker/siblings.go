@@ -236,11 +236,11 @@ func (c *conn) record() handover.Record {
 	return r
 }
 
-// openBackDoors makes the way in for what siblings hand over and for what has a
-// handshake behind it, and, where there are siblings, makes this worker one of those
+// openBackDoors makes the way in for what siblings hand over, for what has a
+// handshake behind it and for what was parked, and, where there are siblings, makes this worker one of those
 // who are woken alone.
 func (s *server) openBackDoors() {
-	if s.siblings == nil && s.tls == nil {
+	if s.siblings == nil && s.tls == nil && s.lot == nil {
 		return
 	}
 	kind := fleet.Both
@@ -251,7 +251,7 @@ func (s *server) openBackDoors() {
 		kind = fleet.Plain
 	}
 	for _, d := range s.doors {
-		d.back = newBackDoor(d.Addr())
+		d.back = newBackDoor(d)
 		s.helpers.Go(func() { _ = s.http.Serve(d.back) }) // it ends with the http.Server, which closes its listeners
 		if s.siblings == nil {
 			continue

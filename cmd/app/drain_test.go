@@ -18,19 +18,19 @@ import (
 )
 
 // startWorker runs h as a worker and returns its address, what makes it drain, and what waits for its end.
-func startWorker(t *testing.T, h http.Handler) (addr string, drain func(), ended func() error) {
+func startWorker(t *testing.T, h http.Handler, opts ...worker.Option) (addr string, drain func(), ended func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	addrs, result := make(chan string, 1), make(chan error, 1)
 	go func() {
-		result <- worker.Run(ctx, h, worker.Addr("127.0.0.1:0"), worker.Linger(0), worker.Logger(slog.New(slog.DiscardHandler)),
+		result <- worker.Run(ctx, h, append(opts, worker.Addr("127.0.0.1:0"), worker.Linger(0), worker.Logger(slog.New(slog.DiscardHandler)),
 			worker.ConfigureServer(func(s *http.Server) {
 				s.BaseContext = func(l net.Listener) context.Context {
 					addrs <- l.Addr().String()
 					return context.WithoutCancel(ctx)
 				}
-			}))
+			}))...)
 	}()
 	select {
 	case addr = <-addrs:

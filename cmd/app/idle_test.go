@@ -5,15 +5,24 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/worker"
 )
 
-// TestAnIdleWebSocketTakesLittle: of memory, with all that the app, its middleware and the worker have of it. The
-// clients are bare descriptors, so that none of it is theirs.
-func TestAnIdleWebSocketTakesLittle(t *testing.T) {
-	const n, bound = 1000, 16 << 10
-	addr, drain, ended := startWorker(t, newSite(newSettings(), nil, nil).app)
+// browser is what a browser says of itself, and of what it takes.
+const browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
+	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+
+// idling measures the app, its middleware and the worker with n clients that have
+// sent a request, of which each has got an answer that begins so. The clients are bare
+// descriptors, so that none of it is theirs. It is measured until it is within the bound:
+// the test's own time limit ends that.
+func idling(t *testing.T, n int, bound int64, request func(addr string) string, status string) {
+	t.Helper()
+	addr, drain, ended := startWorker(t, newSite(newSettings(), nil, nil).app, worker.ParkAfter(100*time.Millisecond))
 	to, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -26,14 +35,11 @@ func TestAnIdleWebSocketTakesLittle(t *testing.T) {
 		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}); err != nil {
 			t.Fatal(err)
 		}
-		handshake := "GET /ws/echo/ HTTP/1.1\r\nHost: " + addr + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" +
-			"Origin: http://" + addr + "\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\r\n"
-		if _, err := unix.Write(fd, []byte(handshake)); err != nil {
+		if _, err := unix.Write(fd, []byte(request(addr))); err != nil {
 			t.Fatal(err)
 		}
 		answer := make([]byte, 1024)
-		if m, err := unix.Read(fd, answer); err != nil || !strings.HasPrefix(string(answer[:m]), "HTTP/1.1 101 ") {
+		if m, err := unix.Read(fd, answer); err != nil || !strings.HasPrefix(string(answer[:m]), status) {
 			t.Fatalf("%q, %v", answer[:m], err)
 		}
 		return fd
@@ -55,11 +61,29 @@ func TestAnIdleWebSocketTakesLittle(t *testing.T) {
 	for range n {
 		fds = append(fds, open())
 	}
-	each := (inUse() - before) / n
-	t.Logf("%d bytes for each of %d idle WebSockets", each, n)
-	if each > bound {
-		t.Errorf("%d bytes for each idle WebSocket, want at most %d", each, bound)
+	each := (inUse() - before) / int64(n)
+	t.Logf("%d bytes for each of %d that are idle, at once", each, n)
+	for each > bound {
+		<-time.After(50 * time.Millisecond)
+		each = (inUse() - before) / int64(n)
 	}
+	t.Logf("%d bytes in the end", each)
+}
+
+// TestAnIdleWebSocketTakesLittle: of memory.
+func TestAnIdleWebSocketTakesLittle(t *testing.T) {
+	idling(t, 1000, 16<<10, func(addr string) string {
+		return "GET /ws/echo/ HTTP/1.1\r\nHost: " + addr + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" +
+			"Origin: http://" + addr + "\r\n" + browser + "\r\n"
+	}, "HTTP/1.1 101 ")
+}
+
+// TestAnIdleConnectionTakesLittle, once it is parked.
+func TestAnIdleConnectionTakesLittle(t *testing.T) {
+	idling(t, 1000, 14<<10, func(addr string) string {
+		return "GET /modern/ HTTP/1.1\r\nHost: " + addr + "\r\n" + browser + "\r\n"
+	}, "HTTP/1.1 200 ")
 }
 
 // inUse is the memory of heap and stacks.
