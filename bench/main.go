@@ -48,6 +48,7 @@ var measurements = []measurement{
 	{"throughput", "A trivial view", throughput},
 	{"steady", "A thousand requests a second", steady},
 	{"anatomy", "Where the time of a request goes", anatomy},
+	{"handshake", "A TLS session that is resumed", handshake},
 	{"crossing", "Crossings between sync and async", crossing},
 	{"asgiref", "Crossings in asgiref", asgiref},
 	{"isolation", "Light requests beside CPU-bound ones", isolation},
