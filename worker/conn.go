@@ -39,6 +39,7 @@ type conn struct {
 	closed atomic.Bool
 	timed  atomic.Bool // net/http or a handler has set a read deadline of its own
 	gaveUp atomic.Bool // waiting for the rest of a body
+	tired  atomic.Bool // it was said that the client is given up
 	duplex atomic.Bool // the request is answered while its body still comes
 	outer  net.Conn    // what http.Server calls it: itself, or TLS around it. Set before it is served
 
@@ -163,6 +164,7 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 			return n, err
 		}
 		if err = c.ended(err, len(b) == vacant); err != nil {
+			c.slow(err)
 			return 0, err
 		}
 	}
@@ -312,14 +314,6 @@ func (c *conn) Close() error {
 		c.server.moved()
 	}
 	return err
-}
-
-// ReadFrom keeps sendfile and splice working through the wrapping.
-func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if inner, ok := c.Conn.(io.ReaderFrom); ok {
-		return inner.ReadFrom(r)
-	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }
 
 // CloseWrite half-closes, which net/http does before it gives up on a body.

@@ -48,6 +48,7 @@ func TestTheTimesOfHostileClients(t *testing.T) {
 		{name: "100-continue is not followed", first: post + "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", after: time.Minute, status: "100 408"},
 		{name: "a byte of a body a second", first: post + "Content-Length: 100000\r\n\r\n", piece: "x", every: time.Second, after: 60600 * time.Millisecond, tls: 77710 * time.Millisecond, status: "408"},
 		{name: "a byte of a body in 59 seconds", first: post + "Content-Length: 100000\r\n\r\n", piece: "x", every: 59 * time.Second, after: 60010 * time.Millisecond, tls: 60230 * time.Millisecond, status: "408"},
+		{name: "98 bytes of a body a second", first: post + "Content-Length: 1000000\r\n\r\n", piece: strings.Repeat("x", 4900), every: 50 * time.Second, after: 550500 * time.Millisecond, tls: 749520 * time.Millisecond, status: "408"},
 		{name: "a chunk of a byte a second", first: post + "Transfer-Encoding: chunked\r\n\r\n", piece: "1\r\nx\r\n", every: time.Second, after: 63780 * time.Millisecond, tls: 82960 * time.Millisecond, status: "408"},
 		{name: "the body of a GET stops", first: "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", after: time.Minute, status: "408"},
 		{name: "a body that nobody reads stops", first: "POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", after: time.Minute, status: "200"},

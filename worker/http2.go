@@ -56,7 +56,7 @@ const piece = 16 << 10
 // conn and the kernel see the same.
 type pulse struct {
 	writer http2Writer
-	pace   pace
+	server *server
 
 	mu      sync.Mutex
 	timer   *time.Timer // nil: nothing has been waited for
@@ -78,14 +78,14 @@ func (p *pulse) begin(w *wait) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answers = p.answers || w == &p.writing
-	if w.own || p.over || p.pace.stall == 0 {
+	if w.own || p.over || p.server.pace.stall == 0 {
 		return
 	}
 	w.since = time.Now()
 	if p.armed {
 		return
 	}
-	left := max(0, p.pace.stall-w.spent)
+	left := max(0, p.server.pace.stall-w.spent)
 	if p.armed = true; p.timer == nil {
 		p.timer = time.AfterFunc(left, p.check)
 	} else {
@@ -100,7 +100,7 @@ func (p *pulse) end(w *wait, bytes int) {
 	if w.since.IsZero() {
 		return
 	}
-	pace := p.pace
+	pace := p.server.pace
 	if p.answers {
 		pace = pace.converse()
 	}
@@ -122,7 +122,7 @@ func (p *pulse) check() {
 		if w.since.IsZero() || w.own {
 			continue
 		}
-		left := p.pace.stall - w.spent - time.Since(w.since)
+		left := p.server.pace.stall - w.spent - time.Since(w.since)
 		switch {
 		case left > 0:
 			if next == 0 || left < next {
@@ -130,9 +130,11 @@ func (p *pulse) check() {
 			}
 		case w == &p.reading:
 			w.since = time.Time{}
+			p.server.giveUp(slowBody)
 			_ = p.writer.SetReadDeadline(past)
 		default:
 			w.since = time.Time{}
+			p.server.giveUp(slowReader)
 			_ = p.writer.SetWriteDeadline(past)
 		}
 	}
@@ -182,7 +184,7 @@ type http2Answer struct {
 // newHTTP2Answer bounds how long a request's handler can be held up by its client.
 func newHTTP2Answer(w http2Writer, r *http.Request, a answer) *http2Answer {
 	two := &http2Answer{answer: a}
-	two.pulse.writer, two.pulse.pace = w, a.server.pace
+	two.pulse.writer, two.pulse.server = w, a.server
 	if r.Body != nil && r.ContentLength != 0 {
 		r.Body = &pacedBody{r.Body, &two.pulse}
 	}
@@ -192,8 +194,8 @@ func newHTTP2Answer(w http2Writer, r *http.Request, a answer) *http2Answer {
 // returned is called when the handler has: what it has written last goes out after that, by
 // net/http alone, with a bound that is left behind.
 func (a *http2Answer) returned() {
-	if a.pending && !a.pulse.writing.own && a.pulse.pace.stall > 0 {
-		_ = a.pulse.writer.SetWriteDeadline(time.Now().Add(a.pulse.pace.stall))
+	if a.pending && !a.pulse.writing.own && a.server.pace.stall > 0 {
+		_ = a.pulse.writer.SetWriteDeadline(time.Now().Add(a.server.pace.stall))
 	}
 }
 

@@ -32,6 +32,8 @@ func TestAFloodIsALineInTheLog(t *testing.T) {
 		{"requests that are refused", false, nil, "GET / HTTP/1.1\r\n\r\n", "msg=refused", 2},
 		{"faults of net/http's own kind", false, nil, "GET /twice HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "superfluous", 2},
 		{"HTTP/2 that does not go on", false, nil, h2raw.Preface, "waiting for SETTINGS", 2},
+		{"headers that stop", false, nil, "GET / HTTP/1.1\r\nHost: x\r\nX-A: ", "a client was given up", 2},
+		{"bodies that stop", false, nil, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", "a client was given up", 2},
 		{"panics", false, nil, "GET /panic HTTP/1.1\r\nHost: x\r\n\r\n", "panic serving", clients},
 	} {
 		t.Run(flood.name, func(t *testing.T) {

@@ -1,11 +1,14 @@
 package worker_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -138,5 +141,33 @@ func TestTheKernelGivesUpWhoTakesNothing(t *testing.T) {
 	}
 	if err := drain(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A client that takes nothing of an answer ends the handler's write, and that is said.
+func TestAnAnswerThatNobodyTakesIsGivenUp(t *testing.T) {
+	var log bytes.Buffer
+	wrote := make(chan error, 1)
+	addr, drain := alone(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		piece := make([]byte, 1<<20)
+		for {
+			if _, err := w.Write(piece); err != nil {
+				wrote <- err
+				return
+			}
+		}
+	}), worker.StallTimeout(stall), worker.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	c := dial(t, addr)
+	if err := c.send("GET", "/", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-wrote; err == nil {
+		t.Error("the write went on")
+	}
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
+	if said := log.String(); strings.Count(said, "a client was given up") != 1 || !strings.Contains(said, "it took nothing of its answer") {
+		t.Errorf("said: %s", said)
 	}
 }

@@ -115,6 +115,9 @@ func (g *Guard) Reset() { *g = Guard{limits: g.limits} }
 // knows nothing, see [Guard.Pending].
 func (g *Guard) AtRest() bool { return g.phase == atStart && g.refused == nil && g.spare == nil }
 
+// InHead reports whether the head of a request has begun and is not whole.
+func (g *Guard) InHead() bool { return g.phase == requestLine || g.phase == fieldLines }
+
 // Pending is how many requests have passed, in whole or with their head, and have
 // not been answered. A refusal is answered when none is left, or only the one whose
 // body was refused.
