@@ -93,6 +93,27 @@ func FDList(pid int) string {
 	return b.String()
 }
 
+// Parked counts the idle connections of a worker of Tandem's that wait in its poller and
+// not in net/http: those that it watches by level, where Go's runtime watches by edge.
+func Parked(pid int) (n int) {
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, fd := range fds {
+		if to, _ := os.Readlink(fd); to != "anon_inode:[eventpoll]" {
+			continue
+		}
+		info, _ := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, filepath.Base(fd)))
+		for line := range strings.Lines(string(info)) {
+			var watched int
+			var events uint32
+			if _, err := fmt.Sscanf(line, "tfd: %d events: %x", &watched, &events); err == nil &&
+				events&syscall.EPOLLRDHUP != 0 && events&(1<<31) == 0 { // 1<<31 is EPOLLET
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // RSS is the resident memory of pid in bytes.
 func RSS(pid int) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
