@@ -65,7 +65,7 @@ func waiting(ctx context.Context, o options, r *report) error {
 // waitingMemory compares resident memory with nobody there, with everybody idle,
 // and with everybody waiting.
 func waitingMemory(ctx context.Context, o options, r *report) error {
-	r.text("Resident memory of one process with %d requests waiting, in KiB for each: HTTP/1.1 on a connection each, after every connection had answered one request; HTTP/2 (h2c) on as few connections as the server's 250 streams allow. It holds what the garbage collector keeps in reserve.", waitingRequests)
+	r.text("Resident memory of one process with %d requests waiting, in KiB for each: HTTP/1.1 on a connection each, after every connection had answered one request; HTTP/2 (h2c) on as few connections as the server's streams allow (net/http: 250, Tandem: 100). It holds what the garbage collector keeps in reserve.", waitingRequests)
 	rows := [][]string{{"server", "idle connection", "waiting, with its connection", "what waiting adds", "waiting on HTTP/2"}}
 	for _, start := range []func() (*service, int, error){
 		func() (*service, int, error) { return twinProcess(ctx) },
@@ -182,7 +182,7 @@ func memoryOfStreams(ctx context.Context, s *service, pid int) (string, error) {
 				var resp *http.Response
 				if resp, err = transport.RoundTrip(req); err == nil {
 					_ = resp.Body.Close()
-					err = errors.New("it was answered before its memory was read")
+					err = fmt.Errorf("it was answered with %s before its memory was read", resp.Status)
 				}
 			}
 			if asking.Err() == nil {
@@ -284,8 +284,8 @@ func (c *crowdOf) ask(target string) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-			return 0, fmt.Errorf("%s: %w", resp.Status, errors.Join(err, errors.New("not a whole 200")))
+		if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			return 0, fmt.Errorf("not a whole 200 but %s, %.200q: %w", resp.Status, body, err)
 		}
 	}
 	return time.Since(begun), nil

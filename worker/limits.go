@@ -42,7 +42,7 @@ type Limits struct {
 	// Less than zero is no bound, here and with InFlight, Stall and Rate.
 	Connections int
 
-	// InFlight is how many requests may wait for their answer's beginning, 8,192. One more
+	// InFlight is how many requests may wait for their answer's beginning, 16,384. One more
 	// is answered 503 at once. Streams, event streams and WebSockets have begun theirs.
 	InFlight int
 
@@ -58,7 +58,7 @@ const (
 	longestStall    = time.Minute
 	leastRate       = 100
 	mostConnections = 1 << 15
-	mostInFlight    = 1 << 13
+	mostInFlight    = 1 << 14
 	// telling is how many connections beyond the bound are let in to be told.
 	telling = 256
 )

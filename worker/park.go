@@ -24,6 +24,9 @@ const (
 	// sweepEvery is how often it is looked for who is to be parked, and for whose
 	// time is up. Neither is late by more.
 	sweepEvery = time.Second
+	// headerGrace is what the header of a first request has at least that begins when
+	// the connection was parked.
+	headerGrace = time.Second
 	// parkAtOnce is how many are woken, to leave net/http, before others have
 	// parkRest to do something else.
 	parkAtOnce = 64
@@ -192,6 +195,9 @@ func (s *server) comeBack(c *conn) {
 	s.lot.remove(c)
 	if c.requests.Load() > 0 {
 		c.until.Store(0)
+	} else if until := c.until.Load(); until != 0 {
+		// It has begun in time, and would be refused if its header were not here at once.
+		c.until.Store(max(until, time.Now().Add(headerGrace).UnixNano()))
 	}
 	_ = s.deliver(c, c.name())
 }

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -156,6 +157,40 @@ func TestAParkedConnectionsTimeEnds(t *testing.T) {
 		}
 	}
 	awaitParked(t, "self", 0)
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A first request that begins when the time for it is nearly up is not cut in the middle.
+func TestAFirstRequestThatBeginsLateIsServed(t *testing.T) {
+	t.Parallel()
+	const bound = time.Second
+	addr, drain := alone(t, pasts, worker.ParkAfter(parkAfter), worker.ConfigureServer(func(s *http.Server) {
+		s.ReadHeaderTimeout = bound
+	}))
+	late := func() (in time.Duration, err error) {
+		c := dial(t, addr)
+		<-time.After(bound * 8 / 10)
+		begun := time.Now()
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHo")
+		<-time.After(bound * 4 / 10)
+		if _, err := io.WriteString(c, "st: test\r\n\r\n"); err != nil {
+			return 0, err
+		}
+		resp, err := http.ReadResponse(c.r, nil)
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = errors.New(resp.Status)
+		}
+		return time.Since(begun), err
+	}
+	in, err := late()
+	for tries := 0; err != nil && in > bound*8/10 && tries < 5; tries++ {
+		in, err = late() // a machine that stood still for so long has shown nothing
+	}
+	if err != nil {
+		t.Error(err)
+	}
 	if err := drain(); err != nil {
 		t.Error(err)
 	}
