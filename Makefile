@@ -116,6 +116,7 @@ tidy: ## go mod tidy, in every module
 	go mod tidy
 	cd tools && go mod tidy
 	cd tools/h2spec && go mod tidy
+	cd tools/monitoring && go mod tidy
 	scripts/examples go mod tidy
 
 .PHONY: vuln

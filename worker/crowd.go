@@ -27,6 +27,7 @@ func (s *server) tooMany(c *conn) bool {
 	}
 	s.said.crowded.say(s.logger, slog.LevelWarn, "connections beyond the bound are answered 503", "bound", s.crowd.Connections,
 		"hint", "worker.Limits.Connections, more workers, or a limit in front")
+	s.board.Refused()
 	if over < telling {
 		c.crowded = true
 		return false

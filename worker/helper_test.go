@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"crypto/tls"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -152,6 +154,12 @@ func helpServe() int {
 		if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
 			opts = append(opts, option(d))
 		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("CONNECTIONS")); err == nil {
+		opts = append(opts, worker.Limit(worker.Limits{Connections: n}))
+	}
+	if n, err := strconv.Atoi(os.Getenv("POOL")); err == nil {
+		defer worker.ShowPool(func() sql.DBStats { return sql.DBStats{MaxOpenConnections: n, OpenConnections: 2, InUse: 1} })()
 	}
 	if d, err := time.ParseDuration(os.Getenv("HEADER")); err == nil {
 		opts = append(opts, worker.ConfigureServer(func(s *http.Server) { s.ReadHeaderTimeout = d }))

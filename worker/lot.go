@@ -116,6 +116,16 @@ func (l *lot) at(e unix.EpollEvent) *conn {
 	return l.parked[uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32]
 }
 
+// size is how many are parked.
+func (l *lot) size() int {
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.parked)
+}
+
 // close ends the waiting. It returns who was left.
 func (l *lot) close() []*conn {
 	l.mu.Lock()

@@ -41,6 +41,7 @@ func (r *run) vitals(ended <-chan struct{}) {
 		for i, l := range limiters {
 			r.server.board.SetPermits(i, sample(l))
 		}
+		r.server.board.SetResources(r.server.lot.size(), pools.stats())
 		r.server.said.rest(r.logger, false)
 		r.server.board.Beat() // after the sample: who reads a beat reads figures as young
 		select {

@@ -95,7 +95,11 @@ func serve(s settings, stdout, stderr io.Writer) error {
 			if db, err = bootDatabase(ctx, s.DatabaseURL, log, s.seeing()...); err != nil {
 				return nil, err
 			}
-			return func(context.Context) error { return db.Close() }, nil
+			unshow := worker.ShowPool(db.SQL().Stats)
+			return func(context.Context) error {
+				unshow()
+				return db.Close()
+			}, nil
 		}),
 		worker.Lifespan("stand-ins", func(context.Context) (worker.StopFunc, error) {
 			stop, err := serveStandIns(&s)

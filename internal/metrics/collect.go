@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -25,6 +26,9 @@ var (
 	descUncounted  = desc("workers_uncounted", "Workers without a scoreboard: their requests are in no series here.")
 	descStarts     = desc("worker_starts_total", "Workers started, failed attempts included.")
 	descExits      = desc("worker_exits_total", "Workers ended, by cause.", "cause")
+	descMemory     = desc("worker_resident_memory_bytes", "Resident memory of a worker's process.", "worker", "generation")
+	descEachFlight = desc("worker_requests_in_flight", "Requests of one worker that are begun and not ended.", "worker", "generation")
+	descEachConns  = desc("worker_connections", "Connections that one worker has open.", "worker", "generation")
 	descFaults     = desc("worker_scoreboard_faults_total", "Workers whose scoreboard said what cannot be; that was left out of the totals.")
 
 	descReloads    = desc("reloads_total", "Reloads ended, by result.", "result")
@@ -37,6 +41,8 @@ var (
 	descDuration    = desc("request_duration_seconds", "Time from a request's header to the end of its handler.")
 	descInFlight    = desc("requests_in_flight", "Requests begun and not ended.")
 	descConnections = desc("connections", "Connections that workers have open.")
+	descParked      = desc("connections_parked", "Of the open connections, idle ones that wait outside of net/http.")
+	descRefused     = desc("connections_refused_total", "Connections beyond the bound of a worker: answered 503, or closed.")
 	descAcceptCalls = desc("accept_calls_total", "Accept calls of workers, those in vain among them.")
 	descAccepted    = desc("connections_accepted_total", "Connections that workers have accepted.")
 	descPassed      = desc("connections_passed_total", "Connections given to a sibling before anything was read of them.")
@@ -50,6 +56,11 @@ var (
 	descRejected = desc("sync_rejected_total", "Who got no permit: the queue was full, or the wait too long.", "limiter")
 	descLeft     = desc("sync_abandoned", "Sync code that goes on past its request's deadline.", "limiter")
 	descLeftAll  = desc("sync_abandoned_total", "Sync code that went on past its request's deadline.", "limiter")
+
+	descPool      = desc("database_connections", "Connections to databases that the workers' pools have open.", "state")
+	descPoolLimit = desc("database_connections_limit", "Connections that the workers' pools may open together.")
+	descPoolWaits = desc("database_waits_total", "Who had to wait for a connection of a pool.")
+	descPoolTime  = desc("database_wait_seconds_total", "For how long they waited, together.")
 
 	descLines   = desc("log_lines_total", "Log records of workers that were read.")
 	descDropped = desc("log_lines_dropped_total", "Log records dropped because the sink was slower than they came.")
@@ -78,6 +89,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		s.gauge(descWorkers, float64(c.Workers[state]), state)
 	}
 	s.gauge(descUncounted, float64(c.Present.Uncounted))
+	c.collectEach(s)
 	t := c.Totals
 	s.counter(descStarts, t.Starts)
 	for _, cause := range slices.Sorted(maps.Keys(t.Exits)) {
@@ -124,11 +136,16 @@ func (c collector) collectRequests(s sender) {
 	s.histogram(descDuration, t.Duration)
 	s.gauge(descInFlight, float64(c.Present.inFlight))
 	s.gauge(descConnections, float64(c.Present.connections))
+	s.gauge(descParked, float64(c.Present.parked))
+	s.counter(descRefused, t.Resources.Refused)
 	s.counter(descAcceptCalls, t.Handovers.AcceptCalls)
 	s.counter(descAccepted, t.Handovers.Accepted)
 	s.counter(descPassed, t.Handovers.Passed)
 	s.counter(descMoved, t.Handovers.Moved)
 	s.counter(descReceived, t.Handovers.Received)
+	if t.Resources.Pools {
+		c.collectPools(s)
+	}
 	for _, l := range t.Limiters {
 		var now permits // a limiter of which there is no worker now has no permits
 		if p := c.Present.limiters[l.Name]; p != nil {
@@ -142,6 +159,28 @@ func (c collector) collectRequests(s sender) {
 		s.gauge(descLeft, float64(now.abandoned), l.Name)
 		s.counter(descLeftAll, l.Abandoned, l.Name)
 	}
+}
+
+// collectEach shows what is of one worker alone.
+func (c collector) collectEach(s sender) {
+	for _, w := range c.Each {
+		id, generation := strconv.FormatUint(w.ID, 10), strconv.Itoa(w.Generation)
+		for d, n := range map[*prometheus.Desc]*int64{descMemory: w.Memory, descEachFlight: w.InFlight, descEachConns: w.Connections} {
+			if n != nil {
+				s.gauge(d, float64(*n), id, generation)
+			}
+		}
+	}
+}
+
+// collectPools shows the pools of database connections, which not every program has.
+func (c collector) collectPools(s sender) {
+	p := c.Present
+	s.gauge(descPool, float64(p.poolInUse), "in_use")
+	s.gauge(descPool, float64(p.poolOpen-p.poolInUse), "idle")
+	s.gauge(descPoolLimit, float64(p.poolLimit))
+	s.counter(descPoolWaits, c.Totals.Resources.Waits)
+	s.seconds(descPoolTime, time.Duration(c.Totals.Resources.Waited)*time.Microsecond)
 }
 
 func statusLabel(status int) string {
@@ -173,6 +212,10 @@ func (s sender) gauge(d *prometheus.Desc, v float64, labels ...string) {
 
 func (s sender) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	s.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func (s sender) seconds(d *prometheus.Desc, n time.Duration) {
+	s.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, n.Seconds())
 }
 
 func (s sender) histogram(d *prometheus.Desc, h Histogram, labels ...string) {

@@ -31,6 +31,7 @@ func busy() Snapshot {
 	gone, w := newHonest(1), newHonest(2)
 	gone.serve("POST", 201, .002)
 	gone.counters.InFlight = 1
+	gone.counters.Refused, gone.counters.Pool = 3, scoreboard.Pool{Pools: 1, Limit: 10, Open: 4, Waits: 2, Waited: 1500 * time.Millisecond}
 	totals.Handed(1, time.Second, Handovers{AcceptCalls: 12, Accepted: 10, Passed: 2, Moved: 7, Received: 1})
 	totals.Ended(1, "panic", time.Second, gone.read())
 	for range 4 {
@@ -40,14 +41,19 @@ func busy() Snapshot {
 	w.serve("BREW\n", 418, 1)
 	w.counters.InFlight, w.counters.Connections = 2, 9
 	w.counters.Permits[0].InUse, w.counters.Permits[0].Queue = 39, 7
+	w.counters.Parked, w.counters.Pool = 4, scoreboard.Pool{Pools: 1, Limit: 10, Open: 6, InUse: 5, Waits: 1, Waited: time.Second}
 	totals.Read(2, 90*time.Second, w.read())
 	totals.Handed(2, 90*time.Second, Handovers{AcceptCalls: 6, Accepted: 5, Received: 8})
 	totals.Reloaded(true, time.Unix(1700000000, 500e6))
 	s := Snapshot{
 		Version: "v1.2.3", State: "running", States: []string{"starting", "running", "stopping"}, Generation: 2, Wanted: 2,
 		Workers: map[string]int{"starting": 0, "ready": 2, "stopped": 0},
-		Totals:  totals.State(),
-		Logs:    Logs{Lines: 100, Dropped: 3, Lost: 1},
+		Each: []Worker{
+			{ID: 2, Generation: 2, Memory: new(int64(15 << 20)), InFlight: new(int64(2)), Connections: new(int64(9))},
+			{ID: 3, Generation: 2, Memory: new(int64(9 << 20))},
+		},
+		Totals: totals.State(),
+		Logs:   Logs{Lines: 100, Dropped: 3, Lost: 1},
 		Queues: []Queue{
 			{"tcp://127.0.0.1:8000", 3, 4096}, {"unix:///run/\xff.sock", 0, 128}, {"unix:///run/\xff.sock", 2, 128},
 		},

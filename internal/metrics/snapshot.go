@@ -16,6 +16,7 @@ type Snapshot struct {
 	Generation int            // of workers, the committed one
 	Wanted     int            // workers there should be
 	Workers    map[string]int // by their state; one that is 0 is shown too
+	Each       []Worker
 	Present    Present
 	Totals     State
 	Logs       Logs
@@ -41,8 +42,9 @@ type Present struct {
 	// ones, those of another release, and those that have not spoken yet.
 	Uncounted int
 
-	inFlight, connections int64
-	limiters              map[string]*permits
+	inFlight, connections, parked  int64
+	poolLimit, poolOpen, poolInUse int64
+	limiters                       map[string]*permits
 }
 
 type permits struct{ limit, inUse, queue, abandoned int64 }
@@ -51,6 +53,10 @@ type permits struct{ limit, inUse, queue, abandoned int64 }
 func (p *Present) Add(c scoreboard.Counters) {
 	p.inFlight += bounded(c.InFlight)
 	p.connections += bounded(c.Connections)
+	p.parked += bounded(c.Parked)
+	p.poolLimit += bounded(c.Pool.Limit)
+	p.poolOpen += bounded(c.Pool.Open)
+	p.poolInUse += bounded(min(c.Pool.InUse, c.Pool.Open))
 	for _, l := range c.Permits {
 		name := limiterName(l.Name)
 		if p.limiters == nil {

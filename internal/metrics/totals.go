@@ -53,6 +53,7 @@ type State struct {
 	Duration  Histogram        `json:"duration"`
 	Limiters  []LimiterTotal   `json:"limiters"`
 	Handovers Handovers        `json:"handovers"`
+	Resources Resources        `json:"resources"`
 	Faults    uint64           `json:"faults"` // workers whose board once said what cannot be
 	Workers   []WorkerState    `json:"workers"`
 }
@@ -75,6 +76,7 @@ type WorkerState struct {
 	Faulty   bool           `json:"faulty"`
 
 	Handovers Handovers `json:"handovers"`
+	Resources Resources `json:"resources"`
 }
 
 // Totals adds up what happens. Its methods belong to one goroutine.
@@ -87,6 +89,7 @@ type Totals struct {
 	duration                            Histogram
 	limiters                            map[string]*limiter
 	handovers                           Handovers
+	resources                           Resources
 	workers                             map[uint64]*reading
 }
 
@@ -105,6 +108,7 @@ type reading struct {
 	faulty   bool
 
 	handovers Handovers
+	resources Resources
 }
 
 // NewTotals begins at zero.
@@ -118,7 +122,7 @@ func Restore(s State) *Totals {
 		exits: map[Cause]uint64{}, reloads: s.Reloads, counted: s.Counted,
 		codes:    restoreCodes(s.Requests),
 		duration: s.Duration.rebucket(scoreboard.DurationBounds[:]),
-		limiters: restoreLimiters(s.Limiters), handovers: s.Handovers,
+		limiters: restoreLimiters(s.Limiters), handovers: s.Handovers, resources: s.Resources,
 		workers: map[uint64]*reading{},
 	}
 	for _, c := range Causes {
@@ -129,7 +133,7 @@ func Restore(s State) *Totals {
 		t.workers[w.ID] = &reading{
 			codes: restoreCodes(w.Codes), unlisted: w.Unlisted, faulty: w.Faulty,
 			duration: w.Duration.rebucket(scoreboard.DurationBounds[:]),
-			limiters: restoreLimiters(w.Limiters), handovers: w.Handovers,
+			limiters: restoreLimiters(w.Limiters), handovers: w.Handovers, resources: w.Resources,
 		}
 	}
 	return t
@@ -148,11 +152,11 @@ func (t *Totals) State() State {
 	s := State{
 		Starts: t.starts, Exits: maps.Clone(t.exits), Reloads: t.reloads, Counted: t.counted, Requests: t.codes.save(),
 		Abandoned: t.abandoned, Unlisted: t.unlisted, Duration: t.duration.clone(), Limiters: saveLimiters(t.limiters), Faults: t.faults,
-		Handovers: t.handovers,
+		Handovers: t.handovers, Resources: t.resources,
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.workers)) {
 		w := t.workers[id]
-		s.Workers = append(s.Workers, WorkerState{id, w.codes.save(), w.unlisted, w.duration.clone(), saveLimiters(w.limiters), w.faulty, w.handovers})
+		s.Workers = append(s.Workers, WorkerState{id, w.codes.save(), w.unlisted, w.duration.clone(), saveLimiters(w.limiters), w.faulty, w.handovers, w.resources})
 	}
 	return s
 }
@@ -195,6 +199,7 @@ func (t *Totals) Read(id uint64, age time.Duration, c scoreboard.Counters) (soun
 	var ok bool
 	w.duration, ok = t.duration.grow(w.duration, c.Duration, limit, seconds)
 	sound = t.readLimiters(w, c.Permits, limit, seconds) && ok && sound
+	sound = t.readResources(w, c, limit, seconds) && sound
 	return t.judge(w, sound)
 }
 

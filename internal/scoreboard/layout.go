@@ -9,7 +9,7 @@ import (
 
 // Version is the version of the layout. The head is the same in every version;
 // whoever maps a board of another version uses the head and nothing behind it.
-const Version = 3
+const Version = 4
 
 // magic opens every board: "tandemsb" read as a little-endian number.
 const magic uint64 = 0x62736d65646e6174
@@ -74,6 +74,21 @@ type page struct {
 	codes     [len(methods)][codeCount]atomic.Uint64
 	_         [cacheLine - len(methods)*codeCount*8%cacheLine]byte
 	slots     [MaxRequests]slot
+	refused   atomic.Uint64 // connections that were turned away
+	_         [cacheLine - 8]byte
+	resources resources
+}
+
+// resources is written by one goroutine of the worker.
+type resources struct {
+	parked atomic.Int64
+	pools  atomic.Int64 // how many pools of database connections the rest is of; 0: of none
+	limit  atomic.Int64
+	open   atomic.Int64
+	inUse  atomic.Int64
+	waits  atomic.Uint64
+	waited atomic.Int64 // nanoseconds
+	_      [cacheLine - 7*8]byte
 }
 
 // busyWord says which of 64 slots are taken. It comes before a slot is written

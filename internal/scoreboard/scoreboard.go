@@ -53,6 +53,9 @@ type Counters struct {
 	ByCode   []CodeCount // requests that have ended; those that are not 0
 	Duration Histogram   // of requests that have ended, from the header's arrival to the handler's return
 	Permits  []Permits   // of each limiter, in the worker's order
+	Parked   int64       // of Connections, those that wait outside of net/http
+	Refused  uint64      // connections beyond the worker's bound, since the start
+	Pool     Pool        // of all pools of database connections that the worker shows
 }
 
 // Board is one worker's page. All methods may be called concurrently.
@@ -228,6 +231,8 @@ func (b *Board) Read() Counters {
 		counters.ByCode = b.page.byCode()
 		counters.Duration.read(b.page.durations.counts[:], &b.page.durations.nanos)
 		counters.Permits = b.Permits()
+		counters.Refused = b.page.refused.Load()
+		counters.Parked, counters.Pool = b.page.resources.read()
 	}
 	return counters
 }

@@ -54,7 +54,9 @@ func TestLayout(t *testing.T) {
 		"codes":     {unsafe.Offsetof(p.codes), 2688},
 		"slots":     {unsafe.Offsetof(p.slots), 42816},
 		"one slot":  {unsafe.Sizeof(p.slots[0]), 384},
-		"end":       {unsafe.Sizeof(p), 436032},
+		"refused":   {unsafe.Offsetof(p.refused), 436032},
+		"resources": {unsafe.Offsetof(p.resources), 436096},
+		"end":       {unsafe.Sizeof(p), 436160},
 	} {
 		if at[0] != at[1] {
 			t.Errorf("%s is at %d, version %d has it at %d", name, at[0], Version, at[1])
@@ -168,7 +170,7 @@ func TestOpenRefuses(t *testing.T) {
 		"not sealed":    {memfd(pageSize, 0, nil), "not sealed"},
 		"another magic": {memfd(pageSize, seals, func(p *page) { p.magic++ }), "does not begin like"},
 		"a lie on size": {memfd(pageSize, seals, func(p *page) { p.size++ }), "claims"},
-		"half a page":   {memfd(pageSize, seals, func(p *page) { p.size-- }), "version 3 has"},
+		"half a page":   {memfd(pageSize, seals, func(p *page) { p.size-- }), "version 4 has"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			board, err := Open(c.fd)
@@ -196,7 +198,7 @@ func TestAnotherVersionIsUsedAsFarAsItsHeadGoes(t *testing.T) {
 		version uint32
 		size    int
 	}{
-		"older and smaller": {1, headSize}, "the one before": {2, 435776}, "newer and larger": {Version + 1, pageSize + 4096},
+		"older and smaller": {1, headSize}, "the one before": {3, 436032}, "newer and larger": {Version + 1, pageSize + 4096},
 	} {
 		t.Run(name, func(t *testing.T) {
 			size := other.size
@@ -229,6 +231,8 @@ func TestAnotherVersionIsUsedAsFarAsItsHeadGoes(t *testing.T) {
 			request := theirs.Begin("GET", "/", "")
 			theirs.Begin("GET", "/", "").End(200)
 			theirs.SetPermits(0, Sample{Name: "blocking", Limit: 4})
+			theirs.SetResources(3, Pool{Pools: 1, Limit: 4})
+			theirs.Refused()
 			request.Route("GET /{$}")
 			got := mine.Read()
 			if got.Requests != 2 || got.InFlight != 1 || got.Beat == 0 || got.Detailed || got.ByCode != nil || got.Duration.Count() != 0 {

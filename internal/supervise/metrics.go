@@ -61,18 +61,23 @@ func (m metricsWanted) handle(s *Supervisor) {
 		}
 		snap.Workers[state]++
 		live := s.workers[w.ID]
+		if live == nil {
+			continue // it waits for its start
+		}
+		each := metrics.Worker{ID: uint64(w.ID), Generation: int(w.Generation), Memory: rss(live.process.PID())}
 		switch {
-		case live == nil: // waits for its start
 		case w.Speaks:
 			counters := live.board.Read()
 			s.sound(live, s.totals.Read(uint64(w.ID), now.Sub(live.started), counters))
 			snap.Present.Add(counters)
+			each.InFlight, each.Connections = &counters.InFlight, &counters.Connections
 			if !counters.Detailed { // built with another release
 				snap.Present.Uncounted++
 			}
 		default:
 			snap.Present.Uncounted++
 		}
+		snap.Each = append(snap.Each, each)
 	}
 	snap.Totals = s.totals.State()
 	m.answer <- snap
