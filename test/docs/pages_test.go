@@ -1,0 +1,211 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tandem-go/tandem/internal/cli"
+	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/test/harness"
+)
+
+// mine are the pages that are held against what they name.
+var mine = []string{"runbook.md", "operations.md", "migrating-from-gunicorn.md"}
+
+func page(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Whoever is woken finds in each section what it means, what is felt, where to look, what to do.
+func TestEverySectionOfTheRunbookIsWhole(t *testing.T) {
+	sections := regexp.MustCompile("(?m)^###? .*$|^#### .*$").Split(page(t, "runbook.md"), -1)
+	whole := 0
+	for _, s := range sections {
+		has := 0
+		for _, word := range []string{"means", "felt", "look", "do"} {
+			if regexp.MustCompile("(?m)^- " + word + `: \S.{2,}$`).MatchString(s) {
+				has++
+			}
+		}
+		if has != 0 && has != 4 {
+			t.Errorf("a section has %d of the four: %s", has, s)
+		}
+		whole += has / 4
+	}
+	if whole < 100 {
+		t.Errorf("only %d sections", whole)
+	}
+}
+
+// flags that the pages name and that are not of the supervisor's settings.
+var otherFlags = []string{
+	"wait", "json", "worker", "now", // of the supervisor's commands
+	"threads",              // gunicorn's
+	"previous", "no-pager", // kubectl's, journalctl's
+}
+
+// foreign are the programs whose lines of code have flags of their own.
+var foreign = regexp.MustCompile(`^\s*(gunicorn|curl|sqlite3|PGTZ=UTC psql|diff|helm|kubectl|systemctl)\b`)
+
+// TestNamesExist: every flag, variable, metric, command and identifier that the pages name.
+func TestNamesExist(t *testing.T) {
+	var flags []string
+	for _, s := range config.All() {
+		flags = append(flags, s.Name)
+	}
+	env, metrics := read(t, "../../deploy/systemd/tandem.env"), page(t, "metrics.md")
+	commands := regexp.MustCompile(`(?m)^  ([a-z]+)\b`).FindAllStringSubmatch(cli.Help(), -1)
+	for _, name := range mine {
+		for line := range strings.Lines(page(t, name)) {
+			if !foreign.MatchString(line) {
+				for _, m := range regexp.MustCompile("(?:^|[\\s`(])--([a-z][a-z-]+)").FindAllStringSubmatch(line, -1) {
+					if !slices.Contains(flags, m[1]) && !slices.Contains(otherFlags, m[1]) {
+						t.Errorf("%s: there is no --%s: %s", name, m[1], line)
+					}
+				}
+			}
+			for _, m := range regexp.MustCompile(`\bAPP_[A-Z_]+[A-Z]`).FindAllString(line, -1) {
+				if !strings.Contains(env, "\n#"+m+"=") {
+					t.Errorf("%s: app has no %s: %s", name, m, line)
+				}
+			}
+			for _, m := range regexp.MustCompile(`\bSUPERVISOR_([A-Z_]+[A-Z])`).FindAllStringSubmatch(line, -1) {
+				if !slices.Contains(flags, strings.ToLower(strings.ReplaceAll(m[1], "_", "-"))) {
+					t.Errorf("%s: the supervisor has no SUPERVISOR_%s: %s", name, m[1], line)
+				}
+			}
+			for _, m := range regexp.MustCompile(`\btandem_[a-z_]+[a-z]`).FindAllString(line, -1) {
+				if !strings.Contains(metrics, "`"+m) {
+					t.Errorf("%s: there is no metric %s: %s", name, m, line)
+				}
+			}
+			for _, m := range regexp.MustCompile("`supervisor ([a-z]+)").FindAllStringSubmatch(line, -1) {
+				if m[1] != "gives" && !slices.ContainsFunc(commands, func(c []string) bool { return c[1] == m[1] }) {
+					t.Errorf("%s: there is no supervisor %s: %s", name, m[1], line)
+				}
+			}
+			for _, m := range regexp.MustCompile(`\b(worker|view|bridge|middleware)\.([A-Z]\w+)`).FindAllStringSubmatch(line, -1) {
+				if !declared(t, m[1])[m[2]] {
+					t.Errorf("%s: package %s has no %s: %s", name, m[1], m[2], line)
+				}
+			}
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var identifiers = map[string]map[string]bool{}
+
+// declared are the package's exported names, without those of methods and fields.
+func declared(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	if identifiers[dir] != nil {
+		return identifiers[dir]
+	}
+	names := map[string]bool{}
+	files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				names[d.Name.Name] = names[d.Name.Name] || d.Recv == nil
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						names[spec.Name.Name] = true
+					case *ast.ValueSpec:
+						for _, name := range spec.Names {
+							names[name.Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	identifiers[dir] = names
+	return names
+}
+
+// TestLinksOfThePages: files and headings that they point to are there.
+func TestLinksOfThePages(t *testing.T) {
+	for _, name := range mine {
+		for _, m := range regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(page(t, name), -1) {
+			path := filepath.Join("../../docs", m[1])
+			if m[1] == "" {
+				path = filepath.Join("../../docs", name)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if m[2] != "" && !slices.Contains(anchors(read(t, path)), m[2]) {
+				t.Errorf("%s points to %s#%s, which has no such heading", name, m[1], m[2])
+			}
+		}
+	}
+}
+
+// anchors are the headings of a page, as forges make them.
+func anchors(text string) (all []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.ReplaceAll(regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return all
+}
+
+// TestEverySettingOfGunicornIsThere asks gunicorn itself for them.
+func TestEverySettingOfGunicornIsThere(t *testing.T) {
+	t.Parallel()
+	harness.Needs(t, "python3-gunicorn", "/usr/bin/python3", "-c", "import gunicorn")
+	out, err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "from gunicorn.config import KNOWN_SETTINGS\nfor s in KNOWN_SETTINGS: print(s.name)").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := strings.Fields(string(out))
+	text := page(t, "migrating-from-gunicorn.md")
+	settings := text[strings.Index(text, "\n## Settings\n"):strings.Index(text, "\n## Signals\n")]
+	rows := map[string]int{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)`( \\(later\\))? \\| \\S").FindAllStringSubmatch(settings, -1) {
+		rows[m[1]]++
+		if m[2] == "" && !slices.Contains(theirs, m[1]) {
+			t.Errorf("gunicorn has no setting %s", m[1])
+		}
+	}
+	for _, name := range theirs {
+		if rows[name] != 1 {
+			t.Errorf("the table has the setting %s %d times", name, rows[name])
+		}
+	}
+	if len(theirs) < 80 {
+		t.Errorf("gunicorn has only %d settings?", len(theirs))
+	}
+}
