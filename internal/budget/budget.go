@@ -87,6 +87,21 @@ func (l Limits) Share(n int) Share {
 	}
 }
 
+// Division is how l is divided among n workers, for people.
+func (l Limits) Division(n int) string {
+	n = max(n, 1)
+	share := l.Share(n)
+	each := fmt.Sprintf("each of %d workers has", n)
+	if n == 1 {
+		each = "the worker has"
+	}
+	text := fmt.Sprintf("%s %d of %s CPUs (GOMAXPROCS)", each, share.CPUs, strconv.FormatFloat(l.CPUs, 'f', -1, 64))
+	if l.Memory == 0 {
+		return text + "; how much memory there is is not known"
+	}
+	return text + fmt.Sprintf(" and %d of %d MiB (GOMEMLIMIT: %.0f%% of the memory, divided)", share.Memory>>20, l.Memory>>20, 100*memoryUse)
+}
+
 // Without leaves out what the operator has set: with cpus GOMAXPROCS, with memory
 // GOMEMLIMIT.
 func (s Share) Without(cpus, memory bool) Share {

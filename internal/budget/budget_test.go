@@ -96,3 +96,14 @@ func TestReadLooksPastGOMAXPROCSAndLeavesItAlone(t *testing.T) {
 		t.Errorf("%+v", free)
 	}
 }
+
+func TestDivision(t *testing.T) {
+	for want, got := range map[string]string{
+		"each of 4 workers has 1 of 2 CPUs (GOMAXPROCS) and 460 of 2048 MiB (GOMEMLIMIT: 90% of the memory, divided)": Limits{2, 2 << 30}.Division(4),
+		"the worker has 1 of 1.5 CPUs (GOMAXPROCS); how much memory there is is not known":                            Limits{1.5, 0}.Division(0),
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -18,12 +18,17 @@ func (p *program) check(args []string) (int, error) {
 	if code := p.print(report(loaded)); code != exitOK {
 		return code, nil
 	}
+	limits := budget.Read()
+	workers := loaded.Workers.Resolve(limits.CPUs)
+	if code := p.print("\nshares: " + limits.Division(workers) + "\n"); code != exitOK {
+		return code, nil
+	}
 	if loaded.DBConnections > 0 {
-		connections, err := loaded.Connections(loaded.Workers.Resolve(budget.Read().CPUs))
+		connections, err := loaded.Connections(workers)
 		if err != nil {
 			return 0, err
 		}
-		if code := p.print("\ndatabase connections: " + connections.String() + "\n"); code != exitOK {
+		if code := p.print("database connections: " + connections.String() + "\n"); code != exitOK {
 			return code, nil
 		}
 	}

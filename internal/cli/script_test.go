@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/postmortem"
@@ -55,6 +56,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Values[askedKey{}] = new(backend)
 			e.Setenv("S", e.WorkDir+"/s") // for a control socket
+			limits := budget.Read()       // of this machine, which check prints
+			e.Setenv("SHARES", limits.Division(limits.Workers()))
 			// The race detector would let each command linger for a second.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil

@@ -106,7 +106,7 @@ func TestOperations(t *testing.T) {
 		log, _ := os.ReadFile(filepath.Join(dir, "tandem.log"))
 		t.Fatalf("docs/operations.md:%d: %v, after\n%s\nlog:\n%s", last, err, printed[last], tail(string(log), 20))
 	}
-	number := regexp.MustCompile(`\d+`) // of a worker, say
+	number := regexp.MustCompile(`\d+(\.\d+)?`) // of a worker, of a machine's CPUs
 	for at, want := range prints {
 		for line := range strings.Lines(want) {
 			if line = strings.TrimSpace(line); !strings.Contains(number.ReplaceAllString(printed[at], "N"), number.ReplaceAllString(line, "N")) {
