@@ -97,8 +97,10 @@ func serve(set settings, log *slog.Logger) error {
 				return nil, err
 			}
 			unfollow := worker.OnDatabaseConnections(s.db.SetPool) // this worker's part of the supervisor's --db-connections
+			unshow := worker.ShowPool(s.db.SQL().Stats)            // for its metrics
 			return func(context.Context) error {
 				unfollow()
+				unshow()
 				return s.db.Close()
 			}, nil
 		}),
