@@ -17,7 +17,9 @@ const firstFD = 3
 // or the variables are meant for another process. They keep their numbers,
 // become close on exec and non-blocking, and belong to the Listeners. The
 // process's environment is not touched. Call it once, before anything else that
-// opens or inherits descriptors.
+// opens or inherits descriptors. A socket that is passed twice is adopted once,
+// by its first name: it has one queue, and would be served twice from it. (Two
+// sockets may have one address, by SO_REUSEPORT; each has its own queue.)
 //
 // What an earlier start has put into the service manager's descriptor store is
 // passed in the same way, and is left to [Stored].
@@ -27,13 +29,23 @@ func Activated(environ []string) ([]*Listener, error) {
 		return nil, err
 	}
 	var ls []*Listener
+	seen := map[uint64]bool{} // by inode
 	for i, name := range names {
 		if kept(name) {
 			continue
 		}
 		fd := firstFD + i
 		err := listening(fd)
+		var st unix.Stat_t
 		if err == nil {
+			err = unix.Fstat(fd, &st)
+		}
+		if err == nil && seen[st.Ino] {
+			_ = unix.Close(fd)
+			continue
+		}
+		if err == nil {
+			seen[st.Ino] = true
 			unix.CloseOnExec(fd)
 			var l *Listener
 			if l, err = newListener(fd, false); err == nil {

@@ -347,6 +347,9 @@ func TestActivated(t *testing.T) {
 		{both, []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=web:admin"}, fmt.Sprintf(
 			"3 web %s true true <nil> <nil>\n4 admin %s true true <nil> <nil>\n", tcp.Addr(), path.Addr()), false},
 		{both[:1], []string{"LISTEN_FDS=1"}, fmt.Sprintf("3 unknown %s true true <nil> <nil>\n", tcp.Addr()), false},
+		// One socket with two names has one queue; two sockets are two.
+		{[]int{tcp.FD(), path.FD(), tcp.FD()}, []string{"LISTEN_FDS=3", "LISTEN_FDNAMES=web:admin:again"}, fmt.Sprintf(
+			"3 web %s true true <nil> <nil>\n4 admin %s true true <nil> <nil>\n", tcp.Addr(), path.Addr()), false},
 		// What an earlier start has put into the store comes in any order between.
 		{both, []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=web:tandem-bind-x"}, fmt.Sprintf("3 web %s true true <nil> <nil>\n", tcp.Addr()), false},
 		{both, []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=tandem-queue-in:admin"}, fmt.Sprintf("4 admin %s true true <nil> <nil>\n", path.Addr()), false},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,9 +44,16 @@ func execute(p *Program, argv []string, fds []int, env ...string) error {
 	err := inherit(0)
 	if err == nil {
 		fault("exec")
-		err = process.Exec(p.name(), argv, append(os.Environ(), env...))
+		err = process.Exec(p.name(), argv, append(unlisted(os.Environ()), env...))
 	}
 	return errors.Join(err, inherit(unix.FD_CLOEXEC))
+}
+
+// unlisted is an environment without what the service manager said of the sockets
+// that it passed. They are in the state, under numbers of their own; what is called
+// 3 by now is something else, and LISTEN_PID would still be right.
+func unlisted(environ []string) []string {
+	return slices.DeleteFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, "LISTEN_") })
 }
 
 // handed is what the program before us has said in our environment.

@@ -15,116 +15,8 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tandem-go/tandem/test/harness"
 )
-
-// manager plays the part of systemd that keeps descriptors.
-type manager struct {
-	addr string
-	conn *net.UnixConn
-	done chan struct{}
-
-	mu    sync.Mutex
-	files []*os.File // in the store
-	names []string
-}
-
-func manage(t *testing.T) *manager {
-	t.Helper()
-	m := &manager{addr: filepath.Join(t.TempDir(), "notify"), done: make(chan struct{})}
-	var err error
-	if m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.addr, Net: "unixgram"}); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(m.done)
-		b, oob := make([]byte, 4096), make([]byte, 4096)
-		for {
-			n, o, _, _, err := m.conn.ReadMsgUnix(b, oob)
-			if err != nil {
-				return
-			}
-			m.take(string(b[:n]), oob[:o])
-		}
-	}()
-	t.Cleanup(func() { m.conn.Close(); <-m.done; m.release() })
-	return m
-}
-
-func (m *manager) take(state string, oob []byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	lines := strings.Split(state, "\n")
-	name := ""
-	for _, line := range lines {
-		if v, ok := strings.CutPrefix(line, "FDNAME="); ok {
-			name = v
-		}
-	}
-	messages, _ := unix.ParseSocketControlMessage(oob)
-	for _, msg := range messages {
-		fds, _ := unix.ParseUnixRights(&msg)
-		for _, fd := range fds {
-			if !slices.Contains(lines, "FDSTORE=1") {
-				unix.Close(fd) // the answer to BARRIER=1
-				continue
-			}
-			m.files, m.names = append(m.files, os.NewFile(uintptr(fd), name)), append(m.names, name)
-		}
-	}
-	if slices.Contains(lines, "FDSTOREREMOVE=1") {
-		for i := len(m.names) - 1; i >= 0; i-- {
-			if m.names[i] == name {
-				m.files[i].Close()
-				m.files, m.names = slices.Delete(m.files, i, i+1), slices.Delete(m.names, i, i+1)
-			}
-		}
-	}
-}
-
-func (m *manager) release() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, f := range m.files {
-		f.Close()
-	}
-	m.files, m.names = nil, nil
-}
-
-func (m *manager) stored() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.names)
-}
-
-// start starts the service with what is in the store.
-func (m *manager) start(t *testing.T, args ...string) *harness.Supervisor {
-	t.Helper()
-	return m.startWith(t, nil, args...)
-}
-
-// startWith starts the service with the socket of a socket unit, which is called
-// web, and what is in the store.
-func (m *manager) startWith(t *testing.T, unit *os.File, args ...string) *harness.Supervisor {
-	t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	dir := t.TempDir()
-	env := []string{"NOTIFY_SOCKET=" + m.addr}
-	files, names := slices.Clone(m.files), slices.Clone(m.names)
-	if unit != nil { // systemd, too, puts these first
-		files, names = slices.Insert(files, 0, unit), slices.Insert(names, 0, "web")
-	}
-	if len(files) > 0 {
-		env = append(env, "LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
-	}
-	return launch(t, harness.Config{
-		Dir: dir, Bare: true, Args: append([]string{"--workers", "2", "--control", filepath.Join(dir, "control.sock")}, args...),
-		Prefix: []string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, Env: env, Files: files,
-	})
-}
 
 // TestAKilledSupervisorRefusesNobody: connections wait in the socket that the
 // service manager keeps until the next start takes it.
@@ -309,5 +201,102 @@ func TestASocketUnitAndTheStore(t *testing.T) {
 	ask(ctx, t, s, "/modern/")
 	if got := m.stored(); len(got) != 1 {
 		t.Errorf("in the store: %q", got)
+	}
+}
+
+// TestOneSocketIsServedOnce: a socket that comes out of the store twice, under one
+// name or two, or from the store and from a socket unit, is one listener.
+func TestOneSocketIsServedOnce(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	port, err := harness.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := "127.0.0.1:" + strconv.Itoa(port)
+	m := manage(t)
+	serves := func(s *harness.Supervisor, stored int) {
+		t.Helper()
+		st := ready(ctx, t, s, 2)
+		if want := []string{"tcp://" + addr}; !slices.Equal(st.Listeners, want) {
+			t.Errorf("listeners %q, want %q", st.Listeners, want)
+		}
+		s.Addr = addr
+		ask(ctx, t, s, "/modern/")
+		if got := m.stored(); len(got) != stored {
+			t.Errorf("in the store: %q, want %d", got, stored)
+		}
+	}
+	s := m.start(t, "--bind", addr)
+	serves(s, 1)
+	dies(ctx, t, s)
+
+	twin, other := m.again(t), m.again(t)
+	m.mu.Lock()
+	m.files = append(m.files, twin, other)
+	m.names = append(m.names, m.names[0], strings.Replace(m.names[0], "127.0.0.1", "localhost", 1))
+	m.mu.Unlock()
+	s = m.start(t, "--bind", addr)
+	serves(s, 1)
+	dies(ctx, t, s)
+
+	unit := m.again(t)
+	defer unit.Close()
+	s = m.startWith(t, unit, "--bind", addr)
+	serves(s, 0) // who passes it has it
+	signal(t, s, syscall.SIGTERM)
+	exits(ctx, t, s, 0)
+	if c, err := net.Dial("tcp", addr); err != nil {
+		t.Errorf("the socket unit's socket does not listen any more: %v", err)
+	} else {
+		c.Close()
+	}
+}
+
+// TestAnUpgradeForgetsWhatWasPassed: after an exec in place the pid is still the
+// one in LISTEN_PID, and descriptor 3 is something else. The program after it must
+// not be told of sockets that it has in its state.
+func TestAnUpgradeForgetsWhatWasPassed(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	ln, file := listening(t)
+	m := manage(t)
+	s := m.startWith(t, file)
+	before := ready(ctx, t, s, 2)
+	s.Addr = ln.Addr().String()
+	told := func() []string {
+		t.Helper()
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(s.PID) + "/environ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(strings.Split(string(b), "\x00"), func(kv string) bool { return !strings.HasPrefix(kv, "LISTEN_") })
+	}
+	if got := told(); len(got) != 3 {
+		t.Fatalf("it was started with %q", got)
+	}
+	for round := range 2 {
+		mustUpgrade(ctx, t, s)
+		if got := told(); len(got) != 0 {
+			t.Errorf("round %d: after the upgrade it is told of %q", round, got)
+		}
+		after := ready(ctx, t, s, 2)
+		if !slices.Equal(after.Listeners, before.Listeners) || !slices.Equal(harness.PIDs(after.Workers), harness.PIDs(before.Workers)) {
+			t.Errorf("round %d: before %+v, after %+v", round, before, after)
+		}
+		ask(ctx, t, s, "/modern/")
+	}
+	// Workers of the program after it are told of their own.
+	must(ctx, t, s, "reload", "--wait")
+	ask(ctx, t, s, "/modern/")
+	if got := m.stored(); len(got) != 0 {
+		t.Errorf("in the store: %q", got)
+	}
+	signal(t, s, syscall.SIGTERM)
+	exits(ctx, t, s, 0)
+	if c, err := net.Dial("tcp", s.Addr); err != nil {
+		t.Errorf("the socket that was passed in does not listen any more: %v", err)
+	} else {
+		c.Close()
 	}
 }
