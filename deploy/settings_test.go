@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tandem-go/tandem/internal/config"
 )
@@ -66,6 +67,72 @@ func TestEnvFileListsEverySetting(t *testing.T) {
 	}
 	for name := range listed {
 		t.Errorf("tandem.env has %s, which is no setting of the supervisor", name)
+	}
+}
+
+// Every setting stands there commented out, so that the file as it comes sets
+// nothing, and under a comment that says what it is for.
+func TestEnvFileSetsNothingAndExplainsEverything(t *testing.T) {
+	text, err := os.ReadFile("systemd/tandem.env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	assignment := regexp.MustCompile(`^#[A-Z][A-Z_]+=`)
+	explained := false
+	for i, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		switch {
+		case line == "":
+			explained = false
+		case strings.HasPrefix(line, "# ") || line == "#":
+			explained = true
+		case !assignment.MatchString(line):
+			t.Errorf("tandem.env:%d is neither a comment nor a setting that is commented out: %s", i+1, line)
+		case !explained:
+			t.Errorf("tandem.env:%d has no comment above it: %s", i+1, line)
+		}
+	}
+}
+
+// directive gives the value of a setting of a unit, which must have it once.
+func directive(t *testing.T, unit, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindAllStringSubmatch(string(text), -1)
+	if len(found) != 1 {
+		t.Fatalf("%s has %s= %d times", unit, name, len(found))
+	}
+	return found[0][1]
+}
+
+// afterDrain is what the unit leaves for the end of a stop, when all workers are gone.
+const afterDrain = 10 * time.Second
+
+// systemd's bounds lie outside the supervisor's own, with its settings as they come.
+// Where these are raised it asks for more time; that is boot_test.sh's matter.
+func TestTheUnitsBoundsFitTheDefaults(t *testing.T) {
+	s, err := config.Load(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, unit := range []string{"systemd/tandem.service", "systemd/tandem@.service"} {
+		bound := func(name string) time.Duration {
+			d, err := time.ParseDuration(directive(t, unit, name))
+			if err != nil {
+				t.Fatalf("%s: %v", unit, err)
+			}
+			return d
+		}
+		if got, want := bound("TimeoutStopSec"), time.Duration(s.LameDuck+s.GracefulTimeout)+afterDrain; got != want {
+			t.Errorf("%s has TimeoutStopSec=%v; lame duck, graceful timeout and %v are %v", unit, got, afterDrain, want)
+		}
+		// three attempts to boot; a reload under way, and the one asked for
+		start, boots, reloads := bound("TimeoutStartSec"), 3*time.Duration(s.BootTimeout), 2*time.Duration(s.ReloadTimeout)
+		if start <= boots || start <= reloads {
+			t.Errorf("%s has TimeoutStartSec=%v; three boots may take %v, two reloads %v", unit, start, boots, reloads)
+		}
 	}
 }
 
