@@ -148,7 +148,7 @@ check-deploy: check-units ## check the Helm chart too; builds helm first (minute
 	deploy/helm/verify.sh
 
 .PHONY: e2e-systemd
-e2e-systemd: build ## run it all under a real systemd in a container; needs root
+e2e-systemd: build ## run it all under a real systemd in a container; needs root (SUITE=trixie: a newer one)
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/hammer
 	deploy/systemd/boot_test.sh
 

@@ -1,0 +1,73 @@
+# Topics of boot_test.sh: how the service starts, and how it ends.
+
+topic_transient() {
+	script 'chmod 644 /etc/tandem/tandem.env'
+	check "it starts without a lasting user" inside systemctl start tandem.service
+	check "and serves" answers
+	check "and stops" inside systemctl stop tandem.socket tandem.service
+	script 'chmod 640 /etc/tandem/tandem.env'
+}
+
+# sysusers is the last step of the installation that README.md describes
+sysusers() {
+	check "sysusers makes the user" inside systemd-sysusers
+	script 'chgrp tandem /etc/tandem/tandem.env && chmod 640 /etc/tandem/tandem.env' || die "no group tandem"
+}
+
+topic_activation() {
+	sysusers
+	check "systemctl start tandem.socket" inside systemctl start tandem.socket
+	same "the service waits for the first connection" "$(property ActiveState)" inactive
+	check "the first request waits until it has started, and is answered" answers
+	within 60 eval '[ "$(property ActiveState)" = active ]'
+	same "the service is active" "$(property ActiveState)" active
+	check "systemctl stop" inside systemctl stop tandem.service tandem.socket
+
+	local began
+	began=$(date +%s.%N)
+	check "systemctl start" inside systemctl start tandem.service
+	# Type=notify: when start returns, workers are ready, not merely begun
+	more "start returns when workers are ready, which took $(seconds "$began") s" "$(ready_workers)" 0
+	same "it listens on systemd's socket" "$(state | tr -d ' \n' | grep -oE '"listeners":\[[^]]*\]')" '"listeners":["tcp://127.0.0.1:8000"]'
+}
+
+topic_stop() {
+	local asked began
+	script "curl -sSN --max-time 30 '$url/stream/?n=30&ms=100'" >"$run/stream" 2>"$run/stream.err" &
+	asked=$!
+	within 10 eval '[ -s "$run/stream" ]' || report 1 "the stream began" "$(cat "$run/stream.err")"
+	began=$(date +%s.%N)
+	check "systemctl stop with a request in flight" inside systemctl stop tandem.socket tandem.service
+	wait $asked
+	report $? "the request in flight was answered to its end" "$(wc -c <"$run/stream") bytes, stop took $(seconds "$began") s"
+	same "the stop was clean" "$(property Result) $(property ExecMainStatus)" "success 0"
+	same "processes left" "$(left)" 0
+	fails "the control socket is gone" script 'test -e /run/tandem'
+}
+
+# Type=notify: a start has not succeeded before workers are ready
+topic_never_ready() {
+	inside systemctl stop tandem.socket tandem.service
+	setting SUPERVISOR_BOOT_TIMEOUT 500ms
+	script 'cp /usr/bin/app /root/app.good && printf "#!/bin/sh\nexec sleep 60\n" >/usr/bin/app'
+	fails "workers that never become ready fail the start" inside timeout 60 systemctl start tandem.service
+	# from the journal: the next attempt may have begun
+	check "with the supervisor's exit code for it" within 20 logged 'Main process exited, code=exited, status=3/' -n 200
+	inside systemctl stop tandem.service tandem.socket
+	same "processes left" "$(left)" 0
+	script 'mv /root/app.good /usr/bin/app; systemctl reset-failed tandem.service 2>/dev/null'
+	setting SUPERVISOR_BOOT_TIMEOUT 30s
+}
+
+# ExecStartPre= is supervisor check
+topic_bad_start() {
+	inside systemctl stop tandem.socket tandem.service
+	setting SUPERVISOR_WORKERS banana
+	fails "a bad env file fails the start" inside systemctl start tandem.service
+	check "the journal names setting, value and file" within 10 logged 'workers.*banana.*tandem.env' -n 20
+	check "it was ExecStartPre= that refused" logged 'Control process exited, code=exited, status=2' -n 20
+	inside systemctl stop tandem.socket tandem.service
+	same "nothing was started" "$(left)" 0
+	setting SUPERVISOR_WORKERS 3
+	script 'systemctl reset-failed tandem.service tandem.socket 2>/dev/null'
+}
