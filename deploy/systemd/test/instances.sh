@@ -18,7 +18,7 @@ topic_instances() {
 	instance blue
 	instance green
 	# green's env file holds secrets: it has a lasting user, blue one that comes and goes
-	script "echo 'u tandem-green - \"Tandem green\" /var/lib/tandem-green /usr/sbin/nologin' >/etc/sysusers.d/tandem-green.conf &&
+	script "mkdir -p /etc/sysusers.d && echo 'u tandem-green - \"Tandem green\" /var/lib/tandem-green /usr/sbin/nologin' >/etc/sysusers.d/tandem-green.conf &&
 		systemd-sysusers && chgrp tandem-green /etc/tandem/green.env && chmod 640 /etc/tandem/green.env"
 	inside systemctl daemon-reload
 	others=$(untouched)
