@@ -57,6 +57,7 @@ topic_unlisted() {
 topic_idle_connection() {
 	local restarts client
 	[ "$version" -ge 254 ] || drop_in store 'Environment=FDSTORE=16\n'
+	same "how many descriptors are kept, by the environment" "$(script "tr '\\0' '\\n' </proc/$(property MainPID)/environ | grep ^FDSTORE=")" FDSTORE=16
 	restarts=$(property NRestarts)
 	rm -f "$run/went"
 	inside bash -c '
