@@ -164,7 +164,12 @@ _supervisor() {
     done
     _arguments $flags '1: :{_describe command commands}'
 }
-compdef _supervisor supervisor
+# As a file on fpath this is the body of the function, called for a first completion.
+if [[ ${funcstack[1]} == _supervisor ]]; then
+    _supervisor "$@"
+else
+    compdef _supervisor supervisor
+fi
 `)
 	return b.String()
 }

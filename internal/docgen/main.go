@@ -6,7 +6,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,6 +21,9 @@ var pages = map[string]func(was []byte) ([]byte, error){
 	"docs/configuration.md":  func([]byte) ([]byte, error) { return []byte(config.Markdown()), nil },
 	"docs/proxies.md":        includeFiles,
 	"docs/sync-and-async.md": parity.Insert, // a part of it is
+	"docs/man/supervisor.1":  supervisorManual,
+	"docs/man/app.1":         appManual,
+	"docs/man/tandem.env.5":  environmentManual,
 }
 
 func main() {
@@ -32,12 +37,15 @@ func main() {
 
 func write(path string, content func([]byte) ([]byte, error)) error {
 	was, err := os.ReadFile(path)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	page, err := content(was)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
 	}
 	return os.WriteFile(path, page, 0o644)
 }
