@@ -12,13 +12,24 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X $(MODULE)/internal/cli.version=$(VERSION) -X main.version=$(VERSION)
 # Static, and the same bytes from the same source wherever it lies. The version is
 # stamped, so Go need not ask git (which refuses a directory of another owner).
-BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
+BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
 TOOL := go tool -modfile=tools/go.mod
 # How long `make fuzz` spends on each target.
 FUZZTIME ?= 20s
 # Where `make image` writes, and what the image is called.
 IMAGE ?= dist/tandem-image.tar
 IMAGE_NAME ?= tandem
+# What make packages and make release-dry build for, and where binaries and results go.
+ARCHS ?= amd64 arm64
+BINARIES ?= dist/bin
+DIST ?= dist
+# The time that packages bear: that of the commit, so that it gives the same bytes.
+EPOCH = $${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+# Where make install puts things: below DESTDIR, which is in no file's content.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+INSTALL := DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" UNITDIR="$(UNITDIR)"
 
 ##@ Run
 
@@ -70,7 +81,7 @@ torture-minute: build ## the same, two seconds a fault
 .PHONY: check
 # With CI set a program that a test needs and does not find, PostgreSQL above all, fails it; else it is skipped.
 check: export CI ?= true
-check: format vet lint tandemvet docs-in-step check-units simulate load torture-minute examples test ## what CI runs; ends with the lines of go test
+check: format vet lint tandemvet docs-in-step check-units check-install simulate load torture-minute examples test ## what CI runs; ends with the lines of go test
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
@@ -117,6 +128,7 @@ tidy: ## go mod tidy, in every module
 	cd tools && go mod tidy
 	cd tools/h2spec && go mod tidy
 	cd tools/monitoring && go mod tidy
+	cd tools/packages && go mod tidy
 	scripts/examples go mod tidy
 
 .PHONY: vuln
@@ -132,6 +144,34 @@ docs-in-step: ## fail when the generated documentation is not what make docs wri
 	@scripts/docs-in-step
 
 ##@ Deploy
+
+.PHONY: install
+install: $(if $(shell command -v go),build) ## install below PREFIX (/usr/local), settings in /etc; with DESTDIR below that
+	@$(INSTALL) SOURCE_DATE_EPOCH="$(EPOCH)" scripts/install install
+
+.PHONY: uninstall
+uninstall: ## take away what install put there; an env file that was changed is kept
+	@$(INSTALL) scripts/install uninstall
+
+.PHONY: binaries
+# Without symbols for debuggers: stack traces and profiles need none.
+binaries: LDFLAGS := -s -w $(LDFLAGS)
+binaries:
+	@for arch in $(ARCHS); do mkdir -p "$(BINARIES)/$$arch"; GOOS=linux GOARCH=$$arch $(BUILD) -o "$(BINARIES)/$$arch/" ./cmd/supervisor ./cmd/app; done
+
+.PHONY: packages
+packages: build binaries ## write .deb and .rpm for ARCHS to dist/; builds nfpm first (a minute, once)
+	@tools/packages/build
+	@SOURCE_DATE_EPOCH="$(EPOCH)" deploy/packages/build "$(VERSION)" "$(DIST)" $(ARCHS:%=$(BINARIES)/%)
+
+.PHONY: release-dry
+release-dry: build binaries ## build all of a release into dist/release/, check it, say what would be published
+	@tools/packages/build
+	@SOURCE_DATE_EPOCH="$(EPOCH)" deploy/release/build "$(VERSION)" "$(DIST)/release" $(ARCHS:%=$(BINARIES)/%)
+
+.PHONY: check-install
+check-install: build ## check make install, the manual pages and the packages
+	@deploy/packages/verify.sh
 
 .PHONY: image
 image: ## write the container image, an OCI archive, to dist/

@@ -1,0 +1,162 @@
+#!/bin/bash
+# Checks, in seconds and without root, what installs Tandem: make install and make
+# uninstall in a scratch directory, the manual pages, the packages' versions and their
+# maintainer scripts, and, where nfpm has been built (make packages builds it), that
+# its configuration makes packages with what belongs in them.
+#
+#   deploy/packages/verify.sh
+#
+# One line per check; the exit code is 0 only when all of them passed.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export SOURCE_DATE_EPOCH=1700000000 VERSION=v1.2.3
+
+passed=0 failed=0
+check() { # NAME COMMAND...
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		passed=$((passed + 1))
+		echo "ok    $name"
+	else
+		failed=$((failed + 1))
+		echo "FAIL  $name"
+		sed 's/^/      /' <<<"$out"
+	fi
+}
+same() { [ "$1" = "$2" ] || { echo "got '$1', want '$2'"; return 1; }; }
+fails() { ! "$@"; }
+
+# --- make install ---
+
+root=$scratch/root
+as() { env DESTDIR="$root" PREFIX="$1" scripts/install "$2"; }
+run() { "$root/usr/local/bin/$1" version; }
+left() { find "$root" -mindepth 1 | sed "s|^$root||" | sort; }
+named() { ! grep -rlF "$scratch" "$root" --include='*'; }
+starts() { grep -x "ExecStart=$1/bin/supervisor .*" "$root$1/lib/systemd/system/tandem.service"; }
+units() {
+	command -v systemd-analyze >/dev/null || { echo "skipped: systemd-analyze is not installed" >&2; return 0; }
+	local report unit
+	for unit in "$root"/usr/local/lib/systemd/system/*; do
+		unit=$(basename "${unit/@./@x.}")
+		report=$(systemd-analyze verify --man=no --recursive-errors=no --root="$root" "$unit" 2>&1) && [ -z "$report" ] || { echo "$unit: $report"; return 1; }
+	done
+}
+completions() {
+	bash -n "$root/usr/local/share/bash-completion/completions/supervisor" &&
+		grep -q '^#compdef supervisor' "$root/usr/local/share/zsh/site-functions/_supervisor" &&
+		grep -q '^complete -c supervisor' "$root/usr/local/share/fish/vendor_completions.d/supervisor.fish"
+}
+
+check "install" as /usr/local install
+check "the installed supervisor runs" run supervisor
+check "the installed app runs" run app
+check "the units start what was installed" starts /usr/local
+check "systemd takes the units" units
+check "no file has DESTDIR in it" named
+check "completions for bash, zsh and fish" completions
+check "the env file is for its owner and group alone" same "$(stat -c %a "$root/etc/tandem/tandem.env")" 640
+first=$(left)
+check "again, over itself" as /usr/local install
+check "that changes no list of files" same "$(left)" "$first"
+echo "# an older version had this" >"$root/etc/tandem/tandem.env"
+cp "$root/etc/tandem/tandem.env" "$root/usr/local/share/tandem/tandem.env"
+check "a new version" as /usr/local install
+check "brings its env file where that was not changed" cmp -s "$root/etc/tandem/tandem.env" deploy/systemd/tandem.env
+echo "APP_ACCESS_LOG=json" >>"$root/etc/tandem/tandem.env"
+cp "$root/etc/tandem/tandem.env" "$scratch/changed"
+: >"$root/usr/local/bin/retired"
+echo "f /usr/local/bin/retired" >>"$root/usr/local/share/tandem/installed"
+: >"$root/usr/local/bin/another"
+check "the next one" as /usr/local install
+check "keeps a changed one" cmp -s "$root/etc/tandem/tandem.env" "$scratch/changed"
+check "takes away what it no longer has" [ ! -e "$root/usr/local/bin/retired" ]
+check "uninstall" as /usr/local uninstall
+check "leaves the changed env file and what was another's" same "$(left | tr '\n' ' ')" \
+	"/etc /etc/tandem /etc/tandem/tandem.env /usr /usr/local /usr/local/bin /usr/local/bin/another "
+check "there is nothing more to uninstall" fails as /usr/local uninstall
+rm -r "$root"
+check "install elsewhere" as /opt/tandem install
+check "the units start that" starts /opt/tandem
+check "uninstall that" as /opt/tandem uninstall
+check "nothing is left" same "$(left)" ""
+check "a relative PREFIX is refused" fails as usr install
+check "and changes nothing" same "$(left)" ""
+
+# --- manual pages ---
+
+check "install for the manuals" as /usr install
+lint() {
+	local page report
+	for page in "$root"/usr/share/man/man*/*; do
+		report=$(mandoc -T lint -W warning "$page") || { echo "$report"; return 1; }
+	done
+}
+formats() {
+	local page report
+	for page in "$root"/usr/share/man/man*/*; do
+		report=$(MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
+		[ -z "$report" ] || { echo "$report"; return 1; }
+	done
+}
+if command -v mandoc >/dev/null; then check "mandoc has nothing to say of the manuals" lint; else echo "skip  mandoc is not installed"; fi
+if command -v groff >/dev/null && command -v man >/dev/null; then check "nor has man" formats; else echo "skip  man and groff are not installed"; fi
+check "date and version are in their titles" grep -x '\.TH SUPERVISOR 1 "2023-11-14" "Tandem v1.2.3" "Tandem.s manual"' "$root/usr/share/man/man1/supervisor.1"
+
+# --- packages ---
+
+while read -r from to; do
+	check "VERSION=$from is package $to" same "$(deploy/packages/version "$from")" "$to"
+done <<-'END'
+	v1.2.3 1.2.3
+	v1.2.3-rc.1 1.2.3~rc.1
+	v1.2.3-4-gabc1234 1.2.3+4.gabc1234
+	v1.2.3-rc.1-4-gabc1234-dirty 1.2.3~rc.1+4.gabc1234.dirty
+	abc1234-dirty 0.0.0+git.20231114221320.abc1234.dirty
+END
+check "VERSION=banana is none" fails deploy/packages/version banana
+if command -v dpkg >/dev/null; then
+	check "a candidate is before its release" dpkg --compare-versions "$(deploy/packages/version v1.2.3-rc.1)" lt "$(deploy/packages/version v1.2.3)"
+	check "a later commit is behind it" dpkg --compare-versions "$(deploy/packages/version v1.2.3-4-gabc1234)" gt "$(deploy/packages/version v1.2.3)"
+fi
+for file in deploy/packages/upgrade-services deploy/packages/{deb,rpm}/*; do
+	check "sh -n $file" sh -n "$file"
+done
+
+# has FORMAT FILES...: the package lists them all
+has() {
+	local listing file
+	case $1 in
+	deb) listing=$(dpkg-deb --fsys-tarfile "$scratch"/packages/*.deb | tar -t | sed 's|^\.||') ;;
+	rpm) listing=$(rpm -qlp "$scratch"/packages/*.rpm) ;;
+	esac || return 1
+	for file in "${@:2}"; do
+		grep -qx -e "$file" <<<"$listing" || { echo "$file is missing"; return 1; }
+	done
+}
+pack() {
+	mkdir "$scratch/bin" && ln -s "$(pwd)/bin" "$scratch/bin/$(go env GOHOSTARCH)" &&
+		deploy/packages/build v1.2.3 "$scratch/packages" "$scratch/bin/$(go env GOHOSTARCH)"
+}
+everything=(/usr/bin/{supervisor,app} /usr/lib/systemd/system/tandem.{service,socket} /usr/lib/sysusers.d/tandem.conf /usr/lib/tandem/upgrade-services
+	/etc/tandem/tandem.env /usr/share/man/man1/{supervisor,app}.1.gz /usr/share/man/man5/tandem.env.5.gz /usr/share/bash-completion/completions/supervisor)
+if [ -x bin/tools/nfpm ]; then
+	check "nfpm makes packages" pack
+	if command -v dpkg-deb >/dev/null; then
+		check "the .deb has everything" has deb "${everything[@]}" /usr/share/zsh/vendor-completions/_supervisor /usr/share/doc/tandem/copyright
+		check "its env file is a conffile" same "$(dpkg-deb -I "$scratch"/packages/*.deb conffiles)" /etc/tandem/tandem.env
+	fi
+	if command -v rpm >/dev/null; then
+		check "the .rpm has everything" has rpm "${everything[@]}" /usr/share/zsh/site-functions/_supervisor
+		check "its env file is configuration" same "$(rpm -qcp "$scratch"/packages/*.rpm)" /etc/tandem/tandem.env
+	fi
+else
+	echo "skip  nfpm has not been built here; make packages does"
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
