@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 MODULE := github.com/tandem-go/tandem
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION := $(VERSION)# asked once, so that all that is made has the same
 LDFLAGS := -X $(MODULE)/internal/cli.version=$(VERSION) -X main.version=$(VERSION)
 # Static, and the same bytes from the same source wherever it lies. The version is
 # stamped, so Go need not ask git (which refuses a directory of another owner).
