@@ -66,8 +66,8 @@ topic_bad_start() {
 	fails "a bad env file fails the start" inside systemctl start tandem.service
 	check "the journal names setting, value and file" within 10 logged 'workers.*banana.*tandem.env' -n 20
 	check "it was ExecStartPre= that refused" logged 'Control process exited, code=exited, status=2' -n 20
-	same "nothing was started" "$(left)" 0
 	check "systemd gives up after some attempts" within 40 logged 'Start request repeated too quickly' -n 20
+	same "nothing was started" "$(left)" 0
 	same "the socket is closed then" "$(inside systemctl show -P ActiveState tandem.socket)" failed
 	inside systemctl stop tandem.socket tandem.service
 	setting SUPERVISOR_WORKERS 3
