@@ -180,12 +180,16 @@ image: ## write the container image, an OCI archive, to dist/
 	$(BUILD) -o dist/image/ ./cmd/supervisor ./cmd/app
 	go run ./deploy/image -version "$(VERSION)" -name "$(IMAGE_NAME)" -o "$(IMAGE)" dist/image/supervisor dist/image/app
 
+.PHONY: check-image
+check-image: ## build the image twice and hold it to the Dockerfile's steps
+	deploy/image/verify.sh
+
 .PHONY: check-units
 check-units: build ## check the systemd units and their env file
 	@deploy/systemd/verify.sh bin
 
 .PHONY: check-deploy
-check-deploy: check-units ## check the Helm chart too; builds helm first (minutes, once)
+check-deploy: check-units check-image ## check the image and the Helm chart too; builds helm first (minutes, once)
 	deploy/helm/verify.sh
 
 .PHONY: e2e-systemd
@@ -194,8 +198,10 @@ e2e-systemd: build ## run it all under a real systemd in a container; needs root
 	deploy/systemd/boot_test.sh
 
 .PHONY: e2e-k8s
-e2e-k8s: ## run the chart on a real cluster (not there yet)
-	@echo "make e2e-k8s: there is no cluster test yet; make check-deploy checks the chart without one" >&2; exit 2
+e2e-k8s: ## run the chart on a real cluster on this machine; needs root, and builds Kubernetes first (half an hour, once)
+	tools/deploy/build
+	tools/kube/build
+	deploy/helm/e2e/run.sh
 
 .PHONY: help
 help: ## this list

@@ -4,10 +4,12 @@ package deploy_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +160,37 @@ func TestEveryVariableNamedHereIsASetting(t *testing.T) {
 	})
 	if err != nil || files == 0 {
 		t.Errorf("%d files read: %v", files, err)
+	}
+}
+
+// The chart's schema refuses a name that is no setting before anything is installed.
+func TestSchemaOfTheChartListsEverySetting(t *testing.T) {
+	text, err := os.ReadFile("helm/tandem/values.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Definitions struct {
+			Variable struct {
+				Not, Then struct{ Enum []string }
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	variable := schema.Definitions.Variable
+	listed := slices.Concat(variable.Not.Enum, variable.Then.Enum)
+	known := settings()
+	for name := range known {
+		if !slices.Contains(listed, name) {
+			t.Errorf("values.schema.json lacks %s: a chart that sets it would be refused", name)
+		}
+	}
+	for _, name := range variable.Then.Enum {
+		if _, ok := known[name]; !ok || slices.Contains(variable.Not.Enum, name) {
+			t.Errorf("values.schema.json takes %s, which is no setting, or the chart's own", name)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@
 //	app routes     print every route with its colour, its middleware and its crossings
 //	app migrate    bring the database's schema up to date, take a step back, or say how it is
 //	app seed       fill the database with demonstration data
+//	app get URL    ask until the answer is a 2xx, and print it
 //	app version    print the version
 //	app help       print the commands and the settings
 //
@@ -22,6 +23,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // for an image without files of time zones
 
 	"github.com/tandem-go/tandem/orm"
 	"github.com/tandem-go/tandem/trace"
@@ -41,8 +43,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		command = args[0]
 	}
-	if command == "migrate" || command == "seed" {
+	switch command {
+	case "migrate", "seed":
 		return manage(command, args[1:], stdout, stderr)
+	case "get":
+		return getCommand(args[1:], stdout, stderr)
 	}
 	if len(args) > 1 {
 		return fail(stderr, 2, fmt.Errorf("%s takes no argument, not %q", command, args[1]))
@@ -126,6 +131,7 @@ func writeHelp(w io.Writer) error {
   routes   print every route with its colour, its middleware and its crossings
   migrate  bring the database's schema up to date, take a step back, or say how it is: app migrate --help
   seed     fill the database with demonstration data: app seed --help
+  get      ask for a URL until the answer is a 2xx: app get --help
   version  print the version
   help     print this
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // for an image without files of time zones
 
 	"github.com/tandem-go/tandem/internal/caught"
 	"github.com/tandem-go/tandem/internal/cli"

@@ -33,7 +33,7 @@ check() { # NAME COMMAND...
 	fi
 }
 
-render() { helm template rel "$chart" --namespace there "$@"; }
+render() { helm template rel "$chart" --namespace there --api-versions monitoring.coreos.com/v1 "$@"; }
 schemas() {
 	render "$@" | kubeconform -strict -schema-location "$tools/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" -
 }
@@ -75,20 +75,28 @@ done
 no="additional properties"
 check "refuses an unknown key" refused "$no" --set replicaCount=2
 check "refuses an unknown key deep down" refused "$no" --set supervisor.worker=2
-check "refuses a word for a number" refused "got string, want integer" --set supervisor.workers=many
+check "refuses a word for a number" refused "got string, want integer" --set replicas=many
+check "refuses a word for the workers" refused "/supervisor/workers" --set supervisor.workers=many
 check "refuses no workers" refused "minimum: got 0" --set supervisor.workers=0
 check "refuses a service type that is none" refused "value must be one of" --set service.type=Internal
 check "refuses a digest that is none" refused "does not match pattern" --set image.digest=latest
 check "refuses env that contradicts another value" refused "SUPERVISOR_BIND" --set env.SUPERVISOR_BIND=:9000
 check "refuses env that moves the port of the probes" refused "SUPERVISOR_ADMIN" --set env.SUPERVISOR_ADMIN=off
+check "refuses a setting that the supervisor does not have" refused "SUPERVISOR_workers'" --set env.SUPERVISOR_workers=2
+check "refuses the same under extraEnv" refused "/extraEnv/0/name" --set 'extraEnv[0].name=SUPERVISOR_workers'
+check "refuses several pods with a SQLite file each" refused "replicas is 2, but database.kind is sqlite" --set replicas=2
+check "refuses PostgreSQL without a secret" refused "needs database.existingSecret" --set database.kind=postgresql
+check "refuses a password in a ConfigMap" refused "database.existingSecret" --set env.APP_DATABASE_URL=postgres://u:p@h/d
+check "refuses a resource that is none" refused "/resources" --set resources.limit.memory=1Gi
 check "refuses an autoscaler upside down" refused "is more than maxReplicas" \
-	--set autoscaling.enabled=true,autoscaling.minReplicas=9
+	--set database.kind=none,autoscaling.enabled=true,autoscaling.minReplicas=9
 check "refuses an ingress without hosts" refused "ingress.hosts" --set ingress.enabled=true
 check "refuses a node port on a cluster address" refused "needs service.type" --set service.nodePort=30000
 
 check "renders the same twice" same_twice
 check "the package has the test hook" package
 check "unit tests" helm-unittest --strict "$chart"
+[ ! -d "$here/../monitoring" ] || check "files/alerts.yaml is deploy/monitoring's" diff -u "$here/../monitoring/alerts.yaml" "$chart/files/alerts.yaml"
 check "README.md is in step (deploy/helm/verify.sh --write-readme)" readme
 
 echo "$passed passed, $failed failed"

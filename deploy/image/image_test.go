@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -287,5 +288,46 @@ func TestTreeIsTheLayer(t *testing.T) {
 	}
 	if err := writeTree(root, files); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("writing over a tree: %v", err)
+	}
+}
+
+// What the last stage of the Dockerfile says of the image, the archive must say too.
+func TestDockerfileSaysWhatTheArchiveSays(t *testing.T) {
+	text, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, last, found := strings.Cut(string(text), "\nFROM scratch\n")
+	if !found {
+		t.Fatal("the last stage is not FROM scratch")
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(last) {
+		if word, rest, ok := strings.Cut(strings.TrimSpace(line), " "); ok && word != "COPY" && word != "#" {
+			said[word] = rest
+		}
+	}
+	result, err := pack(nil, description{Name: "tandem", Version: "v1", Architecture: "amd64", Entrypoint: "/usr/bin/supervisor"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, layout := untar(t, result.archive)
+	top := decode[index](t, layout["index.json"])
+	blob := func(d descriptor) []byte { return layout["blobs/sha256/"+strings.TrimPrefix(d.Digest, "sha256:")] }
+	config := decode[imageConfig](t, blob(decode[manifest](t, blob(top.Manifests[0])).Config)).Config
+	entrypoint, err := json.Marshal(config.Entrypoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ports []string
+	for port := range config.ExposedPorts {
+		ports = append(ports, strings.TrimSuffix(port, "/tcp"))
+	}
+	want := map[string]string{
+		"ENV": strings.Join(config.Env, " "), "USER": config.User, "WORKDIR": config.WorkingDir, "EXPOSE": strings.Join(ports, " "),
+		"STOPSIGNAL": config.StopSignal, "ENTRYPOINT": string(entrypoint),
+	}
+	if !maps.Equal(said, want) {
+		t.Errorf("the Dockerfile says %v, the archive %v", said, want)
 	}
 }

@@ -1,7 +1,8 @@
 // Command schemas makes strict JSON schemas of Kubernetes' objects, for
-// kubeconform, from the API description that the module k8s.io/kubernetes ships:
+// kubeconform, from the API description that the module k8s.io/kubernetes ships,
+// and from custom resource definitions:
 //
-//	schemas $(go env GOMODCACHE)/k8s.io/kubernetes@v1.37.2/api/openapi-spec/swagger.json DIRECTORY
+//	schemas DIRECTORY $(go env GOMODCACHE)/k8s.io/kubernetes@v1.37.2/api/openapi-spec/swagger.json CRD.yaml...
 //
 // Invariant: what the API server would drop or refuse for its shape (an unknown
 // field, a wrong type) does not pass. A null does not either: the server drops
@@ -14,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 )
 
 const shared = "definitions.json"
@@ -46,7 +49,7 @@ func strict(in node) node {
 	if ref, ok := in["$ref"].(string); ok {
 		return node{"$ref": shared + ref}
 	}
-	if in["format"] == "int-or-string" {
+	if in["format"] == "int-or-string" || in["x-kubernetes-int-or-string"] == true {
 		return node{"type": []string{"integer", "string"}}
 	}
 	out := node{}
@@ -84,7 +87,69 @@ func objects(definition node) []object {
 	return list
 }
 
-func run(swagger, directory string) error {
+// whole makes of an object's schema one that stands by itself.
+func whole(schema, properties node, kind object) node {
+	top := node{}
+	for key, value := range schema {
+		top[key] = value
+	}
+	each := node{}
+	for key, value := range properties {
+		each[key] = value
+	}
+	each["apiVersion"] = node{"const": kind.apiVersion()}
+	each["kind"] = node{"const": kind.kind}
+	top["properties"], top["required"] = each, []string{"apiVersion", "kind", "metadata"}
+	return top
+}
+
+func write(directory, name string, schema node) error {
+	text, err := json.Marshal(schema)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	return os.WriteFile(filepath.Join(directory, name), text, 0o644)
+}
+
+// custom writes the schemas of a custom resource definition's versions.
+func custom(file, directory string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var definition struct {
+		Spec struct {
+			Group    string
+			Names    struct{ Kind string }
+			Versions []struct {
+				Name   string
+				Schema struct{ OpenAPIV3Schema node }
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &definition); err != nil {
+		return fmt.Errorf("parse %s: %w", file, err)
+	}
+	for _, version := range definition.Spec.Versions {
+		kind := object{definition.Spec.Group, version.Name, definition.Spec.Names.Kind}
+		schema := strict(version.Schema.OpenAPIV3Schema)
+		properties, _ := schema["properties"].(node)
+		if properties == nil {
+			return fmt.Errorf("%s does not say what a %s has", file, kind.kind)
+		}
+		// The server knows these by itself; the definition has them as plain objects.
+		properties["metadata"] = node{"$ref": shared + "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
+		if err := write(directory, kind.file(), whole(schema, properties, kind)); err != nil {
+			return err
+		}
+	}
+	if len(definition.Spec.Versions) == 0 {
+		return fmt.Errorf("%s defines nothing", file)
+	}
+	return nil
+}
+
+func run(directory, swagger string, crds []string) error {
 	text, err := os.ReadFile(swagger)
 	if err != nil {
 		return err
@@ -97,13 +162,6 @@ func run(swagger, directory string) error {
 	}
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err
-	}
-	write := func(name string, schema node) error {
-		text, err := json.Marshal(schema)
-		if err != nil {
-			return fmt.Errorf("encode %s: %w", name, err)
-		}
-		return os.WriteFile(filepath.Join(directory, name), text, 0o644)
 	}
 
 	definitions, written := node{}, 0
@@ -121,18 +179,7 @@ func run(swagger, directory string) error {
 		if properties == nil {
 			continue
 		}
-		top := node{}
-		for key, value := range schema {
-			top[key] = value
-		}
-		whole := node{}
-		for key, value := range properties {
-			whole[key] = value
-		}
-		whole["apiVersion"] = node{"const": kinds[0].apiVersion()}
-		whole["kind"] = node{"const": kinds[0].kind}
-		top["properties"], top["required"] = whole, []string{"apiVersion", "kind", "metadata"}
-		if err := write(kinds[0].file(), top); err != nil {
+		if err := write(directory, kinds[0].file(), whole(schema, properties, kinds[0])); err != nil {
 			return err
 		}
 		written++
@@ -140,15 +187,20 @@ func run(swagger, directory string) error {
 	if written == 0 {
 		return fmt.Errorf("%s describes no object", swagger)
 	}
-	return write(shared, node{"definitions": definitions})
+	for _, file := range crds {
+		if err := custom(file, directory); err != nil {
+			return err
+		}
+	}
+	return write(directory, shared, node{"definitions": definitions})
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: schemas SWAGGER.json DIRECTORY")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: schemas DIRECTORY SWAGGER.json [CRD.yaml...]")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
 		fmt.Fprintln(os.Stderr, "schemas:", err)
 		os.Exit(1)
 	}

@@ -10,7 +10,12 @@
 {{- end }}
 {{- end }}
 
-{{/* component keeps the pod of helm test out of the service and the budget */}}
+{{/* The name of an object beside the deployment: (dict "context" $ "part" "metrics"). */}}
+{{- define "tandem.partname" -}}
+{{- printf "%s-%s" (include "tandem.fullname" .context | trunc (sub 62 (len .part) | int) | trimSuffix "-") .part }}
+{{- end }}
+
+{{/* component keeps the pods of helm test and of the migration out of the service and the budget */}}
 {{- define "tandem.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "tandem.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -31,6 +36,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ include "tandem.commonLabels" . }}
 {{- end }}
 
+{{/* Of an object of another component: (dict "context" $ "component" "test"). */}}
+{{- define "tandem.componentLabels" -}}
+app.kubernetes.io/name: {{ include "tandem.name" .context }}
+app.kubernetes.io/instance: {{ .context.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{ include "tandem.commonLabels" .context }}
+{{- end }}
+
 {{- define "tandem.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}{{ default (include "tandem.fullname" .) .Values.serviceAccount.name }}
 {{- else }}{{ default "default" .Values.serviceAccount.name }}
@@ -45,10 +58,131 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* What the restricted Pod Security Standard asks of a pod, and of a container. */}}
+{{- define "tandem.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "tandem.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop:
+    - ALL
+{{- end }}
+
+{{/* A number or a boolean as the program reads it: not as 1e+07. */}}
+{{- define "tandem.text" -}}
+{{ kindIs "string" . | ternary . (toJson .) }}
+{{- end }}
+
+{{- define "tandem.databaseEnv" -}}
+{{- if eq .Values.database.kind "postgresql" }}
+- name: APP_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.database.existingSecret }}
+      key: {{ .Values.database.secretKey }}
+{{- end }}
+{{- end }}
+
+{{/* What the supervisor's container and the check before it have in common, so that the check sees what will run. */}}
+{{- define "tandem.surroundings" -}}
+image: {{ include "tandem.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+env:
+  # Records of dead workers: they outlive a restart of the container.
+  - name: XDG_STATE_HOME
+    value: /tmp
+  - name: SUPERVISOR_WORKERS
+    {{- if eq (toString .Values.supervisor.workers) "auto" }}
+    # The CPU request, rounded up. The supervisor's own auto follows the CPU limit, and there should be none.
+    valueFrom:
+      resourceFieldRef:
+        containerName: tandem
+        resource: requests.cpu
+        divisor: "1"
+    {{- else }}
+    value: {{ .Values.supervisor.workers | quote }}
+    {{- end }}
+  {{- with include "tandem.databaseEnv" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+envFrom:
+  - configMapRef:
+      name: {{ include "tandem.fullname" . }}
+  {{- range .Values.envFromSecrets }}
+  - secretRef:
+      name: {{ . }}
+  {{- end }}
+securityContext:
+  {{- include "tandem.containerSecurity" . | nindent 2 }}
+resources:
+  {{- toYaml (.Values.resources | default dict) | nindent 2 }}
+volumeMounts:
+  # For the control socket and the records of dead workers.
+  - name: tmp
+    mountPath: /tmp
+  # The working directory, for the default database: the pod's own, and gone with it. Nothing else is written.
+  - name: state
+    mountPath: /var/lib/tandem
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* The CPU request: where there is none, Kubernetes takes the limit. */}}
+{{- define "tandem.cpu" -}}
+{{- $resources := .Values.resources | default dict }}
+{{- $limit := get ($resources.limits | default dict) "cpu" }}
+{{- get ($resources.requests | default dict) "cpu" | default $limit }}
+{{- end }}
+
+{{/* Whether the cluster has the objects of the Prometheus operator. */}}
+{{- define "tandem.hasOperator" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}yes{{ end }}
+{{- end }}
+
 {{/* Values that contradict each other; the schema cannot see these. */}}
 {{- define "tandem.validate" -}}
-{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
-{{- fail (printf "autoscaling.minReplicas %d is more than maxReplicas %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- $pods := int .Values.replicas }}
+{{- $name := "replicas" }}
+{{- if .Values.autoscaling.enabled }}
+{{- $pods = int .Values.autoscaling.maxReplicas }}
+{{- $name = "autoscaling.maxReplicas" }}
+{{- if gt (int .Values.autoscaling.minReplicas) $pods }}
+{{- fail (printf "autoscaling.minReplicas %d is more than maxReplicas %d" (int .Values.autoscaling.minReplicas) $pods) }}
+{{- end }}
+{{- end }}
+{{- if and (eq .Values.database.kind "sqlite") (gt $pods 1) }}
+{{- fail (printf "%s is %d, but database.kind is sqlite: each pod would have a database of its own. Set database.kind to postgresql and name the secret with its URL in database.existingSecret; or to none, for a program that keeps nothing in its pods" $name $pods) }}
+{{- end }}
+{{- if and (eq .Values.database.kind "postgresql") (not .Values.database.existingSecret) }}
+{{- fail "database.kind postgresql needs database.existingSecret, the name of a secret that has the URL under database.secretKey" }}
+{{- end }}
+{{- if and (ne .Values.database.kind "postgresql") .Values.database.existingSecret }}
+{{- fail (printf "database.existingSecret is set, but database.kind is %s: set it to postgresql, or leave the secret out" .Values.database.kind) }}
+{{- end }}
+{{- $url := get (.Values.env | default dict) "APP_DATABASE_URL" | toString }}
+{{- range .Values.extraEnv }}
+{{- if eq .name "APP_DATABASE_URL" }}{{ $url = "extraEnv" }}{{ end }}
+{{- end }}
+{{- if or (hasPrefix "postgres" $url) (and $url (eq .Values.database.kind "postgresql")) }}
+{{- fail "APP_DATABASE_URL of PostgreSQL has a password in it: put it into a secret, and name that in database.existingSecret, with database.kind postgresql" }}
+{{- end }}
+{{- $cpu := include "tandem.cpu" . }}
+{{- if and (eq (toString .Values.supervisor.workers) "auto") (not $cpu) }}
+{{- fail "supervisor.workers is auto, which follows resources.requests.cpu, and there is none: set one of the two" }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (not $cpu) }}
+{{- fail "autoscaling.enabled needs resources.requests.cpu: the target is a percentage of it" }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- fail "ingress.enabled needs at least one of ingress.hosts" }}
