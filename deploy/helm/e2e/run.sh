@@ -152,14 +152,16 @@ workers_are() { # RELEASE N: ready workers of its first pod
 	out=$(k exec "deployment/$1-tandem" -c tandem -- supervisor status --json) || return 1
 	[ "$(grep -o '"state":"ready"' <<<"${out//[[:space:]]/}" | wc -l)" = "$2" ] || { echo "$out" && return 1; }
 }
-# memory_is BYTES: GOMEMLIMIT of each worker of the release, as the kernel has it
+# memory_is BYTES: GOMEMLIMIT of each worker in the cluster, as the kernel has it
 memory_is() {
-	local process found=0 limit
-	for process in /proc/[0-9]*; do
-		[ "$(tr '\0' '\n' <"$process/cmdline" 2>/dev/null | head -n 1)" = /usr/bin/app ] || continue
-		limit=$(tr '\0' '\n' <"$process/environ" | sed -n 's/^GOMEMLIMIT=//p')
-		[ "$limit" = "$1B" ] || { echo "GOMEMLIMIT=$limit, want $1B" && return 1; }
-		found=$((found + 1))
+	local container process found=0 limit
+	for container in $(ctr -n k8s.io task ls | awk '$3 == "RUNNING" {print $2}'); do
+		for process in $(pgrep -P "$container"); do
+			[ "$(tr '\0' '\n' <"/proc/$process/cmdline" | head -n 1)" = /usr/bin/app ] || continue
+			limit=$(tr '\0' '\n' <"/proc/$process/environ" | sed -n 's/^GOMEMLIMIT=//p')
+			[ "$limit" = "$1B" ] || { echo "GOMEMLIMIT=$limit, want $1B" && return 1; }
+			found=$((found + 1))
+		done
 	done
 	[ $found -gt 0 ] || { echo "no worker found" && return 1; }
 }
