@@ -89,6 +89,15 @@ load_off() {
 	report $? "$1" "$(tail -n 5 "$run/hammer" | tr '\n' ' ')"
 }
 
+# in_flight N returns when the first byte is here of an answer that takes N tenths of a
+# second; $asked is the process that gets it, into $run/stream
+in_flight() {
+	rm -f "$run/stream"
+	script "curl -sSN --max-time 60 '$url/stream/?n=$1&ms=100'" >"$run/stream" 2>"$run/stream.err" &
+	asked=$!
+	within 20 eval '[ -s "$run/stream" ]' || report 1 "the stream began" "$(cat "$run/stream.err")"
+}
+
 # drop_in NAME LINES: for the [Service] of the unit; without LINES it is taken away.
 # The service is restarted.
 drop_in() {

@@ -116,9 +116,7 @@ topic_bounds() {
 	more "it took so many s" "$(seconds "$began" | cut -d. -f1)" 4
 	setting SUPERVISOR_BAKE 1s
 
-	script "curl -sSN --max-time 60 '$url/stream/?n=60&ms=100'" >"$run/stream" 2>"$run/stream.err" &
-	asked=$!
-	within 10 eval '[ -s "$run/stream" ]' || report 1 "the stream began" "$(cat "$run/stream.err")"
+	in_flight 60
 	began=$(date +%s.%N)
 	check "a stop that takes longer than TimeoutStopSec=3s" inside systemctl stop tandem.socket "$unit"
 	more "it took so many s" "$(seconds "$began" | cut -d. -f1)" 3

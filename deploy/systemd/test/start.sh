@@ -33,9 +33,7 @@ topic_activation() {
 
 topic_stop() {
 	local asked began
-	script "curl -sSN --max-time 30 '$url/stream/?n=30&ms=100'" >"$run/stream" 2>"$run/stream.err" &
-	asked=$!
-	within 10 eval '[ -s "$run/stream" ]' || report 1 "the stream began" "$(cat "$run/stream.err")"
+	in_flight 30
 	began=$(date +%s.%N)
 	check "systemctl stop with a request in flight" inside systemctl stop tandem.socket tandem.service
 	wait $asked
