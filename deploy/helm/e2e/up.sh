@@ -76,6 +76,7 @@ certificate proxy system:kube-proxy e2e
 certificate kubelet "system:node:$NODE" system:nodes "DNS:$NODE,IP:127.0.0.1,IP:$ip"
 for name in admin controller scheduler proxy kubelet; do kubeconfig $name; done >/dev/null
 say "certificates"
+umask 022 # what the daemons make for pods is not root's alone
 
 unsynced=--unsafe-no-fsync
 etcd --help 2>&1 | grep -e $unsynced >/dev/null || unsynced=
