@@ -197,6 +197,12 @@ e2e-systemd: build ## run it all under a real systemd in a container; needs root
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/hammer
 	deploy/systemd/boot_test.sh
 
+.PHONY: e2e-packages
+e2e-packages: build ## install, upgrade under load, remove and purge the package under a real systemd; needs root
+	@tools/packages/build
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./deploy/hammer
+	SOURCE_DATE_EPOCH="$(EPOCH)" deploy/packages/boot_test.sh
+
 .PHONY: e2e-k8s
 e2e-k8s: ## run the chart on a real cluster on this machine; needs root, and builds Kubernetes first (half an hour, once)
 	tools/deploy/build

@@ -143,7 +143,8 @@ pack() {
 	make -s binaries ARCHS="$(go env GOHOSTARCH)" BINARIES="$scratch/bin" &&
 		deploy/packages/build v1.2.3 "$scratch/packages" "$scratch/bin/$(go env GOHOSTARCH)"
 }
-everything=(/usr/bin/{supervisor,app} /usr/lib/systemd/system/tandem.{service,socket} /usr/lib/sysusers.d/tandem.conf /usr/lib/tandem/upgrade-services
+everything=(/usr/bin/{supervisor,app} /usr/lib/systemd/system/tandem{,@}.{service,socket} /usr/share/tandem/{tandem.env,notify-reload.conf}
+	/usr/lib/sysusers.d/tandem.conf /usr/lib/tandem/upgrade-services
 	/etc/tandem/tandem.env /usr/share/man/man1/{supervisor,app}.1.gz /usr/share/man/man5/tandem.env.5.gz /usr/share/bash-completion/completions/supervisor)
 if [ -x bin/tools/nfpm ]; then
 	check "nfpm makes packages" pack
