@@ -108,6 +108,7 @@ type Conn struct {
 	failed    atomic.Pointer[error] // why it was cut by us
 	heard     atomic.Int64          // when the client last sent something, Unix ns
 	waited    atomic.Bool           // a message waits for its reader
+	pinged    int64                 // what heard was at the last ping; keepAlive's
 
 	scratch [ws.MaxHeaderSize]byte // Run's
 }
@@ -278,23 +279,29 @@ func (c *Conn) Finish(code int, reason string) {
 	_ = c.Close(code, reason)
 }
 
-// keepAlive pings a client of which nothing is heard, and gives up one that is
-// silent all the same. One whose message waits to be read cannot be heard.
+// keepAlive pings a client of which nothing is heard, and gives up one that is silent
+// for as long again. That counts from the ping, and not from when something was heard:
+// the timer may be late, or the clock have been set, and whoever was not asked has not
+// refused to answer. One whose message waits to be read cannot be heard.
 func (c *Conn) keepAlive(again *time.Timer) {
-	quiet := time.Since(time.Unix(0, c.heard.Load()))
+	heard, next := c.heard.Load(), c.cfg.KeepAlive
+	quiet := time.Since(time.Unix(0, heard))
 	switch {
-	case c.waited.Load(), quiet < c.cfg.KeepAlive:
-	case quiet >= 2*c.cfg.KeepAlive:
+	case c.waited.Load():
+	case quiet < c.cfg.KeepAlive:
+		next -= max(0, quiet)
+	case heard == c.pinged:
 		c.fail(ErrSilent)
 		return
 	default:
 		if c.control(ws.OpPing, nil) != nil {
 			return
 		}
+		c.pinged = heard
 	}
 	select {
 	case <-c.ended:
 	default:
-		again.Reset(c.cfg.KeepAlive)
+		again.Reset(next)
 	}
 }

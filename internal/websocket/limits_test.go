@@ -156,6 +156,33 @@ func TestASilentClientIsPingedAndGivenUp(t *testing.T) {
 	})
 }
 
+// A client that spoke just after the timer was set is twice as long unheard when it is looked
+// at for the second time, a little late; and one may be so all at once, by a step of the clock.
+func TestNobodyIsGivenUpWithoutAPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, why, ended := inBubble(websocket.Config{KeepAlive: 10 * time.Second}, func(c *websocket.Conn) {
+			time.Sleep(5 * time.Second)
+			c.Quiet(30 * time.Second)
+			echo(c)
+		})
+		p := &peer{Conn: client}
+		p.reader()
+		for range 2 {
+			if got := p.next(t); got != `fin ping ""` {
+				t.Fatalf("got %q", got)
+			}
+			if _, err := client.Write(frame(fin|pong, "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = client.Close()
+		if err := <-why; errors.Is(err, websocket.ErrSilent) {
+			t.Error(err)
+		}
+		<-ended
+	})
+}
+
 func TestAClientThatIsNotListenedToIsNotSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _, ended := inBubble(websocket.Config{KeepAlive: 10 * time.Second}, func(c *websocket.Conn) {
