@@ -1,10 +1,5 @@
 //go:build load
 
-// Package load holds the promise that matters most to account: nothing that was
-// accepted is lost or answered twice, whatever is done to the supervisor
-// meanwhile. It drives the built binaries from outside with the strict client;
-// `make load` builds and runs it, TANDEM_BIN names another directory of
-// binaries.
 package load
 
 import (
