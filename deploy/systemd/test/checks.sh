@@ -50,9 +50,8 @@ logged() { [ "$(inside journalctl -u "$unit" -o cat --no-pager "${@:2}" | grep -
 field() { state | grep -oE "\"$1\": ?(\"[^\"]*\"|[0-9]+)" | head -n 1 | sed -E 's/^[^:]*: ?"?([^"]*)"?$/\1/'; }
 ready_workers() { state | tr -d ' \n' | grep -o '"state":"ready"' | wc -l; }
 # processes lists all of the service; workers lists those that are not the main one. (By
-# the control group: a worker that is started from a descriptor has no name of its own.
-# There 0 is one that is about to be gone, and has no pid any more.)
-processes() { script "cat /sys/fs/cgroup$(property ControlGroup)/cgroup.procs 2>/dev/null" | grep -vx 0; }
+# the control group: a worker that is started from a descriptor has no name of its own.)
+processes() { script "cat /sys/fs/cgroup$(property ControlGroup)/cgroup.procs 2>/dev/null"; }
 workers() { processes | grep -vx "$(property MainPID)"; }
 # with_setting NAME=VALUE counts the workers that have it
 with_setting() {

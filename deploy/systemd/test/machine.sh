@@ -54,11 +54,26 @@ boot() {
 	install_into "$run/root"
 	# A cgroup2 tree for it even where the host has v1; no machined and no unit on
 	# the host; a network of its own, with loopback only.
-	SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setsid systemd-nspawn --quiet --boot --register=no --keep-unit \
-		--console=pipe --private-network --machine="tandem-boot-$$" --directory="$run/root" \
-		</dev/null >"$run/console.log" 2>&1 &
+	(
+		own_groups join
+		SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec setsid systemd-nspawn --quiet --boot --register=no --keep-unit \
+			--console=pipe --private-network --machine="tandem-boot-$$" --directory="$run/root"
+	) </dev/null >"$run/console.log" 2>&1 &
 	nspawn=$!
 	within 120 booted || { tail -n 20 "$run/console.log"; die "the container did not boot"; }
+}
+
+# own_groups join|leave: control groups of this container's own. Without them two that
+# run at once share theirs, and each systemd finds the processes of the other.
+own_groups() {
+	local at group
+	for at in $(awk '$3 == "cgroup2" || $3 == "cgroup" && $4 ~ /name=systemd/ { print $2 }' /proc/mounts); do
+		group=$at/tandem-boot-$$
+		case $1 in
+		join) mkdir -p "$group" && echo "$BASHPID" >"$group/cgroup.procs" || exit 1 ;;
+		leave) [ ! -d "$group" ] || within 10 find "$group" -depth -type d -exec rmdir {} + ;;
+		esac
+	done
 }
 
 power_off() {
@@ -68,6 +83,7 @@ power_off() {
 		within 60 eval "! kill -0 $nspawn" || kill -KILL "$nspawn"
 		wait "$nspawn" 2>/dev/null
 	fi
+	own_groups leave
 	! mountpoint -q "$run/root" || umount "$run/root"
 	rm -rf "$run"
 }
