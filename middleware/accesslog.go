@@ -41,7 +41,7 @@ type Log struct {
 	Format Format
 	Worker uint64                                 // in JSON; 0 is left out
 	Skip   func(*view.Request, view.Outcome) bool // requests to leave out; nil: none
-	Client func(*view.Request) string             // who asks; nil: the peer's address
+	Client func(*view.Request) string             // who asks; nil: the client's address, see view.Request.RemoteAddr
 }
 
 // SkipPaths is a [Log.Skip] for requests that nobody wants to read of while all is

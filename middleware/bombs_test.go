@@ -2,9 +2,12 @@ package middleware_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -171,5 +174,59 @@ func BenchmarkDecompress(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A view may hand the body to somebody who reads it behind the request's end, as an
+// http.Transport does whose server answers early.
+func TestABodyThatIsReadBehindItsRequest(t *testing.T) {
+	for _, encoding := range []string{"gzip", "deflate", "zstd"} {
+		m, err := middleware.Decompress(middleware.Decompression{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		app, ended := view.New(), make(chan error, 1)
+		app.Use(m)
+		began := make(chan struct{})
+		app.Routes(view.Path("/late", func(_ context.Context, r *view.Request) (view.Response, error) {
+			go func() {
+				_, err := io.Copy(io.Discard, r.Body())
+				ended <- err
+			}()
+			<-began
+			return view.NoContent(), nil
+		}))
+		sent := encoded(t, encoding, noise(1<<18))
+		body, client := io.Pipe()
+		r := httptest.NewRequest("POST", "/late", body)
+		r.Header.Set("Content-Encoding", encoding)
+		answered := make(chan struct{})
+		go func() {
+			app.ServeHTTP(httptest.NewRecorder(), r)
+			close(answered)
+		}()
+		// Who reads waits for more when this was taken.
+		if _, err := io.WriteString(client, sent[:len(sent)/2]); err != nil {
+			t.Fatal(err)
+		}
+		close(began)
+		<-answered
+		again := post(readers(t, &middleware.Decompression{}, 1<<20), "/drop", encoding, sent) // may get a decoder that was given back
+		if again.StatusCode != http.StatusNoContent {
+			t.Errorf("%s: another request: %s", encoding, again.Status)
+		}
+		go func() { _, _ = io.WriteString(client, sent[len(sent)/2:]) }() // no more than one read takes of it
+		err = <-ended
+		_ = body.Close()
+		if err == nil || !strings.Contains(err.Error(), "after its end") {
+			t.Errorf("%s: the read ended with %v", encoding, err)
+		}
+	}
+}
+
+// A bound that is as large as can be is one all the same.
+func TestTheLargestBound(t *testing.T) {
+	if resp := post(readers(t, &middleware.Decompression{}, math.MaxInt64), "/drop", "gzip", encoded(t, "gzip", "text")); resp.StatusCode != http.StatusNoContent {
+		t.Error(resp.Status)
 	}
 }

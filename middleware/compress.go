@@ -48,7 +48,7 @@ func Compress(c Compression) (view.Middleware, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			accept := r.Header["Accept-Encoding"]
 			z := &compressing{
-				ResponseWriter: w, min: c.MinSize, buffers: buffers, head: r.Method == http.MethodHead,
+				ResponseWriter: w, min: c.MinSize, buffers: buffers, head: r.Method == http.MethodHead, asked: r.Header,
 				coding: coding.Choose(accept, coding.Zstd, coding.Gzip),
 			}
 			z.anything = z.coding != coding.Identity && coding.Refused(accept)

@@ -24,6 +24,7 @@ type compressing struct {
 	coding   string // what the client prefers
 	anything bool   // whatever the size and the type
 	head     bool
+	asked    http.Header
 	min      int
 	buffers  *sync.Pool // of *[]byte
 
@@ -121,7 +122,7 @@ func (z *compressing) settle(s state, begin []byte) {
 		if !z.head {
 			h["Content-Encoding"] = []string{z.coding}
 		}
-	case z.status == http.StatusNotModified && z.coding != coding.Identity:
+	case z.status == http.StatusNotModified && z.coding != coding.Identity && !hasStrong(z.asked["If-None-Match"], h.Get("Etag")):
 		weaken(h) // the client may have it compressed
 	}
 	if z.status != 0 {
@@ -153,6 +154,13 @@ func changed(h http.Header) {
 		delete(h, key)
 	}
 	weaken(h)
+}
+
+// hasStrong says whether the client, by its If-None-Match, has the answer under a strong tag,
+// hence not compressed.
+func hasStrong(has []string, tag string) bool {
+	lines := strings.Join(has, ",")
+	return strings.HasPrefix(tag, `"`) && strings.Contains(lines, tag) && !strings.Contains(lines, "W/"+tag)
 }
 
 func weaken(h http.Header) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
@@ -30,8 +31,12 @@ type decoder interface {
 }
 
 // decodedBody is a request's body as it was before it was coded. It is made when it is
-// read first, so that a client which waits to be asked for it waits until then.
+// read first, so that a client which waits to be asked for it waits until then. What decoding
+// takes is given back at its end, or when the request is over, by whoever reads it still.
 type decodedBody struct {
+	mu       sync.Mutex // held by who reads
+	released atomic.Bool
+
 	sent    io.ReadCloser
 	length  int64 // as the client says; -1: it does not
 	limit   int64 // of what was sent, in bytes; less than zero: none
@@ -53,13 +58,22 @@ func (b *decodedBody) Limit(n int64) { b.limit = n }
 
 // Read gives errors that are answers.
 func (b *decodedBody) Read(p []byte) (int, error) {
+	n, err := b.readLocked(p)
+	b.giveBack()
+	return n, err
+}
+
+func (b *decodedBody) readLocked(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil && b.released.Load() {
+		b.err = errReleased
+	}
+	if b.err == nil && b.dec == nil {
+		b.err = b.begin()
+	}
 	if b.err != nil {
 		return 0, b.err
-	}
-	if b.dec == nil {
-		if b.err = b.begin(); b.err != nil {
-			return 0, b.err
-		}
 	}
 	n, err := b.dec.Read(p)
 	b.out += int64(n)
@@ -69,7 +83,9 @@ func (b *decodedBody) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF {
 		err = b.answer(err)
 	}
-	b.err = err
+	if b.err = err; err != nil {
+		b.free()
+	}
 	return n, err
 }
 
@@ -106,8 +122,24 @@ func (b *decodedBody) answer(err error) error {
 // Close closes what was sent.
 func (b *decodedBody) Close() error { return b.sent.Close() }
 
-// release gives back what decoding has taken. Nobody reads any more.
+// release ends it with its request. A view may have handed it to somebody who reads it still,
+// as an http.Transport does whose server has answered early: that read gives back what it uses.
 func (b *decodedBody) release() {
+	b.released.Store(true)
+	b.giveBack()
+}
+
+// giveBack frees what a released body has taken, unless somebody reads: he does so afterwards.
+func (b *decodedBody) giveBack() {
+	if b.released.Load() && b.mu.TryLock() {
+		defer b.mu.Unlock()
+		b.free()
+		b.err = errReleased
+	}
+}
+
+// free gives back what decoding has taken. b.mu is held.
+func (b *decodedBody) free() {
 	if b.in != nil {
 		b.in.Reset(nil) // a decoder that is kept holds on to it
 	}
@@ -119,7 +151,6 @@ func (b *decodedBody) release() {
 		b.windows.give(b.taken)
 		b.taken = 0
 	}
-	b.err = errReleased
 }
 
 // source is what was sent, counted and bounded.
@@ -129,8 +160,8 @@ func (s source) Read(p []byte) (int, error) {
 	if s.sentFail != nil {
 		return 0, s.sentFail
 	}
-	if s.limit >= 0 && int64(len(p)) > s.limit-s.read+1 {
-		p = p[:s.limit-s.read+1] // one more, to tell a body of just that size
+	if left := s.limit - s.read; s.limit >= 0 && int64(len(p))-1 > left {
+		p = p[:left+1] // one more, to tell a body of just that size
 	}
 	n, err := s.sent.Read(p)
 	s.read += int64(n)

@@ -116,6 +116,10 @@ func TestTheHeaderIsTrueOfWhatIsSent(t *testing.T) {
 		}},
 		{"HEAD without a length", "HEAD", "gzip", answers(200, "Etag", `"1"`), map[string]string{"Etag": `W/"1"`}},
 		{"15.4.5: 304 has the tag that 200 has", "GET", "gzip", answers(304, "Etag", `"1"`), map[string]string{"Etag": `W/"1"`, "Content-Encoding": ""}},
+		{"15.4.5: and for a client that has it uncompressed", "GET", "gzip", func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("If-None-Match", `"0", "1"`)
+			answers(304, "Etag", `"1"`)(w, r)
+		}, map[string]string{"Etag": `"1"`}},
 		{"304 for a client that gets it plain", "GET", "", answers(304, "Etag", `"1"`), map[string]string{"Etag": `"1"`}},
 		{"weak already", "GET", "gzip", answers(200, "Etag", `W/"1"`), map[string]string{"Etag": `W/"1"`}},
 		{"what varies by more", "GET", "gzip", answers(200, "Vary", "Origin"), map[string]string{"Vary": "Origin, Accept-Encoding"}},

@@ -31,7 +31,7 @@ import (
 // …_CERTIFICATE and their kin, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
 // OTEL_TRACES_SAMPLER and …_ARG, OTEL_BSP_*, OTEL_METRIC_EXPORT_INTERVAL,
 // OTEL_TRACES_EXPORTER and OTEL_METRICS_EXPORTER (otlp, none), OTEL_PROPAGATORS
-// (tracecontext, none), OTEL_SDK_DISABLED.
+// (tracecontext), OTEL_SDK_DISABLED.
 //
 // Unlike there nothing is exported unless it is asked for, by an endpoint or by
 // OTEL_TRACES_EXPORTER=otlp: then the Telemetry is nil. A variable that asks for what
@@ -105,7 +105,7 @@ func readEnv() (w wanted, err error) {
 		}
 	}
 	return w, errors.Join(
-		oneOf("OTEL_PROPAGATORS", "tracecontext", "none"),
+		oneOf("OTEL_PROPAGATORS", "tracecontext"),
 		oneOf("OTEL_TRACES_SAMPLER", "always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"),
 		samplerArg(),
 	)

@@ -48,8 +48,14 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.t.count(ctx, began, attrs, resp, err)
 		return resp, err
 	}
+	outer := oteltrace.SpanContextFromContext(ctx).SpanID()
 	ctx, span := c.t.tracer.Start(ctx, name, oteltrace.WithSpanKind(oteltrace.SpanKindClient), oteltrace.WithAttributes(attrs...))
 	defer span.End()
+	if span.SpanContext().SpanID() == outer { // a provider that makes no spans: the id would be our caller's
+		resp, err := c.carry.RoundTrip(r)
+		c.t.count(ctx, began, attrs, resp, err)
+		return resp, err
+	}
 	if span.IsRecording() {
 		plain := *r.URL
 		plain.User, plain.RawQuery, plain.ForceQuery, plain.Fragment, plain.RawFragment = nil, "", false, "", ""

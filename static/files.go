@@ -97,7 +97,12 @@ func Dir(name string, o Options) (*Files, error) {
 // FS serves the files of a tree that does not change. It reads all of them once, for
 // their hashes; a variant that is not the same file, coded, is an error, if it is of a
 // coding that can be read here (gzip and zstd). Files must be io.Seekers, as those of
-// embed.FS and of os.Root's FS are.
+// embed.FS and of os.Root's FS are. Take that one, not os.DirFS, for a directory: os.DirFS follows
+// links that lead out of it.
+//
+// Eight hexadecimal digits before a name's extension are taken for the hash of another version
+// of the file without them, which is then sent: report.20240131.csv is report.csv, if there is that
+// one and not the other.
 //
 // Of a tree on disk a file that has changed all the same is sent as it is now, with the
 // headers of a file that may change.

@@ -118,6 +118,16 @@ func TestIndexAndFallback(t *testing.T) {
 	})
 }
 
+func TestFallbackWithoutIndex(t *testing.T) {
+	both(t, static.Options{Prefix: "/", Fallback: "index.html"}, func(t *testing.T, app http.Handler) {
+		for _, target := range []string{"/", "/posts/7"} {
+			if resp := do(app, "GET", target); resp.StatusCode != 200 || body(t, resp) != "<p>home" {
+				t.Errorf("%s: %s", target, resp.Status)
+			}
+		}
+	})
+}
+
 func TestOptionsThatAreWrongAreNamed(t *testing.T) {
 	tree := memory(content(t))
 	for want, o := range map[string]static.Options{

@@ -34,7 +34,7 @@ func (f *Files) at(p string, accept []string) (*found, error) {
 		name += f.o.Index
 	}
 	there, err := f.find(name, accept)
-	if err == nil || f.o.Fallback == "" || !isMissing(err) || strings.Contains(path.Base(p), ".") {
+	if err == nil || f.o.Fallback == "" || !isMissing(err) || p != "" && strings.Contains(path.Base(p), ".") {
 		return there, err
 	}
 	if there, err = f.find(f.o.Fallback, accept); err != nil {

@@ -84,6 +84,9 @@ func (a *answer) Respond(w http.ResponseWriter, r *http.Request) error {
 	defer a.file.Close()
 	h := w.Header()
 	for key, values := range a.header {
+		if key == "Vary" { // middleware may have said of what else the answer depends
+			values = append(h[key][:len(h[key]):len(h[key])], values...)
+		}
 		h[key] = values[:len(values):len(values)]
 	}
 	h["X-Content-Type-Options"] = noSniff

@@ -221,15 +221,15 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	}
 	r := &Request{http: hr, app: e.app, out: output{ResponseWriter: w}, sent: hr.Body}
 	r.out.of = r
+	// Of a body that middleware decodes what was sent is bounded as well.
+	if coded, ok := hr.Body.(interface{ Limit(n int64) }); ok && e.maxBody >= 0 {
+		coded.Limit(e.maxBody)
+	}
 	if hr.Body != nil && hr.Body != http.NoBody && e.app.observers != nil {
 		r.came = &came{ReadCloser: hr.Body}
 		hr.Body = r.came
 	}
 	if hr.Body != nil && hr.Body != http.NoBody && e.maxBody >= 0 {
-		// Of a body that middleware decodes what was sent is bounded as well.
-		if coded, ok := hr.Body.(interface{ Limit(n int64) }); ok {
-			coded.Limit(e.maxBody)
-		}
 		if hr.ContentLength > e.maxBody {
 			hr.Body = &tooLarge{hr.Body, e.maxBody}
 		} else {

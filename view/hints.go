@@ -35,8 +35,8 @@ func (r *Request) EarlyHints(ctx context.Context, links ...string) error {
 	if len(links) == 0 || !r.http.ProtoAtLeast(1, 1) {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.hinting.Lock()
+	defer r.hinting.Unlock()
 	if r.answered {
 		return errors.New("early hints: the request has been answered")
 	}
@@ -68,7 +68,7 @@ func checkLink(link string) error {
 
 // answering ends the time for what comes before the answer.
 func (r *Request) answering() {
-	r.mu.Lock()
+	r.hinting.Lock()
 	r.answered = true
-	r.mu.Unlock()
+	r.hinting.Unlock()
 }

@@ -49,12 +49,14 @@ type Request struct {
 	goesOn    func(func()) // the rest, where the connection was taken over; its argument is called at the end
 	untie     func() bool  // of a WebSocket's
 
-	mu       sync.Mutex
-	answered bool // nothing may come before the answer any more
-	query    url.Values
-	id       string
-	user     User
-	values   map[any]any
+	hinting  sync.Mutex // held while a client is written to, who may be slow
+	answered bool       // nothing may come before the answer any more
+
+	mu     sync.Mutex
+	query  url.Values
+	id     string
+	user   User
+	values map[any]any
 }
 
 // Scope returns the request's scope, for [bridge.Await] and its kin.

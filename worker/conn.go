@@ -92,7 +92,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	n, err := (*socketOf)(c).Read(b)
 	if n > 0 && !c.spoke1.Load() {
-		c.came()
+		c.came(n)
 	}
 	return n, err
 }
@@ -146,8 +146,14 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		}
 		c.pacing = bounded
+		waits := bounded && !c.duplex.Load()
+		if waits {
+			c.server.crowd.bodies.Add(1)
+		}
 		n, err := src.Read(b)
-		c.pacing = false
+		if c.pacing = false; waits {
+			c.server.crowd.bodies.Add(-1)
+		}
 		if bounded && !c.timed.Load() {
 			_ = c.Conn.SetReadDeadline(time.Time{})
 			if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -155,8 +161,11 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 			}
 		}
 		if n > 0 {
-			c.came()
-			if n = c.judge(b[:n]); n == 0 && err == nil {
+			came := n
+			if n = c.judge(b[:n]); n > 0 || !c.guard.AtRest() { // else it was an empty line, which begins nothing
+				c.came(came)
+			}
+			if n == 0 && err == nil {
 				continue
 			}
 		}
@@ -170,17 +179,38 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 	}
 }
 
-// came notes that the client has sent something.
-func (c *conn) came() {
+// came notes that the client has sent n bytes.
+func (c *conn) came(n int) {
 	switch state := c.state.Load(); {
 	case state == silent, state == idle && c.idleMeansSilent():
 		c.state.CompareAndSwap(state, busy)
 		if c.keep > 0 {
 			c.begin()
+		} else if state == idle && n < peeked {
+			c.hasten()
 		}
 	}
 	if c.nudged.Load() != notNudged {
 		c.settle()
+	}
+}
+
+// peeked is how many bytes of a next request net/http waits for as if there was none.
+const peeked = 4
+
+// hasten bounds the header of a request of which so few have come.
+func (c *conn) hasten() {
+	bound := c.server.http.ReadHeaderTimeout
+	if bound <= 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := time.Now().Add(bound); c.deadline.IsZero() || until.Before(c.deadline) {
+		c.deadline = until
+		if c.nudged.Load() == notNudged {
+			_ = c.Conn.SetReadDeadline(until)
+		}
 	}
 }
 

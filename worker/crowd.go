@@ -13,6 +13,7 @@ import (
 type crowd struct {
 	Limits
 	waiting atomic.Int64 // requests whose answer has not begun
+	bodies  atomic.Int64 // those of them that wait for their client, for more of a body
 }
 
 // tooMany reports that one connection more is not served, and has told its client
@@ -47,8 +48,12 @@ func (l *crowd) seconds() string {
 }
 
 // full answers a request that is one too many, and reports that it did.
+// Those that wait for a body are their clients' doing: they take no place from others, and
+// there may be half as many of them again.
 func (s *server) full(w http.ResponseWriter, r *http.Request, c *conn) bool {
-	waiting := s.crowd.InFlight >= 0 && s.crowd.waiting.Load() > int64(s.crowd.InFlight)
+	bodies := s.crowd.bodies.Load()
+	waiting := s.crowd.InFlight >= 0 && (s.crowd.waiting.Load()-bodies > int64(s.crowd.InFlight) ||
+		r.ContentLength != 0 && bodies > int64(s.crowd.InFlight/2))
 	crowded := c != nil && c.crowded
 	if !waiting && !crowded || s.crowd.Exempt(r) {
 		return false
@@ -58,7 +63,8 @@ func (s *server) full(w http.ResponseWriter, r *http.Request, c *conn) bool {
 		why = "too many requests wait for their answers"
 		s.said.waiting.say(s.logger, slog.LevelWarn, "requests beyond the bound are answered 503", "bound", s.crowd.InFlight,
 			"hint", "worker.Limits.InFlight, or what the handlers wait for")
-	} else {
+	}
+	if crowded || r.ContentLength != 0 && r.ProtoMajor == 1 { // net/http would wait for the body first
 		w.Header().Set("Connection", "close")
 	}
 	w.Header().Set("Retry-After", s.crowd.seconds())

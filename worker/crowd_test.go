@@ -113,3 +113,71 @@ func TestRequestsInFlightAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What waits for its client's body takes no place from others, and is bounded by itself.
+func TestBodiesThatDoNotComeShutNobodyOut(t *testing.T) {
+	arrived, end := make(chan struct{}), make(chan struct{})
+	addr, drain := alone(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = io.ReadFull(r.Body, make([]byte, 1))
+		}
+		arrived <- struct{}{}
+		if r.Method == http.MethodPost {
+			_, _ = io.Copy(io.Discard, r.Body)
+		} else {
+			<-end
+		}
+	}), worker.Limit(worker.Limits{InFlight: 2}))
+	post := func() *client {
+		c := dial(t, addr)
+		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nb"); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	var slow []*client
+	for range 2 {
+		slow = append(slow, post())
+		<-arrived // and waits in a read in a moment
+	}
+	// Two more have places for themselves, once both bodies are waited for.
+	answers := make(chan int)
+	for range 2 {
+		for admitted := false; !admitted; {
+			answer := make(chan int, 1)
+			go func() {
+				status, _, _, _ := dial(t, addr).get("/")
+				answer <- status
+			}()
+			select {
+			case <-arrived:
+				admitted = true
+				go func() { answers <- <-answer }()
+			case status := <-answer:
+				if status != http.StatusServiceUnavailable {
+					t.Fatal(status)
+				}
+			}
+		}
+	}
+	one := post()
+	if status, _, closing, err := one.receive(); status != http.StatusServiceUnavailable || !closing || err != nil {
+		t.Errorf("one body too many: %d, closing %v, %v", status, closing, err)
+	}
+	_ = one.Close()
+	close(end)
+	for range 2 {
+		if status := <-answers; status != http.StatusOK {
+			t.Error(status)
+		}
+	}
+	for i, c := range slow {
+		_, _ = io.WriteString(c, "ody!")
+		if status, _, _, err := c.receive(); status != http.StatusOK || err != nil {
+			t.Errorf("body %d: %d, %v", i, status, err)
+		}
+	}
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
+}

@@ -60,7 +60,7 @@ func (s *server) behindProxies(r *http.Request) (scheme, error) {
 	if !s.trusting {
 		return schemeUntold, nil
 	}
-	c, _ := r.Context().Value(connKey{}).(*conn)
+	c := connOfRequest(r)
 	if c == nil || !s.trusts(c) {
 		forwarded.Strip(r.Header)
 		return schemeUntold, nil

@@ -43,9 +43,9 @@ func (c *conn) judge(b []byte) int {
 func untilGone(raw syscall.RawConn) error {
 	end := io.EOF
 	if err := raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		return n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
+		at := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} // what is unread does not hide it
+		_, err := unix.Poll(at, 0)
+		return err == nil && at[0].Revents != 0
 	}); err != nil {
 		end = err
 	}

@@ -74,16 +74,18 @@ type wait struct {
 	own   bool // the handler has set a deadline of its own
 }
 
-func (p *pulse) begin(w *wait) {
+// begin begins a wait, and says whether the answer has not begun.
+func (p *pulse) begin(w *wait) (before bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answers = p.answers || w == &p.writing
+	before = !p.answers
 	if w.own || p.over || p.server.pace.stall == 0 {
-		return
+		return before
 	}
 	w.since = time.Now()
 	if p.armed {
-		return
+		return before
 	}
 	left := max(0, p.server.pace.stall-w.spent)
 	if p.armed = true; p.timer == nil {
@@ -91,6 +93,7 @@ func (p *pulse) begin(w *wait) {
 	} else {
 		p.timer.Reset(left)
 	}
+	return before
 }
 
 // end ends a wait that has brought, or taken, so many bytes.
@@ -168,9 +171,14 @@ type pacedBody struct {
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	b.pulse.begin(&b.pulse.reading)
+	waits := b.pulse.begin(&b.pulse.reading)
+	if waits {
+		b.pulse.server.crowd.bodies.Add(1)
+	}
 	n, err := b.ReadCloser.Read(p)
-	b.pulse.end(&b.pulse.reading, n)
+	if b.pulse.end(&b.pulse.reading, n); waits {
+		b.pulse.server.crowd.bodies.Add(-1)
+	}
 	return n, err
 }
 

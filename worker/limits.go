@@ -43,7 +43,8 @@ type Limits struct {
 	Connections int
 
 	// InFlight is how many requests may wait for their answer's beginning, 16,384. One more
-	// is answered 503 at once. Streams, event streams and WebSockets have begun theirs.
+	// is answered 503 at once. Streams, event streams and WebSockets have begun theirs. Those that
+	// wait for more of their body do not count; of them there may be half as many besides.
 	InFlight int
 
 	// RetryAfter is what such an answer tells the client to wait, one second; whole seconds.

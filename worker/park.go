@@ -174,7 +174,12 @@ func (s *server) attend() {
 // sent something before.
 func (s *server) dismiss(c *conn) {
 	if !c.unread() {
-		_ = c.outer.Close()
+		s.lot.remove(c)
+		if c.encrypted {
+			s.helpers.Go(func() { _ = c.outer.Close() }) // TLS says goodbye, for up to five seconds
+		} else {
+			_ = c.outer.Close()
+		}
 		return
 	}
 	c.state.Store(busy)

@@ -162,6 +162,20 @@ func TestAParkedConnectionsTimeEnds(t *testing.T) {
 	}
 }
 
+// An empty line behind a request, as old clients send one, begins none.
+func TestAnEmptyLineIsNoRequest(t *testing.T) {
+	addr, drain := alone(t, pasts, worker.ParkAfter(parkAfter))
+	c := kept(t, addr, 1)[0]
+	if _, err := io.WriteString(c, "\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	awaitParked(t, "self", 1)
+	c.must(t, "/", "")
+	if err := drain(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A first request that begins when the time for it is nearly up is not cut in the middle.
 func TestAFirstRequestThatBeginsLateIsServed(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/fleet"
 	"github.com/tandem-go/tandem/internal/handover"
+	"github.com/tandem-go/tandem/internal/http1"
 )
 
 const (
@@ -97,6 +99,7 @@ func (s *server) receive() {
 		err := s.take()
 		switch {
 		case err == nil:
+		case errors.Is(err, errCrowded):
 		case errors.Is(err, handover.ErrEmpty):
 			left = 0
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
@@ -196,6 +199,12 @@ func (s *server) adopt(r handover.Record, fd int) error {
 		rawClose(fd)
 		return errors.New("it is not of the kind that this worker serves, and was closed")
 	}
+	if s.crowd.Connections >= 0 && s.conns.len() >= s.crowd.Connections+telling {
+		rawClose(fd) // its client is idle, and may come again; without a descriptor nobody could
+		s.said.crowded.say(s.logger, slog.LevelWarn, "idle connections of siblings beyond the bound are closed", "bound", s.crowd.Connections,
+			"hint", "worker.Limits.Connections, or more workers")
+		return errCrowded
+	}
 	liftMinHops(fd) // it may have been accepted after the stop had begun
 	accepted, err := s.connection(fd)
 	if err != nil {
@@ -221,6 +230,7 @@ func (s *server) adopt(r handover.Record, fd int) error {
 	if r.Requests > 0 {
 		c.proxied = false // what comes next is a request, whatever this worker expects of new ones
 		c.spoke1.Store(true)
+		c.guard = http1.New(&s.guards.encrypted) // the same limits, and no HTTP/2 any more
 		if s.lot != nil && s.tls == nil {
 			s.adoptParked(c)
 			return nil
@@ -229,6 +239,8 @@ func (s *server) adopt(r handover.Record, fd int) error {
 	}
 	return s.enter(c)
 }
+
+var errCrowded = errors.New("it is one too many")
 
 // idleTimeout is how long a connection that has been idle for so long already
 // may be in all. A second more at least: the client may be about to send.

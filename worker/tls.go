@@ -50,8 +50,8 @@ type CertificateFiles struct {
 // Under Tandem's supervisor a client's session ticket resumes at every worker,
 // also after a reload: the supervisor makes the keys. Otherwise Go makes them.
 //
-// What ConfigureServer puts into TLSConfig besides certificates, client CAs and
-// GetConfigForClient is kept.
+// What ConfigureServer puts into TLSConfig besides certificates and GetConfigForClient
+// is kept, unless these Certificates say something of it.
 func TLS(c Certificates) Option { return func(o *options) { o.certificates = &c } }
 
 // openCertificates reads what TLS says, nil without it.

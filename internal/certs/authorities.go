@@ -56,7 +56,7 @@ func (s *Store) lookAtAuthorities(now time.Time) (changed bool) {
 		return false
 	}
 	print := watch.Print([]string{a.file})
-	if !a.trial.due(print) {
+	if !a.trial.due(print, now) {
 		return false
 	}
 	changed, err := a.take()

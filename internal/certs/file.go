@@ -32,7 +32,7 @@ func read(path string) ([]byte, error) {
 		return nil, bare(err)
 	}
 	defer f.Close()
-	content := make([]byte, 0, min(info.Size(), maxFile)+1) // no growing: no copy of a key is left behind
+	content := make([]byte, 0, min(info.Size(), maxFile)+1+bytes.MinRead) // no growing: no copy of a key is left behind
 	b := bytes.NewBuffer(content)
 	if _, err = io.Copy(b, io.LimitReader(f, maxFile+1)); err != nil {
 		return nil, bare(err)
@@ -93,6 +93,7 @@ func loadPair(cert, key string) (*shown, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", cert, err)
 	}
+	defer clear(certPEM) // the key may be in it
 	chain, err := parseChain(certPEM)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", cert, err)

@@ -71,7 +71,7 @@ func (s *Store) open(p *pair, now time.Time) error {
 // lookAtPair takes certificate and key in if they have changed.
 func (s *Store) lookAtPair(p *pair, now time.Time) (changed bool) {
 	print := watch.Print([]string{p.Cert, p.Key})
-	if !p.trial.due(print) {
+	if !p.trial.due(print, now) {
 		return false
 	}
 	next, err := loadPair(p.Cert, p.Key)
@@ -130,7 +130,7 @@ func (s *Store) lookAtStaple(p *pair, now time.Time) (changed bool) {
 		p.staple, changed = nil, true
 	}
 	print := watch.Print([]string{p.OCSP})
-	if !p.stapled.due(print) {
+	if !p.stapled.due(print, now) {
 		return changed
 	}
 	next, err := loadStaple(p.OCSP, p.shown, now)

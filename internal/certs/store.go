@@ -103,8 +103,8 @@ func Open(o Options) (*Store, error) {
 }
 
 // Config is the configuration of a server: each handshake has what is served by
-// then. What base says besides certificates, client CAs and session tickets stays
-// as it is, also which protocols are spoken; nil is none. It is called before
+// then. What base says besides certificates and session tickets stays as it is, also
+// which protocols are spoken, and who is asked for a certificate unless the Options say; nil is none. It is called before
 // the first handshake.
 func (s *Store) Config(base *tls.Config) *tls.Config {
 	s.mu.Lock()
@@ -115,7 +115,9 @@ func (s *Store) Config(base *tls.Config) *tls.Config {
 	s.base = base.Clone()
 	s.base.MinVersion = max(base.MinVersion, s.opt.MinVersion)
 	s.base.Certificates, s.base.GetConfigForClient = nil, nil
-	s.base.ClientAuth, s.base.ClientCAs = s.opt.ClientAuth, nil
+	if s.opt.ClientAuth != tls.NoClientCert {
+		s.base.ClientAuth = s.opt.ClientAuth
+	}
 	s.build()
 	outer := s.base.Clone()
 	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.now.Load(), nil }
@@ -151,7 +153,9 @@ func (s *Store) publish() {
 func (s *Store) build() {
 	c := s.base.Clone()
 	c.GetCertificate = newChoice(s.served).get
-	c.ClientCAs = s.pool
+	if s.authorities != nil {
+		c.ClientCAs = s.pool
+	}
 	if len(s.tickets) > 0 {
 		c.SetSessionTicketKeys(s.tickets)
 	}

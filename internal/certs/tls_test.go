@@ -225,3 +225,17 @@ func TestABadOCSPResponseAtTheStart(t *testing.T) {
 	_, log = open(t, Options{Pairs: []Pair{alone}})
 	log.want(t, "certificate loaded", "the certificate's issuer is not in the certificate's file")
 }
+
+// Who has a configuration of his own ask for certificates, as SPIFFE's users do, is asked for.
+func TestClientAuthOfTheBaseIsKept(t *testing.T) {
+	f := newFiles(t, certtest.Leaf{})
+	s, _ := open(t, Options{Pairs: []Pair{f.Pair}})
+	base := &tls.Config{ClientAuth: tls.RequireAnyClientCert, ClientCAs: f.ca.Pool()}
+	config := s.Config(base)
+	if config.ClientAuth != base.ClientAuth || config.ClientCAs != base.ClientCAs {
+		t.Error("it is not kept")
+	}
+	if got := connect(t, config, f.client()); got.serverErr == nil || !strings.Contains(got.serverErr.Error(), "didn't provide a certificate") {
+		t.Errorf("a client without one: %v", got.serverErr)
+	}
+}

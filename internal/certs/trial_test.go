@@ -7,7 +7,7 @@ import (
 )
 
 // What is bad is tried again without a word until it has lasted, said once, and
-// then left alone until the files change.
+// then tried once a minute, or when the files change.
 func TestABadFileIsSaidOnceItHasLasted(t *testing.T) {
 	bad := errors.New("bad")
 	type look struct {
@@ -38,6 +38,14 @@ func TestABadFileIsSaidOnceItHasLasted(t *testing.T) {
 			{time.Second, "d", nil, true, true},
 			{time.Second, "d", nil, false, false},
 		},
+		"good by the passing of time": {
+			{0, "a", bad, true, false},
+			{settle, "a", bad, true, true},
+			{retry - 1, "a", bad, false, false},
+			{1, "a", bad, true, false},
+			{retry, "a", nil, true, true},
+			{retry, "a", nil, false, false},
+		},
 		"always another bad one": {
 			{0, "a", bad, true, false},
 			{settle / 2, "b", bad, true, false},
@@ -54,7 +62,7 @@ func TestABadFileIsSaidOnceItHasLasted(t *testing.T) {
 			now := time.Unix(1_000_000, 0)
 			for i, l := range looks {
 				now = now.Add(l.after)
-				due := tr.due(l.print)
+				due := tr.due(l.print, now)
 				if due != l.due {
 					t.Fatalf("look %d: due is %v", i, due)
 				}

@@ -60,9 +60,9 @@ func (l Limits) Complete() (Limits, error) {
 		{"RequestLine", &l.RequestLine, defaults.RequestLine, 1 << 20},
 		{"HeaderLine", &l.HeaderLine, defaults.HeaderLine, 1 << 20},
 		{"HeaderBytes", &l.HeaderBytes, defaults.HeaderBytes, 16 << 20},
-		{"Headers", &l.Headers, defaults.Headers, math.MaxInt16},
+		{"HeaderFields", &l.Headers, defaults.Headers, math.MaxInt16 - 1},
 		{"TrailerBytes", &l.TrailerBytes, defaults.TrailerBytes, defaults.TrailerBytes},
-		{"Trailers", &l.Trailers, defaults.Trailers, math.MaxInt16},
+		{"Trailers", &l.Trailers, defaults.Trailers, math.MaxInt16 - 1},
 		{"ChunkLine", &l.ChunkLine, defaults.ChunkLine, 4<<10 - 2},
 		{"ChunkExtensions", &l.ChunkExtensions, defaults.ChunkExtensions, 16<<10 - 2},
 	} {

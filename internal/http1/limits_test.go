@@ -136,7 +136,7 @@ func TestABodyIsRefusedBeforeItComes(t *testing.T) {
 func TestLimitsThatCannotBeKeptAreErrors(t *testing.T) {
 	for want, l := range map[string]http1.Limits{
 		"http1: limit RequestLine is -1, which is not between 1 and 1048576 (0: the default, 16384)":     {RequestLine: -1},
-		"http1: limit Headers is 40000, which is not between 1 and 32767 (0: the default, 128)":          {Headers: 40000},
+		"http1: limit HeaderFields is 40000, which is not between 1 and 32766 (0: the default, 128)":     {Headers: 40000},
 		"http1: limit TrailerBytes is 4095, which is not between 1 and 4094 (0: the default, 4094)":      {TrailerBytes: 4095},
 		"http1: limit ChunkLine is 4095, which is not between 1 and 4094 (0: the default, 1024)":         {ChunkLine: 4095},
 		"http1: limit ChunkExtensions is 16383, which is not between 1 and 16382 (0: the default, 8192)": {ChunkExtensions: 16383},

@@ -241,10 +241,18 @@ func haproxy(t *testing.T, upstream string) front {
 
 // haproxyTCP passes connections on with a PROXY header of version 2.
 func haproxyTCP(t *testing.T, upstream string) front {
+	return haproxyTo(t, "\tserver app 127.0.0.1:8000 ", "\tserver app "+upstream+" ")
+}
+
+// haproxyTLS has TLS end in the application.
+func haproxyTLS(t *testing.T, upstream string) front {
+	return haproxyTo(t, "\t# server app 127.0.0.1:8000 check check-ssl ", "\tdefault-server disabled\n\tserver tls "+upstream+" enabled check check-ssl ")
+}
+
+// haproxyTo changes a server's line of haproxy-tcp.cfg.
+func haproxyTo(t *testing.T, line, changedTo string) front {
 	t.Helper()
 	f := newFront(t)
-	f.run(t, "haproxy", "-db", "-f", changed(t, "haproxy-tcp.cfg", map[string]string{
-		"bind :443\n": "bind " + f.plain + "\n", "\tserver app 127.0.0.1:8000 ": "\tserver app " + upstream + " ",
-	}))
+	f.run(t, "haproxy", "-db", "-f", changed(t, "haproxy-tcp.cfg", map[string]string{"bind :443\n": "bind " + f.plain + "\n", line: changedTo}))
 	return f
 }

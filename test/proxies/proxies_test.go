@@ -75,6 +75,19 @@ func TestProxiesThatTellThePROXYProtocol(t *testing.T) {
 	}
 }
 
+// HAProxy passes TLS on that ends in the application, whose health it asks over TLS too.
+func TestTLSEndsBehindHAProxy(t *testing.T) {
+	needsHAProxy(t)
+	ctx := harness.Within(t)
+	cert, key, _ := site(t)
+	s, _ := app(ctx, t, "APP_PROXY_PROTOCOL="+proxyIP, "APP_TLS_CERT="+cert, "APP_TLS_KEY="+key)
+	f := haproxyTLS(t, s.Addr)
+	f.upAt(ctx, t, "https://"+f.plain)
+	if got := echo(ctx, t, "https://"+f.plain, forged); got.Client != clientIP || got.Scheme != "https" || got.Host != f.plain {
+		t.Errorf("the application saw %+v", got)
+	}
+}
+
 // browser is a client with an address of its own that believes any certificate.
 func browser() *http.Client {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientIP)}}
@@ -86,6 +99,11 @@ func browser() *http.Client {
 // up waits until a proxy answers for the application.
 func (f front) up(ctx context.Context, t *testing.T) {
 	t.Helper()
+	f.upAt(ctx, t, "http://"+f.plain)
+}
+
+func (f front) upAt(ctx context.Context, t *testing.T, site string) {
+	t.Helper()
 	client := browser()
 	err := harness.Poll(ctx, "an answer through the proxy", func() bool {
 		select {
@@ -93,7 +111,7 @@ func (f front) up(ctx context.Context, t *testing.T) {
 			t.Fatal("the proxy ended")
 		default:
 		}
-		resp, err := client.Get("http://" + f.plain + "/healthz")
+		resp, err := client.Get(site + "/healthz")
 		if err != nil {
 			return false
 		}
