@@ -44,17 +44,13 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	attrs := []attribute.KeyValue{verb, semconv.ServerAddress(r.URL.Hostname()), semconv.ServerPort(portOf(r))}
 	if !oteltrace.SpanContextFromContext(ctx).IsValid() {
-		resp, err := c.carry.RoundTrip(r)
-		c.t.count(ctx, began, attrs, resp, err)
-		return resp, err
+		return c.withoutSpan(r, began, attrs)
 	}
 	outer := oteltrace.SpanContextFromContext(ctx).SpanID()
 	ctx, span := c.t.tracer.Start(ctx, name, oteltrace.WithSpanKind(oteltrace.SpanKindClient), oteltrace.WithAttributes(attrs...))
 	defer span.End()
 	if span.SpanContext().SpanID() == outer { // a provider that makes no spans: the id would be our caller's
-		resp, err := c.carry.RoundTrip(r)
-		c.t.count(ctx, began, attrs, resp, err)
-		return resp, err
+		return c.withoutSpan(r, began, attrs)
 	}
 	if span.IsRecording() {
 		plain := *r.URL
@@ -67,6 +63,12 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode >= 400 {
 		span.SetStatus(codes.Error, "")
 	}
+	return resp, err
+}
+
+func (c *transport) withoutSpan(r *http.Request, began time.Time, attrs []attribute.KeyValue) (*http.Response, error) {
+	resp, err := c.carry.RoundTrip(r)
+	c.t.count(r.Context(), began, attrs, resp, err)
 	return resp, err
 }
 

@@ -205,24 +205,29 @@ func (c *conn) hasten() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if until := time.Now().Add(bound); c.deadline.IsZero() || until.Before(c.deadline) {
-		c.deadline = until
-		if c.nudged.Load() == notNudged {
-			_ = c.Conn.SetReadDeadline(until)
-		}
+		_ = c.bound(until)
 	}
+}
+
+// bound bounds reading, now or when a nudge is over. c.mu is held.
+func (c *conn) bound(t time.Time) error {
+	c.deadline = t
+	if c.nudged.Load() != notNudged {
+		return nil
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // begin bounds the header of the first request on an adopted connection.
 func (c *conn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keep, c.deadline = 0, time.Time{}
+	c.keep = 0
+	var until time.Time
 	if c.header > 0 {
-		c.deadline = time.Now().Add(c.header)
+		until = time.Now().Add(c.header)
 	}
-	if c.nudged.Load() == notNudged {
-		_ = c.Conn.SetReadDeadline(c.deadline)
-	}
+	_ = c.bound(until)
 }
 
 // SetReadDeadline notes that somebody bounds reading.
@@ -241,11 +246,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	} else if until := c.until.Swap(0); until != 0 && (t.IsZero() || t.UnixNano() > until) {
 		t = time.Unix(0, until) // nothing had ever come when it was parked: its header has the time that is left
 	}
-	c.deadline = t
-	if c.nudged.Load() != notNudged {
-		return nil
-	}
-	return c.Conn.SetReadDeadline(t)
+	return c.bound(t)
 }
 
 // What net/http waits for on an idle connection, see conn.awaited.

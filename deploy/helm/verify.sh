@@ -19,19 +19,7 @@ trap 'rm -rf "$scratch"' EXIT
 export HELM_CACHE_HOME=$scratch/cache HELM_CONFIG_HOME=$scratch/config HELM_DATA_HOME=$scratch/data
 export KUBECONFIG=/dev/null
 
-passed=0 failed=0
-check() { # NAME COMMAND...
-	local name=$1 out
-	shift
-	if out=$("$@" 2>&1); then
-		passed=$((passed + 1))
-		echo "ok    $name"
-	else
-		failed=$((failed + 1))
-		echo "FAIL  $name"
-		sed 's/^/      /' <<<"$out"
-	fi
-}
+. "$here/../../scripts/checks"
 
 render() { helm template rel "$chart" --namespace there --api-versions monitoring.coreos.com/v1 "$@"; }
 schemas() {

@@ -11,19 +11,7 @@ top=$(cd "$here/../.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-passed=0 failed=0
-check() { # NAME COMMAND...
-	local name=$1 out
-	shift
-	if out=$("$@" 2>&1); then
-		passed=$((passed + 1))
-		echo "ok    $name"
-	else
-		failed=$((failed + 1))
-		echo "FAIL  $name"
-		sed 's/^/      /' <<<"$out"
-	fi
-}
+. "$top/scripts/checks"
 
 make -s -C "$top" image VERSION=v0 IMAGE="$scratch/one.tar" >/dev/null
 # What git knows, as it lies here, in another directory.

@@ -14,19 +14,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export SOURCE_DATE_EPOCH=1700000000 VERSION=v1.2.3
 
-passed=0 failed=0
-check() { # NAME COMMAND...
-	local name=$1 out
-	shift
-	if out=$("$@" 2>&1); then
-		passed=$((passed + 1))
-		echo "ok    $name"
-	else
-		failed=$((failed + 1))
-		echo "FAIL  $name"
-		sed 's/^/      /' <<<"$out"
-	fi
-}
+. scripts/checks
 same() { [ "$1" = "$2" ] || { echo "got '$1', want '$2'"; return 1; }; }
 fails() { ! "$@"; }
 
