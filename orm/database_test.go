@@ -41,6 +41,9 @@ func create(tb testing.TB, db *orm.DB) {
 		id, at, json = "bigserial PRIMARY KEY", "timestamptz", "jsonb"
 	}
 	text := fmt.Sprintf(schema+rows, id, at, json)
+	if db.Dialect() == orm.SQLite { // PostgreSQL makes one transaction of it by itself
+		text = "BEGIN;\n" + text + "COMMIT;\n"
+	}
 	if db.Dialect() == orm.PostgreSQL { // rows above took numbers by themselves
 		for _, table := range []string{"authors", "profiles", "posts", "tags", "remarks"} {
 			text += fmt.Sprintf("SELECT setval('%s_id_seq', 100);\n", table)

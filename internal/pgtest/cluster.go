@@ -77,6 +77,8 @@ type Cluster struct {
 	reader  *bufio.Reader
 	mu      sync.Mutex // one order at a time
 	made    atomic.Int64
+	freeMu  sync.Mutex
+	free    []string // databases that were given back, empty
 }
 
 // New makes a cluster and starts its server; the settings are lines of
@@ -220,7 +222,7 @@ func (c *Cluster) begin(fill string, settings []string) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	return c.asAdmin(func(ctx context.Context, conn *pgx.Conn) error {
+	return c.asAdmin("postgres", func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "CREATE ROLE "+tester+" LOGIN PASSWORD '"+c.secret+"'")
 		return err
 	})
@@ -304,22 +306,25 @@ func (c *Cluster) testURL(database string) string {
 	return u.String()
 }
 
-// asAdmin does something as the superuser, on a connection of its own.
-func (c *Cluster) asAdmin(do func(ctx context.Context, conn *pgx.Conn) error) error {
+// asAdmin does something in a database as the superuser, on a connection of its own.
+func (c *Cluster) asAdmin(database string, do func(ctx context.Context, conn *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, c.url(admin, "postgres"))
+	conn, err := pgx.Connect(ctx, c.url(admin, database))
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(ctx, conn), conn.Close(ctx))
 }
 
-// Create makes an empty database and returns its name and its URL. Its owner is a
-// role without privileges.
+// Create gives an empty database, by its name and its URL: one that was given back,
+// else a new one. Its owner is a role without privileges.
 func (c *Cluster) Create() (name, url string, err error) {
-	name = fmt.Sprintf("test_%d", c.made.Add(1))
-	err = c.asAdmin(func(ctx context.Context, conn *pgx.Conn) error {
+	if name, ok := c.takeFree(); ok {
+		return name, c.testURL(name), nil
+	}
+	name = c.nextName()
+	err = c.asAdmin("postgres", func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "CREATE DATABASE "+name+" OWNER "+tester)
 		return err
 	})
@@ -329,15 +334,58 @@ func (c *Cluster) Create() (name, url string, err error) {
 	return name, c.testURL(name), nil
 }
 
-// Drop removes a database of Create, and ends the connections to it.
-func (c *Cluster) Drop(name string) error {
-	err := c.asAdmin(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("drop the database of a test: %w", err)
+func (c *Cluster) nextName() string { return fmt.Sprintf("test_%d", c.made.Add(1)) }
+
+func (c *Cluster) takeFree() (name string, ok bool) {
+	c.freeMu.Lock()
+	defer c.freeMu.Unlock()
+	if len(c.free) == 0 {
+		return "", false
 	}
+	name, c.free = c.free[0], c.free[1:]
+	return name, true
+}
+
+// empties are the statements after which a database is as it was made: nobody else is
+// connected to it, and what it holds is what every new one does. That takes a seventh
+// of the time of another database.
+var empties = []string{
+	"SELECT pg_terminate_backend(pid, " + strconv.FormatInt(patience.Milliseconds(), 10) + ") FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+	`DO $$ DECLARE name text; BEGIN
+	FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+		EXECUTE format('DROP SCHEMA %I CASCADE', name);
+	END LOOP;
+	EXECUTE format('ALTER DATABASE %I RESET ALL', current_database());
+END $$`,
+	"CREATE SCHEMA public AUTHORIZATION pg_database_owner",
+	"GRANT USAGE ON SCHEMA public TO PUBLIC",
+}
+
+// Release ends a database of Create, and the connections to it. Its name is gone too:
+// the next who asks gets it under another, so nobody who still knows this one comes
+// upon what is somebody else's.
+func (c *Cluster) Release(name string) error {
+	next := c.nextName()
+	err := c.asAdmin(name, func(ctx context.Context, conn *pgx.Conn) error {
+		for _, statement := range empties {
+			if _, err := conn.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = c.asAdmin("postgres", func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, "ALTER DATABASE "+pgx.Identifier{name}.Sanitize()+" RENAME TO "+next)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("empty the database of a test: %w", err)
+	}
+	c.freeMu.Lock()
+	defer c.freeMu.Unlock()
+	c.free = append(c.free, next)
 	return nil
 }
 
@@ -346,7 +394,7 @@ func (c *Cluster) Drop(name string) error {
 // have gone, with their number.
 func (c *Cluster) Disconnect() (ended int, err error) {
 	var pids []int32
-	err = c.asAdmin(func(ctx context.Context, conn *pgx.Conn) error {
+	err = c.asAdmin("postgres", func(ctx context.Context, conn *pgx.Conn) error {
 		// All are told before one is waited for: what it held would let others go on.
 		err := conn.QueryRow(ctx, "SELECT array_agg(pid) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1", tester).Scan(&pids)
 		if err != nil {

@@ -37,7 +37,7 @@ func own(settings []string) (*Cluster, error) {
 }
 
 // URL gives the test an empty database, on a server that tests share. When the
-// test has ended it is dropped, and connections to it end. Safe for concurrent
+// test has ended it is emptied for the next one, and connections to it end. Safe for concurrent
 // use.
 func URL(tb testing.TB) string {
 	tb.Helper()
@@ -54,7 +54,7 @@ func database(tb testing.TB, c *Cluster) string {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := c.Drop(name); err != nil {
+		if err := c.Release(name); err != nil {
 			tb.Error(err)
 		}
 	})

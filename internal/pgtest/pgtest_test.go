@@ -75,6 +75,46 @@ func TestADatabaseIsGoneWithItsTest(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatIsUsedAgainIsEmpty(t *testing.T) {
+	own := Start(t).cluster // whose next database is the one that was given back
+	const seen = `SELECT count(*), current_setting('work_mem') FROM (
+		SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+		UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace
+		UNION ALL SELECT oid FROM pg_type WHERE typnamespace = 'public'::regnamespace
+		UNION ALL SELECT oid FROM pg_proc WHERE pronamespace = 'public'::regnamespace) AS what`
+	look := func(url string) (n int, setting string) {
+		if err := connect(t, url).QueryRow(t.Context(), seen).Scan(&n, &setting); err != nil {
+			t.Fatal(err)
+		}
+		return n, setting
+	}
+	name, url, err := own.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := connect(t, url)
+	for _, text := range []string{
+		"CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.rows (id serial)", "CREATE TABLE rows (id serial)", "CREATE TYPE mood AS ENUM ('good')",
+		"CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'", "ALTER DATABASE " + name + " SET work_mem = '65MB'",
+	} {
+		exec1(t, made, text)
+	}
+	if n, setting := look(url); n < 6 || setting != "65MB" {
+		t.Fatalf("%d things and %s before: the check sees nothing", n, setting)
+	}
+	if err := own.Release(name); err != nil {
+		t.Fatal(err)
+	}
+	next, url, err := own.Create()
+	if err != nil || next == name || own.made.Load() != 2 {
+		t.Fatalf("%s after %s, of %d names: %v", next, name, own.made.Load(), err)
+	}
+	if n, setting := look(url); n != 0 || setting == "65MB" {
+		t.Errorf("%d things are left, and work_mem is %s", n, setting)
+	}
+	exec1(t, connect(t, url), "CREATE TABLE rows (id serial)") // as the tests' role may in a new one
+}
+
 func TestTheTestsRoleIsNoSuperuser(t *testing.T) {
 	conn := connect(t, URL(t))
 	var super string
@@ -302,7 +342,7 @@ func BenchmarkDatabase(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := c.Drop(name); err != nil {
+		if err := c.Release(name); err != nil {
 			b.Fatal(err)
 		}
 	}
