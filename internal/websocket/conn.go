@@ -31,12 +31,10 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// CloseTimeout is how long the client has to answer a close frame, and to take it.
+// CloseTimeout is how long the client has to answer a close frame, and to take it. We
+// take no longer to answer its: so long may the answer to a message take that came right
+// before it.
 const CloseTimeout = 5 * time.Second
-
-// answerTime is how long a message that has been read may take to be answered
-// before the end that came right behind it.
-const answerTime = time.Second
 
 // inBuffer is the size of the buffer that an idle connection keeps, in bytes. What
 // is longer is read past it.
@@ -149,8 +147,8 @@ func (c *Conn) Ended() <-chan struct{} { return c.ended }
 // close frames, and returns when the connection is closed. One message at a time
 // waits for its Read, and nothing is read meanwhile.
 //
-// An end that comes behind a message waits a second for whoever has that message: until
-// they ask for the next one. So the answer to it goes out first.
+// An end that comes behind a message waits for whoever has that message, until they ask
+// for the next one, but no longer than [CloseTimeout]. So the answer to it goes out first.
 func (c *Conn) Run(told func(why error)) {
 	c.heard.Store(time.Now().UnixNano())
 	var timer *time.Timer
@@ -200,7 +198,7 @@ func (c *Conn) letAnswer(end error) {
 	if !errors.As(end, &closed) && !errors.As(end, &bad) {
 		return // there is nobody to answer
 	}
-	timer := time.NewTimer(answerTime)
+	timer := time.NewTimer(CloseTimeout)
 	defer timer.Stop()
 	select {
 	case c.messages <- message{}:

@@ -101,14 +101,14 @@ func TestNeverBoots(t *testing.T) {
 	t.Parallel()
 	for mode, wants := range map[string][]string{
 		"boot-exit":   {"3", "lost its templates"},
-		"never-ready": {"ready", "300ms"},
+		"never-ready": {"ready", "2s"},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			ctx := within(t)
 			pid := filepath.Join(t.TempDir(), "x.pid")
 			s := launch(t, foreign(harness.Config{
-				Args: []string{"--workers", "2", "--boot-timeout", "300ms", "--graceful-timeout", "2s", "--pid-file", pid},
+				Args: []string{"--workers", "2", "--boot-timeout", "2s", "--graceful-timeout", "2s", "--pid-file", pid},
 			}, mode))
 			exits(ctx, t, s, 3)
 			for _, want := range wants {

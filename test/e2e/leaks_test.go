@@ -14,9 +14,9 @@ import (
 // non-blocking.
 func TestNothingGrows(t *testing.T) {
 	t.Parallel()
-	const rounds = 20
+	const rounds = 10
 	ctx := within(t)
-	s, st := serve(ctx, t, 2, foreign(harness.Config{}, "serve"))
+	s, st := serve(ctx, t, 2, foreign(harness.Config{Args: []string{"--bake", "50ms"}}, "serve"))
 	// A first reload and a first crash may leave what is made once.
 	cycle := func() {
 		t.Helper()

@@ -47,7 +47,7 @@ func TestAWorkerThatDoesNotStartIsNeverReady(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			ctx := within(t)
-			c := foreign(harness.Config{Args: []string{"--workers", "1", "--boot-timeout", "2s"}}, "tandem")
+			c := foreign(harness.Config{Args: []string{"--workers", "1", "--boot-timeout", "6s"}}, "tandem")
 			c.Env = append(c.Env, helperStart+"="+how)
 			s := launch(t, c)
 			exits(ctx, t, s, 3)
@@ -64,7 +64,7 @@ func TestAReloadWhoseWorkersDoNotStartIsUndone(t *testing.T) {
 	t.Parallel()
 	ctx := within(t)
 	env := writeFile(t, filepath.Join(t.TempDir(), "env"), helperMode+"=tandem\n", 0o600)
-	s, before := serve(ctx, t, 2, harness.Config{Command: []string{self}, Args: []string{"--env-file", env, "--boot-timeout", "2s"}})
+	s, before := serve(ctx, t, 2, harness.Config{Command: []string{self}, Args: []string{"--env-file", env, "--boot-timeout", "6s"}})
 	failed := 0
 	for how, reason := range badStarts {
 		failed++

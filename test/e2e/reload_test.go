@@ -21,7 +21,8 @@ func TestFailedReloads(t *testing.T) {
 		reason    string
 	}{
 		{"does not boot", helperMode + "=boot-exit\n", nil, "exit status 3"},
-		{"is not ready in time", helperMode + "=never-ready\n", []string{"--boot-timeout", "300ms"}, "300ms"},
+		// A bound on the good workers' boot too: so wide that a busy machine keeps it.
+		{"is not ready in time", helperMode + "=never-ready\n", []string{"--boot-timeout", "5s"}, "5s"},
 		{"dies while it bakes", helperMode + "=early-exit\n", []string{"--bake", "2s"}, "exit status 1"},
 		{"takes longer than a reload may", helperMode + "=never-ready\n", []string{"--reload-timeout", "400ms"}, "400ms"},
 		{"malformed env file", "no equals sign here\n", nil, "env"},
@@ -39,7 +40,7 @@ func TestFailedReloads(t *testing.T) {
 			if said := res.Stdout + res.Stderr; res.Code != 1 || !strings.Contains(strings.ToLower(said), tc.reason) {
 				t.Errorf("want exit 1 and %q, got exit %d:\n%s", tc.reason, res.Code, said)
 			}
-			if took := time.Since(begin); took > 15*time.Second {
+			if took := time.Since(begin); took > 30*time.Second {
 				t.Errorf("it took %s", took)
 			}
 			st := ready(ctx, t, s, 2)

@@ -232,7 +232,7 @@ func TestStopsDuringAReload(t *testing.T) {
 func TestSignalsDuringAReload(t *testing.T) {
 	t.Parallel()
 	ctx := within(t)
-	s, before, _ := stuckReload(ctx, t, "--boot-timeout", "2s")
+	s, before, _ := stuckReload(ctx, t, "--boot-timeout", "5s")
 	for _, sig := range []syscall.Signal{syscall.SIGWINCH, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN} {
 		signal(t, s, sig)
 	}
@@ -254,7 +254,7 @@ func TestSignalsDuringAReload(t *testing.T) {
 func TestReloadDuringAReload(t *testing.T) {
 	t.Parallel()
 	ctx := within(t)
-	s, before, envFile := stuckReload(ctx, t, "--boot-timeout", "2s")
+	s, before, envFile := stuckReload(ctx, t, "--boot-timeout", "5s")
 	writeFile(t, envFile, helperMode+"=serve\nNEW=yes\n", 0o600)
 	for range 5 {
 		signal(t, s, syscall.SIGHUP)

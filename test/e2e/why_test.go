@@ -203,11 +203,11 @@ func TestWhyAStartFailed(t *testing.T) {
 	t.Parallel()
 	ctx := within(t)
 	dir := t.TempDir()
-	c := foreign(harness.Config{Dir: dir, Args: []string{"--workers", "1", "--boot-timeout", "300ms"}}, "never-ready")
+	c := foreign(harness.Config{Dir: dir, Args: []string{"--workers", "1", "--boot-timeout", "1s"}}, "never-ready")
 	s := launch(t, c)
 	exits(ctx, t, s, 3)
 	d := why(ctx, t, s, 1).Records[0]
-	if d.Cause.Class != "boot" || d.Count != 3 || d.State != "starting" || d.Counters != nil || !strings.Contains(d.Cause.Text, "not ready within 300ms") {
+	if d.Cause.Class != "boot" || d.Count != 3 || d.State != "starting" || d.Counters != nil || !strings.Contains(d.Cause.Text, "not ready within 1s") {
 		t.Errorf("%+v", d)
 	}
 	next, _ := serve(ctx, t, 1, foreign(harness.Config{Dir: dir}, "serve"))

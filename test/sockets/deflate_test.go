@@ -122,7 +122,7 @@ func TestCompressedMessages(t *testing.T) {
 				if size >= 512 {
 					first |= rsv1
 				}
-				for range max(2, min(100, mib/4/(size+1))) {
+				for range max(2, min(25, mib/8/(size+1))) {
 					d.sent = append(d.sent, frames...)
 					d.want = append(d.want, echoed(first, message))
 				}

@@ -50,15 +50,16 @@ func TestLargeMessages(t *testing.T) {
 		}
 		all = append(all, d)
 	}
+	// Autobahn's 9.*, with fewer steps between the ends: the time goes into the largest.
 	for _, kind := range []byte{text, binary} {
-		for _, size := range []int{64 * kib, 256 * kib, mib, 4 * mib, 8 * mib, served.ReadLimit} {
+		for _, size := range []int{64 * kib, mib, served.ReadLimit} {
 			add(kind, size, size, 0)
 		}
-		for _, fragment := range []int{64, 256, kib, 4 * kib, 16 * kib, 64 * kib, 256 * kib, mib, 4 * mib} {
+		for _, fragment := range []int{64, kib, 64 * kib, mib} {
 			add(kind, 4*mib, fragment, 64*kib)
 		}
 		add(kind, served.ReadLimit, 256*kib, 0)
-		for _, chop := range []int{64, 128, 256, 512, kib, 2 * kib} {
+		for _, chop := range []int{64, 512, 2 * kib} {
 			add(kind, 256*kib, 256*kib, chop)
 		}
 		// 10.1: what a library's automatic fragmentation sends.
