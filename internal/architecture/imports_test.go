@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"tandemvet": nil, // reads others' code, and knows them by name
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade", "internal/watch"},
-	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket"},
+	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket", "internal/verify"},
 	"internal/docgen":    {"internal/cli", "internal/config", "internal/parity"},
 	"internal/config":    {"internal/budget", "internal/socket"},
 
@@ -72,6 +72,7 @@ var allowed = map[string][]string{
 	"internal/tally":        nil,
 	"internal/upgrade":      {"internal/caught", "internal/process"},
 	"internal/caught":       nil,
+	"internal/verify":       {"internal/control", "internal/postmortem", "internal/strict"},
 	"internal/watch":        nil,
 	"internal/websocket":    nil,
 

@@ -37,18 +37,26 @@ func (c *client) run(ctx, sending context.Context) {
 		c.n++
 		id := fmt.Sprintf("%s-%dz", c.id, c.n) // no id is the beginning of another
 		c.rec.inFlight.Add(1)
-		result := c.one(ctx, id, intended)
+		result, answer := c.one(ctx, id, intended)
 		c.rec.inFlight.Add(-1)
 		if ctx.Err() != nil {
 			return // cut short by us: no statement about the server
 		}
-		c.rec.add(result)
+		c.add(result, answer)
 		if result.Outcome != Refused && result.Outcome != Fault {
 			continue
 		}
 		if c.load.EndWhenRefused || !wait(sending, c.load.RefusedPause) {
 			return
 		}
+	}
+}
+
+// add counts a result, and tells who observes.
+func (c *client) add(r result, answer *Answer) {
+	c.rec.add(r)
+	if c.load.Observe != nil {
+		c.load.Observe(r.Event, answer)
 	}
 }
 
@@ -103,26 +111,29 @@ func (c *client) watch(sending context.Context, until time.Time) {
 // came on it without having been asked for is a second answer.
 func (c *client) drop() {
 	if extra := c.conn.unasked(); extra != "" {
-		c.rec.add(result{Event: Event{
-			Outcome: Doubled, Mode: c.group.Mode, ID: c.conn.lastID, Tag: c.conn.tag,
+		c.add(result{Event: Event{
+			Outcome: Doubled, Mode: c.group.Mode, ID: c.conn.lastID, Tag: c.conn.tag, Target: c.group.Target,
 			How: "bytes after the answer: " + extra, Nth: c.conn.nth, Time: time.Now(),
-		}})
+		}}, nil)
 	} else {
 		c.rec.idleClosed.Add(1)
+		if c.load.IdleClosed != nil {
+			c.load.IdleClosed(Closing{Time: time.Now(), Idle: time.Since(c.conn.lastAt), Nth: c.conn.nth})
+		}
 	}
 	c.conn.Close()
 	c.conn = nil
 }
 
-// one sends one request and says what became of it.
-func (c *client) one(ctx context.Context, id string, from time.Time) result {
+// one sends one request and says what became of it, with the answer if one came.
+func (c *client) one(ctx context.Context, id string, from time.Time) (result, *Answer) {
 	begin := time.Now()
 	if from.IsZero() {
 		from = begin
 	}
 	deadline := begin.Add(c.load.Timeout)
 	done := func(o Outcome, how string) result {
-		r := result{Event: Event{Time: time.Now(), Mode: c.group.Mode, ID: id, Outcome: o, How: how}}
+		r := result{Event: Event{Time: time.Now(), Mode: c.group.Mode, Target: c.group.Target, ID: id, Outcome: o, How: how}}
 		r.Took = r.Time.Sub(from)
 		if c.conn != nil {
 			r.Nth, r.Tag, r.Idle = c.conn.nth, c.conn.tag, c.conn.idled
@@ -134,10 +145,10 @@ func (c *client) one(ctx context.Context, id string, from time.Time) result {
 		return r
 	}
 	if c.conn == nil {
-		opened, err := open(ctx, c.load.Addr, deadline)
+		opened, err := c.load.open(ctx, deadline)
 		if err != nil {
 			o, how := connectFailure(err)
-			return done(o, how)
+			return done(o, how), nil
 		}
 		c.conn = opened
 		c.rec.connections.Add(1)
@@ -173,13 +184,21 @@ func (c *client) one(ctx context.Context, id string, from time.Time) result {
 		c.conn.Close()
 		c.conn = nil
 	}
-	return r
+	if err != nil {
+		return r, nil
+	}
+	return r, &answer
 }
 
 func (c *client) request(id string) request {
 	r := request{
 		id: id, method: c.group.Method, target: withID(c.group.Target, id),
-		close: c.group.Mode != Kept, kind: "text/plain",
+		host: c.load.Host, agent: c.load.UserAgent, unframed: c.load.Unframed,
+		unread: c.group.Check == nil && c.group.Tag == nil && c.load.Observe != nil,
+		close:  c.group.Mode != Kept, kind: "text/plain",
+	}
+	if c.group.Plain {
+		r.target = c.group.Target
 	}
 	size := c.group.Body
 	if c.group.Mode == Upload {

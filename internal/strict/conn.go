@@ -3,6 +3,7 @@ package strict
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,16 +22,20 @@ type Answer struct {
 	Sent     string // its body
 	Status   int
 	Header   http.Header
-	Body     []byte
+	Body     []byte        // whole, or for Observe alone its first 256 bytes
 	Close    bool          // the server ends the connection after it
+	Unframed bool          // nothing but the end of the connection ended it
 	FirstIn  time.Duration // until its first byte
 	Protocol string
 }
 
 type request struct {
 	id, method, target, body string
+	host, agent              string
 	kind                     string // of the body
 	close                    bool
+	unframed                 bool // its answer may end with the connection
+	unread                   bool // nobody looks at the body of its answer
 	pace                     time.Duration
 }
 
@@ -64,8 +69,8 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func open(ctx context.Context, addr string, deadline time.Time) (*conn, error) {
-	network := "tcp"
+func (l Load) open(ctx context.Context, deadline time.Time) (*conn, error) {
+	network, addr := "tcp", l.Addr
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		network, addr = "unix", path
 	}
@@ -74,14 +79,36 @@ func open(ctx context.Context, addr string, deadline time.Time) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.TLS != nil {
+		secure := tls.Client(c, l.TLS)
+		err := c.SetDeadline(deadline)
+		if err == nil {
+			err = secure.HandshakeContext(ctx)
+		}
+		if err != nil {
+			c.Close()
+			return nil, &handshakeError{err}
+		}
+		c = secure
+	}
 	in := &counted{Conn: c}
 	return &conn{Conn: c, in: in, br: bufio.NewReader(in)}, nil
 }
 
+// handshakeError: the connection came about, and TLS on it did not.
+type handshakeError struct{ cause error }
+
+func (e *handshakeError) Error() string { return "TLS handshake: " + e.cause.Error() }
+
+func (e *handshakeError) Unwrap() error { return e.cause }
+
 // connectFailure tells a server that is not there from a client that has run
 // out of something.
 func connectFailure(err error) (Outcome, string) {
+	var handshake *handshakeError
 	switch {
+	case errors.As(err, &handshake):
+		return Lost, handshakeFailure(handshake.cause)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused, "connection refused"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
@@ -93,6 +120,21 @@ func connectFailure(err error) (Outcome, string) {
 	}
 	return Fault, err.Error()
 }
+
+func handshakeFailure(err error) string {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "timeout in the TLS handshake"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "reset in the TLS handshake"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "closed in the TLS handshake"
+	}
+	return "TLS handshake: " + err.Error()
+}
+
+// headOfBody is what is kept of a body that nobody checks.
+const headOfBody = 256
 
 // exchange sends r and reads its whole answer. Its errors say how the request
 // was lost.
@@ -118,25 +160,33 @@ func (c *conn) exchange(r request, deadline time.Time) (Answer, error) {
 		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
 			continue
 		}
-		if resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && r.method != http.MethodHead {
+		unframed := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && r.method != http.MethodHead
+		if unframed && !r.unframed {
 			// The end of such a body cannot be told from a cut.
 			return Answer{}, errors.New("answer without a length")
 		}
-		body, err := io.ReadAll(resp.Body)
+		var body []byte
+		if r.unread {
+			if body, err = io.ReadAll(io.LimitReader(resp.Body, headOfBody)); err == nil {
+				_, err = io.Copy(io.Discard, resp.Body)
+			}
+		} else {
+			body, err = io.ReadAll(resp.Body)
+		}
 		if err != nil {
 			return Answer{}, c.lost("within the answer", err, begin)
 		}
 		c.lastID, c.lastAt = r.id, time.Now()
 		return Answer{
 			ID: r.id, Sent: r.body, Status: resp.StatusCode, Header: resp.Header, Body: body,
-			Close: resp.Close || r.close, FirstIn: c.in.firstAt.Sub(begin), Protocol: resp.Proto,
+			Close: resp.Close || r.close || unframed, Unframed: unframed, FirstIn: c.in.firstAt.Sub(begin), Protocol: resp.Proto,
 		}, nil
 	}
 }
 
 func (c *conn) send(r request, deadline time.Time) error {
 	var b strings.Builder
-	b.WriteString(r.method + " " + r.target + " HTTP/1.1\r\nHost: strict.test\r\nUser-Agent: strict\r\nX-Request-Id: " + r.id + "\r\n")
+	b.WriteString(r.method + " " + r.target + " HTTP/1.1\r\nHost: " + r.host + "\r\nUser-Agent: " + r.agent + "\r\nX-Request-Id: " + r.id + "\r\n")
 	if r.close {
 		b.WriteString("Connection: close\r\n")
 	}
@@ -215,7 +265,8 @@ func (c *conn) idle() bool {
 	}
 	sc, ok := c.Conn.(syscall.Conn)
 	if !ok {
-		return true
+		// Of TLS the kernel knows bytes that are no answer, such as session tickets.
+		return c.quiet(time.Now().Add(time.Millisecond))
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil || c.SetReadDeadline(time.Time{}) != nil {

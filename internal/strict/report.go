@@ -21,6 +21,7 @@ type Event struct {
 	Nth     int    // which request of its connection, from 1; 0: never connected
 	Tag     string // who answered last on this connection
 	Local   string // the client's address; empty: never connected
+	Target  string // of its group
 	// Idle is how long the connection had been unused when the request was
 	// sent; 0 for its first.
 	Idle time.Duration

@@ -12,11 +12,13 @@
 //	report := run.Wait()
 //	if err := report.Err(); err != nil { … }
 //
-// It is test support: tests and benchmarks import it, the product never does.
+// Tests, benchmarks and supervisor verify-reload are its users. Nothing in it runs in
+// a supervisor that serves.
 package strict
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -65,8 +67,9 @@ type Group struct {
 	Mode    Mode
 	Clients int
 	// Target is the request target. The id of the request is added as the
-	// query parameter "id".
+	// query parameter "id", unless Plain is set. It is in X-Request-Id in any case.
 	Target string
+	Plain  bool
 	// Method is POST when there is a body and GET otherwise, unless set.
 	Method string
 	// Body is the least length of the request's body in bytes. A body begins
@@ -104,6 +107,14 @@ type Load struct {
 	// Addr is host:port, or unix:/path.
 	Addr   string
 	Groups []Group
+	// TLS, when set, is spoken on each connection. It should offer HTTP/1.1 alone.
+	TLS *tls.Config
+	// Host and UserAgent are headers of each request; "strict.test" and "strict"
+	// unless set.
+	Host, UserAgent string
+	// Unframed accepts answers that end with their connection. Whether such a one
+	// was cut cannot be seen; without it they are Lost.
+	Unframed bool
 	// Duration ends the sending; what is in flight is waited for. Default 5 s.
 	Duration time.Duration
 	// Requests bounds the number sent in all.
@@ -118,6 +129,19 @@ type Load struct {
 	EndWhenRefused bool
 	// RefusedPause is 5 ms unless set.
 	RefusedPause time.Duration
+	// Observe, when set, is told of the end of each request, with its answer if one
+	// came whole. It is called from many goroutines at once and must not block.
+	Observe func(Event, *Answer)
+	// IdleClosed, when set, is told of each connection that the server ended between
+	// two requests, like Observe.
+	IdleClosed func(Closing)
+}
+
+// Closing is the end of a connection that waited for its next request.
+type Closing struct {
+	Time time.Time     // when it was noticed
+	Idle time.Duration // for how long it had been unused then
+	Nth  int           // requests that were sent on it
 }
 
 func (l Load) withDefaults() Load {
@@ -129,6 +153,12 @@ func (l Load) withDefaults() Load {
 	}
 	if l.RefusedPause <= 0 {
 		l.RefusedPause = 5 * time.Millisecond
+	}
+	if l.Host == "" {
+		l.Host = "strict.test"
+	}
+	if l.UserAgent == "" {
+		l.UserAgent = "strict"
 	}
 	return l
 }

@@ -64,6 +64,14 @@ func say(w io.Writer, status, header, body string) {
 	fmt.Fprintf(w, "HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s", status, header, len(body), body)
 }
 
+// sayTwice gives two answers in one write: of one that comes later nobody can know to
+// which request it belongs.
+func sayTwice(w io.Writer, body string) {
+	var b strings.Builder
+	say(&b, "200 OK", "", body)
+	_, _ = io.WriteString(w, b.String()+b.String())
+}
+
 // TestEveryFaultIsSeen gives the client one fault at a time.
 func TestEveryFaultIsSeen(t *testing.T) {
 	type serve = func(c *net.TCPConn, req *http.Request, body string, nth int) bool
@@ -131,16 +139,14 @@ func TestEveryFaultIsSeen(t *testing.T) {
 			return true
 		}, strict.Wrong, "does not name"},
 		{"two answers, short", strict.Short, func(c *net.TCPConn, req *http.Request, _ string, _ int) bool {
-			say(c, "200 OK", "", idOf(req))
-			say(c, "200 OK", "", idOf(req))
+			sayTwice(c, idOf(req))
 			return false
 		}, strict.Doubled, "bytes after the answer"},
 		{"two answers, kept", strict.Kept, func(c *net.TCPConn, req *http.Request, _ string, nth int) bool {
 			if nth > 1 {
 				t.Error("the client went on on a connection out of step")
 			}
-			say(c, "200 OK", "", idOf(req))
-			say(c, "200 OK", "", idOf(req))
+			sayTwice(c, idOf(req))
 			return true
 		}, strict.Doubled, "bytes after the answer"},
 		{"late", strict.Short, func(c *net.TCPConn, req *http.Request, _ string, _ int) bool {
@@ -440,5 +446,51 @@ func TestMissingServerDirectoryIsRefused(t *testing.T) {
 	}).Wait()
 	if rep.Counts[strict.Refused] != 1 {
 		t.Error(rep)
+	}
+}
+
+// TestObserved: who observes is told of each request with its answer and its target as it was
+// given, also of one over TLS whose end is that of its connection.
+func TestObserved(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "service.test" || r.UserAgent() != "agent" || r.URL.RawQuery != "" {
+			t.Errorf("%s %s %s", r.Host, r.UserAgent(), r.URL)
+		}
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		fmt.Fprintf(rw, "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n%s", strings.Repeat("x", 1000))
+		rw.Flush()
+	}))
+	defer server.Close()
+	secure := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	secure.ServerName, secure.NextProtos = "example.com", []string{"http/1.1"}
+	for _, unframed := range []bool{true, false} {
+		var mu sync.Mutex
+		seen := 0
+		report := strict.Start(t.Context(), strict.Load{
+			Addr: server.Listener.Addr().String(), TLS: secure, Host: "service.test", UserAgent: "agent", Unframed: unframed, Requests: 3, Duration: time.Minute,
+			Groups: []strict.Group{{Mode: strict.Kept, Clients: 1, Target: "/x", Plain: true}},
+			Observe: func(e strict.Event, a *strict.Answer) {
+				mu.Lock()
+				defer mu.Unlock()
+				if seen++; e.Target != "/x" || (a != nil) != unframed {
+					t.Errorf("%v: %+v", e, a)
+				}
+				if a != nil && (a.Status != 202 || !a.Unframed || !a.Close || len(a.Body) != 256) {
+					t.Errorf("%d %v %v %d", a.Status, a.Unframed, a.Close, len(a.Body))
+				}
+			},
+		}).Wait()
+		want := strict.OK
+		if !unframed {
+			want = strict.Lost
+		}
+		if report.Counts[want] != 3 || seen != 3 {
+			t.Errorf("%d observed: %s", seen, report)
+		}
 	}
 }

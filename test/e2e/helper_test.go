@@ -149,6 +149,11 @@ func helper(mode string) int {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /info", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(about()) })
 	mux.HandleFunc("GET /write", handleWrite)
+	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+		ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))
+		time.Sleep(time.Duration(ms) * time.Millisecond)
+		fmt.Fprintln(w, "slow")
+	})
 	mux.HandleFunc("GET /panic", func(http.ResponseWriter, *http.Request) {
 		go func() { panic("the helper was told to") }()
 		select {}

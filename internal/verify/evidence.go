@@ -1,0 +1,148 @@
+package verify
+
+import (
+	"time"
+
+	"github.com/tandem-go/tandem/internal/postmortem"
+)
+
+// Evidence is what one verification has seen. Its parts are in the order of their
+// times.
+type Evidence struct {
+	Paths      []Path
+	Samples    []Sample
+	Closings   []time.Time // when kept connections ended between two requests, without a word
+	Reloads    []Reload
+	Arrivals   []time.Time // when workers were seen to be ready that had not been
+	Departures []Departure
+	Records    []postmortem.Record // of workers that ended abnormally meanwhile
+	Proxied    bool                // the load went to a URL, and not to a listener of the supervisor
+	TLS        bool
+	Timeout    time.Duration // that one request had
+	Gone       string        // why the supervisor could not be asked at the end; "" if it could
+}
+
+// Path is what a path answered before the first reload.
+type Path struct {
+	Path   string
+	Status int
+	// Closes: each answer ends its connection, also without a reload.
+	Closes bool
+	// Unframed: the end of its answers is that of the connection, so that a cut cannot be seen.
+	Unframed bool
+	Median   time.Duration
+}
+
+// Sample is the end of one request.
+type Sample struct {
+	End     time.Time
+	Took    time.Duration
+	Path    string
+	Kept    bool // on a connection that is used again
+	Outcome Outcome
+	How     string // of one that was not answered
+	Status  int
+	// RetryAfter: the answer had that header.
+	RetryAfter bool
+	Closes     bool   // the answer to a kept client ends the connection
+	Body       string // the head of an answer whose status was not asked for
+}
+
+// Outcome is what became of one request.
+type Outcome string
+
+// The outcomes.
+const (
+	Answered Outcome = "answered" // whole, with whatever status
+	Lost     Outcome = "lost"     // accepted, and not answered whole
+	Refused  Outcome = "refused"  // no connection came about
+	Fault    Outcome = "fault"    // the client's own: it proves nothing
+)
+
+// Reload is one reload that was asked for.
+type Reload struct {
+	Began, Ended time.Time
+	Drained      time.Time // when the old workers were gone; zero: that was not awaited
+	Generation   int
+	OK           bool
+	Refused      bool // there was none: Error says why
+	Error        string
+	LastWords    []string
+}
+
+// Departure is a worker that was asked to drain, or went without.
+type Departure struct {
+	Worker     uint64
+	Generation int
+	Foreign    bool      // it does not speak Tandem's channel
+	From       time.Time // when it was last seen to be ready
+	To         time.Time // when it was first seen to be gone; zero: it is still there
+}
+
+// before are the samples that ended before the first reload began.
+func (e Evidence) before(s Sample) bool {
+	return len(e.Reloads) == 0 || s.End.Before(e.Reloads[0].Began)
+}
+
+// settled is when the last reload that went well was over, with the old workers gone;
+// zero without any.
+func (e Evidence) settled() (at time.Time) {
+	for _, r := range e.Reloads {
+		if r.OK {
+			at = r.over()
+		}
+	}
+	return at
+}
+
+// over is when nothing of the reload goes on any more.
+func (r Reload) over() time.Time {
+	if r.Drained.After(r.Ended) {
+		return r.Drained
+	}
+	return r.Ended
+}
+
+// path is what is known of a path.
+func (e Evidence) path(name string) Path {
+	for _, p := range e.Paths {
+		if p.Path == name {
+			return p
+		}
+	}
+	return Path{Path: name}
+}
+
+// near is how far apart what is seen by a look at the status twenty times a second and
+// what a client sees may be.
+const near = 500 * time.Millisecond
+
+// departure finds the worker that left at a moment. A foreign one is taken first: of a
+// Tandem worker it is known that it drains.
+func (e Evidence) departure(at time.Time) (found Departure, ok bool) {
+	for _, d := range e.Departures {
+		if at.Before(d.From.Add(-near)) || !d.To.IsZero() && at.After(d.To.Add(near)) {
+			continue
+		}
+		if !ok || d.Foreign && !found.Foreign {
+			found, ok = d, true
+		}
+	}
+	return found, ok
+}
+
+// record finds the abnormal end at a moment.
+func (e Evidence) record(at time.Time) (found postmortem.Record, ok bool) {
+	for _, r := range e.Records {
+		times := []time.Time{r.Time}
+		for _, again := range r.Repeats {
+			times = append(times, again.Time)
+		}
+		for _, t := range times {
+			if at.Sub(t).Abs() <= 2*near {
+				return r, true
+			}
+		}
+	}
+	return postmortem.Record{}, false
+}

@@ -1,0 +1,234 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/strict"
+)
+
+// Report is what a verification says. Times are in milliseconds where a name says so,
+// else in seconds.
+type Report struct {
+	Result   string        `json:"result"` // ok, or failed: something was lost or wrong, or a reload failed
+	Target   string        `json:"target"`
+	Seconds  float64       `json:"seconds"`
+	Paths    []PathReport  `json:"paths"`
+	Requests int           `json:"requests"`
+	Lost     int           `json:"lost"`    // refused, reset, cut off or not answered in time
+	Wrong    int           `json:"wrong"`   // another status than before
+	Late     int           `json:"late"`    // above LateAfterMs
+	Faults   int           `json:"faults"`  // of the client itself
+	Closed   Closed        `json:"closed"`  // kept connections that the server ended
+	Latency  Latency       `json:"latency"` // of whole answers, from when each was to be sent
+	Slowest  *Slowest      `json:"slowest"` // since the first reload began
+	Reloads  []ReloadEnd   `json:"reloads"`
+	Causes   []Cause       `json:"causes"`
+	Events   []EventReport `json:"events"` // the first of what was lost or wrong, at most 20
+	Problem  string        `json:"problem,omitempty"`
+}
+
+// The results of a [Report].
+const (
+	ResultOK     = "ok"
+	ResultFailed = "failed"
+)
+
+// PathReport is one path of a [Report].
+type PathReport struct {
+	Path   string `json:"path"`
+	Status int    `json:"status"` // before the first reload
+}
+
+// Closed counts kept connections that the server ended since the first reload began:
+// those that an answer had announced with Connection: close, and those that ended without a word.
+type Closed struct {
+	Announced   int `json:"announced"`
+	Unannounced int `json:"unannounced"`
+}
+
+// Latency compares how long answers took before the first reload and since.
+type Latency struct {
+	Before      Quantiles `json:"before"`
+	During      Quantiles `json:"during"`
+	LateAfterMs float64   `json:"late_after_ms"`
+}
+
+// Quantiles are durations in milliseconds.
+type Quantiles struct {
+	Answers uint64  `json:"answers"`
+	P50     float64 `json:"p50_ms"`
+	P99     float64 `json:"p99_ms"`
+	Max     float64 `json:"max_ms"`
+}
+
+// Slowest is the answer that took longest.
+type Slowest struct {
+	Path   string  `json:"path"`
+	TookMs float64 `json:"took_ms"`
+	When   string  `json:"when"` // "0.4s after reload 2 began"
+}
+
+// ReloadEnd is one reload of a [Report].
+type ReloadEnd struct {
+	Generation int      `json:"generation"`
+	Result     string   `json:"result"` // ok, failed (undone), refused (there was none)
+	Error      string   `json:"error,omitempty"`
+	LastWords  []string `json:"last_words,omitempty"`
+	Seconds    float64  `json:"seconds"`
+}
+
+// EventReport is one request that was lost or wrong.
+type EventReport struct {
+	Path string  `json:"path"`
+	Took float64 `json:"took_ms"`
+	How  string  `json:"how"`
+	When string  `json:"when"`
+}
+
+// OK says that nothing was lost or wrong and that every reload went well.
+func (r Report) OK() bool { return r.Result == ResultOK }
+
+const maxEvents = 20
+
+// Judge says what the evidence shows, and what caused it. It is a function of its
+// argument alone.
+func Judge(e Evidence) Report {
+	j := judge{Evidence: e, late: lateAfter(e)}
+	r := Report{Result: ResultOK, Requests: len(e.Samples), Paths: []PathReport{}, Reloads: []ReloadEnd{}, Causes: []Cause{}, Events: []EventReport{}}
+	var before, during strict.Histogram
+	for _, p := range e.Paths {
+		r.Paths = append(r.Paths, PathReport{p.Path, p.Status})
+		j.note(p)
+	}
+	for _, s := range e.Samples {
+		first := e.before(s)
+		how := ""
+		switch {
+		case s.Outcome == Fault:
+			r.Faults++
+			j.blame(faulty(s))
+		case s.Outcome != Answered:
+			r.Lost++
+			how = s.How
+			j.blame(j.lost(s))
+		default:
+			into := &during
+			if first {
+				into = &before
+			}
+			into.Add(s.Took)
+			if want := e.path(s.Path).Status; s.Status != want {
+				r.Wrong++
+				how = fmt.Sprintf("status %d, and %d before", s.Status, want)
+				j.blame(j.wrong(s))
+			} else if !first && s.Took > j.late {
+				r.Late++
+				j.blame(j.slow(s))
+			}
+			if !first && (r.Slowest == nil || ms(s.Took) > r.Slowest.TookMs) {
+				r.Slowest = &Slowest{Path: s.Path, TookMs: ms(s.Took), When: e.when(s.End)}
+			}
+		}
+		if s.Closes && !first && !e.path(s.Path).Closes {
+			r.Closed.Announced++
+			j.blame(j.closed(s.End, true))
+		}
+		if how != "" && len(r.Events) < maxEvents {
+			r.Events = append(r.Events, EventReport{Path: s.Path, Took: ms(s.Took), How: how, When: e.when(s.End)})
+		}
+	}
+	for _, at := range e.Closings {
+		if len(e.Reloads) > 0 && !at.Before(e.Reloads[0].Began) {
+			r.Closed.Unannounced++
+			j.blame(j.closed(at, false))
+		}
+	}
+	failed := false
+	for _, l := range e.Reloads {
+		end := ReloadEnd{Generation: l.Generation, Result: ResultOK, Error: l.Error, LastWords: l.LastWords, Seconds: l.Ended.Sub(l.Began).Seconds()}
+		if !l.OK {
+			failed, end.Result = true, ResultFailed
+			if l.Refused {
+				end.Result = "refused"
+			}
+			j.blame(undone(l))
+		}
+		r.Reloads = append(r.Reloads, end)
+	}
+	if failed || r.Lost+r.Wrong+r.Faults > 0 || e.Gone != "" || len(e.Reloads) == 0 {
+		r.Result = ResultFailed
+	}
+	r.Latency = Latency{Before: quantiles(&before), During: quantiles(&during), LateAfterMs: ms(j.late)}
+	r.Causes = j.causes()
+	return r
+}
+
+// lateAfter is what counts as late: three times what all but the slowest hundredth took
+// before, and at least 100 ms more than that.
+func lateAfter(e Evidence) time.Duration {
+	var before strict.Histogram
+	for _, s := range e.Samples {
+		if s.Outcome == Answered && e.before(s) {
+			before.Add(s.Took)
+		}
+	}
+	p99 := before.Quantile(.99)
+	return max(3*p99, p99+100*time.Millisecond)
+}
+
+// when puts a moment into relation to the reloads.
+func (e Evidence) when(at time.Time) string {
+	for i, r := range slices.Backward(e.Reloads) {
+		if at.Before(r.Began) {
+			continue
+		}
+		if at.After(r.Ended) {
+			return fmt.Sprintf("%.1fs after reload %d ended", at.Sub(r.Ended).Seconds(), i+1)
+		}
+		return fmt.Sprintf("%.1fs after reload %d began", at.Sub(r.Began).Seconds(), i+1)
+	}
+	return "before the first reload"
+}
+
+func quantiles(h *strict.Histogram) Quantiles {
+	return Quantiles{h.Count(), ms(h.Quantile(.5)), ms(h.Quantile(.99)), ms(h.Max())}
+}
+
+// ms keeps hundredths.
+func ms(d time.Duration) float64 { return float64(d.Round(10*time.Microsecond).Microseconds()) / 1000 }
+
+// judge gathers causes.
+type judge struct {
+	Evidence
+	late time.Duration
+	list []Cause
+
+	lasting map[answer]bool
+	medians map[string]medians
+}
+
+// blame counts one more of what a cause explains.
+func (j *judge) blame(c Cause) {
+	for i := range j.list {
+		if j.list[i].Symptom == c.Symptom && j.list[i].Code == c.Code && j.list[i].subject == c.subject {
+			j.list[i].Count++
+			return
+		}
+	}
+	c.Count = 1
+	j.list = append(j.list, c)
+}
+
+// causes are the worst symptoms first, and of each what explains most of it.
+func (j *judge) causes() []Cause {
+	if j.list == nil {
+		return []Cause{}
+	}
+	slices.SortStableFunc(j.list, func(a, b Cause) int {
+		return cmp.Or(cmp.Compare(slices.Index(symptoms, a.Symptom), slices.Index(symptoms, b.Symptom)), cmp.Compare(b.Count, a.Count))
+	})
+	return j.list
+}

@@ -1,0 +1,305 @@
+// Package verify puts a service under a load that believes nothing while it is reloaded,
+// and says what was lost and what caused it. Its invariants: only GET is sent; nothing is
+// retried; the run is bounded in time and in number; and what it says is a function of what it
+// saw ([Judge]), so that each cause is proven by a table.
+//
+// The smallest use:
+//
+//	target, err := verify.FromListeners(status.Listeners)
+//	report, err := verify.Run(ctx, verify.Config{Supervisor: client, Target: target, Paths: []string{"/"}, Reloads: 3})
+//	if err == nil && !report.OK() { … }
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/strict"
+)
+
+// Supervisor is what is asked of the control socket; [*control.Client] is one.
+type Supervisor interface {
+	Status(ctx context.Context) (control.Status, error)
+	Reload(ctx context.Context, wait bool) (control.ReloadResult, error)
+	Why(ctx context.Context) (postmortem.Report, error)
+}
+
+// Config says what to do. All but Supervisor, Target and Paths has a default.
+type Config struct {
+	Supervisor Supervisor
+	Target     Target
+	Paths      []string
+	Reloads    int           // 3
+	Kept       int           // clients that keep their connections; 8
+	Short      int           // clients with a connection for each request; 4, negative: none
+	Rate       float64       // requests a second in all, at most; 100
+	Timeout    time.Duration // of one request; 30 s
+	Within     time.Duration // bound on the whole; 5 minutes
+	Before     time.Duration // for how long to look before the first reload; 2 s
+	Rest       time.Duration // how long to go on after each reload; 1 s
+	// Progress is told what begins. Nil: nobody is.
+	Progress func(string)
+}
+
+func (c Config) withDefaults() Config {
+	set := func(n *int, to int) {
+		if *n == 0 {
+			*n = to
+		}
+	}
+	span := func(d *time.Duration, to time.Duration) {
+		if *d <= 0 {
+			*d = to
+		}
+	}
+	set(&c.Reloads, 3)
+	set(&c.Kept, 8)
+	set(&c.Short, 4)
+	if c.Rate <= 0 {
+		c.Rate = 100
+	}
+	span(&c.Timeout, 30*time.Second)
+	span(&c.Within, 5*time.Minute)
+	span(&c.Before, 2*time.Second)
+	span(&c.Rest, time.Second)
+	if c.Progress == nil {
+		c.Progress = func(string) {}
+	}
+	return c
+}
+
+const (
+	// lookEvery is how often the status is asked for while workers change.
+	lookEvery = 50 * time.Millisecond
+	// askTimeout bounds one question to the supervisor that is no reload.
+	askTimeout = 5 * time.Second
+)
+
+// Run puts the target under load, reloads, and judges. An error says that nothing could be
+// verified; what went wrong under load is in the report. It returns when all requests have ended, at the
+// latest a request's timeout after Within or the end of ctx.
+func Run(ctx context.Context, c Config) (Report, error) {
+	c = c.withDefaults()
+	bounded, cancel := context.WithTimeout(ctx, c.Within)
+	defer cancel()
+	began := time.Now()
+	r := &run{Config: c}
+	err := r.learn(bounded)
+	if err == nil {
+		err = r.reloads(bounded)
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	report := Judge(r.seen)
+	report.Target, report.Seconds = c.Target.Name, time.Since(began).Seconds()
+	if r.ended != "" {
+		report.Result, report.Problem = ResultFailed, r.ended
+	}
+	return report, nil
+}
+
+// run is one verification under way.
+type run struct {
+	Config
+	known map[string]int // records that there were before, with their counts
+	ended string         // why it ended before all reloads were done
+
+	mu   sync.Mutex // guards what follows: the clients write it
+	seen Evidence
+}
+
+// reloads is the part under load.
+func (r *run) reloads(ctx context.Context) error {
+	report, err := r.Supervisor.Why(ctx)
+	if err != nil {
+		return err
+	}
+	r.known = map[string]int{}
+	for _, rec := range report.Records {
+		r.known[rec.ID] = rec.Count
+	}
+	r.Progress(fmt.Sprintf("%s of load before the first reload", r.Before))
+	load := strict.Start(context.WithoutCancel(ctx), r.load())
+	defer load.Stop() // when it has not been by then
+	watching, done := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { r.watch(watching) })
+	defer watch.Wait()
+	defer done()
+
+	wait(ctx, r.Before)
+	for n := range r.Reloads {
+		if r.stopped(ctx, n) {
+			break
+		}
+		r.Progress(fmt.Sprintf("reload %d of %d", n+1, r.Reloads))
+		if !r.reload(ctx) {
+			break
+		}
+		r.drained(ctx, n)
+		wait(ctx, r.Rest)
+	}
+	if r.ended == "" {
+		wait(ctx, r.Rest)
+	}
+	load.Stop()
+	done()
+	watch.Wait()
+	r.afterwards(ctx)
+	return nil
+}
+
+func (r *run) stopped(ctx context.Context, n int) bool {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		r.ended = fmt.Sprintf("only %d of %d reloads were done within %s", n, r.Reloads, r.Within)
+	case ctx.Err() != nil:
+		r.ended = fmt.Sprintf("interrupted after %d of %d reloads", n, r.Reloads)
+	}
+	return r.ended != ""
+}
+
+// reload asks for one and reports whether it went well.
+func (r *run) reload(ctx context.Context) bool {
+	l := Reload{Began: time.Now()}
+	r.mu.Lock()
+	r.seen.Reloads = append(r.seen.Reloads, l) // so that what comes meanwhile has it to refer to
+	at := len(r.seen.Reloads) - 1
+	r.mu.Unlock()
+	result, err := r.Supervisor.Reload(ctx, true)
+	l.Ended = time.Now()
+	switch {
+	case ctx.Err() != nil:
+		r.stopped(ctx, at)
+		l.Refused, l.Error = true, "it was not over when this had to end"
+	case err != nil:
+		l.Refused, l.Error = true, err.Error()
+	default:
+		l.Generation, l.OK, l.Error, l.LastWords = result.Generation, result.Result == control.ResultOK, result.Error, result.LastWords
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen.Reloads[at] = l
+	return l.OK
+}
+
+// drained waits until no worker drains after reload n. That may last as long as a request.
+func (r *run) drained(ctx context.Context, n int) {
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.seen.Reloads[n].Drained = time.Now()
+	}()
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout+askTimeout)
+	defer cancel()
+	for {
+		st, err := r.status(ctx)
+		if err != nil {
+			return // what asks at the end says so
+		}
+		busy := false
+		for _, w := range st.Workers {
+			busy = busy || w.State != "ready"
+		}
+		if !busy || !wait(ctx, lookEvery) {
+			return
+		}
+	}
+}
+
+func (r *run) status(ctx context.Context) (control.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return r.Supervisor.Status(ctx)
+}
+
+// watch notes when workers become ready and when they leave.
+func (r *run) watch(ctx context.Context) {
+	seen := map[uint64]*Departure{} // by worker; From is when it was last ready
+	for first := true; ; first = false {
+		st, err := r.status(ctx)
+		if err == nil {
+			r.look(st, seen, first)
+		}
+		if !wait(ctx, lookEvery) {
+			break
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range seen {
+		if d.Worker != 0 {
+			r.seen.Departures = append(r.seen.Departures, *d) // still draining
+		}
+	}
+}
+
+func (r *run) look(st control.Status, seen map[uint64]*Departure, first bool) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	there := map[uint64]bool{}
+	for _, w := range st.Workers {
+		there[w.ID] = true
+		d := seen[w.ID]
+		if w.State == "starting" {
+			continue
+		}
+		if d == nil {
+			d = &Departure{Generation: w.Generation, From: now}
+			seen[w.ID] = d
+			if !first {
+				r.seen.Arrivals = append(r.seen.Arrivals, now)
+			}
+		}
+		d.Foreign = w.Requests == nil
+		if w.State == "ready" {
+			d.From = now
+		} else {
+			d.Worker = w.ID // it leaves
+		}
+	}
+	for id, d := range seen {
+		if !there[id] {
+			d.Worker, d.To = id, now
+			r.seen.Departures = append(r.seen.Departures, *d)
+			delete(seen, id)
+		}
+	}
+}
+
+// afterwards asks what the supervisor knows of the run.
+func (r *run) afterwards(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	report, err := r.Supervisor.Why(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.seen.Gone = err.Error()
+		return
+	}
+	for _, rec := range report.Records {
+		if rec.Count > r.known[rec.ID] {
+			r.seen.Records = append(r.seen.Records, rec)
+		}
+	}
+}
+
+// wait returns false when ctx ends before d has passed.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
