@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +24,8 @@ import (
 const maxAnswer = 16 << 20
 
 // Client asks a supervisor over its control socket. It holds nothing open
-// between calls and may be used from many goroutines.
+// between calls, but for one of [NewKeptClient], and may be used from many
+// goroutines.
 type Client struct {
 	path string
 	http http.Client
@@ -35,6 +37,18 @@ func NewClient(path string) *Client {
 	c.http.Transport = &http.Transport{DialContext: c.dial, DisableKeepAlives: true}
 	return c
 }
+
+// NewKeptClient gives a client that keeps its connection between calls, for who
+// asks several times a second. The supervisor may close it whenever it is idle, and
+// does so in an upgrade; the next call makes another. The caller calls Close.
+func NewKeptClient(path string) *Client {
+	c := &Client{path: path}
+	c.http.Transport = &http.Transport{DialContext: c.dial, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute}
+	return c
+}
+
+// Close closes connections that are kept and idle. The client stays usable.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Path is the path of the socket.
 func (c *Client) Path() string { return c.path }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,4 +133,33 @@ func stranger(t *testing.T, answer string) (path string) {
 		_, _ = io.WriteString(c, answer)
 	}()
 	return path
+}
+
+// A kept client asks on one connection, and makes another when the server has
+// closed that one.
+func TestKeptClient(t *testing.T) {
+	var conns atomic.Int32
+	path, _ := serve(t, &fake{}, func(s *Server) {
+		peer := s.peer
+		s.peer = func(c *net.UnixConn) (unix.Ucred, error) { // asked once for each connection
+			conns.Add(1)
+			return peer(c)
+		}
+	})
+	c := NewKeptClient(path)
+	ask := func() {
+		t.Helper()
+		if _, err := c.Status(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		ask()
+	}
+	c.Close()
+	ask()
+	c.Close()
+	if n := conns.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
 }

@@ -148,19 +148,21 @@ func TestClientAndServer(t *testing.T) {
 func TestStatusJSON(t *testing.T) {
 	path, _ := serve(t, &fake{status: Status{
 		State: "running", PID: 4242, Version: "v1", Generation: 2, UptimeSeconds: 61.2, Listeners: []string{"tcp://127.0.0.1:8000"},
+		Wanted: 2, LatencyBounds: []float64{0.001, 1},
 		LastReload: &LastReload{Generation: 2, Result: ResultOK},
 		Workers: []WorkerStatus{
-			{ID: 7, PID: 4250, Generation: 2, State: "ready", AgeSeconds: 3.1, Liveness: "ok", Requests: pointer[uint64](1841), InFlight: pointer[int64](2), Connections: pointer[int64](9), RSSBytes: pointer[int64](14680064)},
+			{ID: 7, PID: 4250, Generation: 2, State: "ready", AgeSeconds: 3.1, Liveness: "ok", Requests: pointer[uint64](1841), InFlight: pointer[int64](2), Connections: pointer[int64](9), RSSBytes: pointer[int64](14680064), Latency: &LatencyStatus{Counts: []uint64{1800, 39, 0}, SumSeconds: 2.5}},
 			{ID: 8, PID: 4251, Generation: 2, State: "starting", AgeSeconds: 0.5, Liveness: "none"},
 		},
 	}})
-	want := `{"state":"running","pid":4242,"version":"v1","generation":2,"uptime_seconds":61.2,` +
+	want := `{"state":"running","pid":4242,"version":"v1","generation":2,"workers_wanted":2,"uptime_seconds":61.2,` +
 		`"listeners":["tcp://127.0.0.1:8000"],` +
 		`"last_reload":{"generation":2,"result":"ok","error":""},` +
 		`"workers":[{"id":7,"pid":4250,"generation":2,"state":"ready","age_seconds":3.1,` +
-		`"liveness":"ok","requests":1841,"in_flight":2,"connections":9,"rss_bytes":14680064},` +
+		`"liveness":"ok","requests":1841,"in_flight":2,"connections":9,"rss_bytes":14680064,` +
+		`"latency":{"counts":[1800,39,0],"sum_seconds":2.5}},` +
 		`{"id":8,"pid":4251,"generation":2,"state":"starting","age_seconds":0.5,` +
-		`"liveness":"none","requests":null,"in_flight":null,"connections":null,"rss_bytes":null}]}` + "\n"
+		`"liveness":"none","requests":null,"in_flight":null,"connections":null,"rss_bytes":null}],"latency_bounds_seconds":[0.001,1]}` + "\n"
 	if code, body := raw(t, path, "GET", "/v1/status", ""); code != 200 || body != want {
 		t.Errorf("%d %s\nwant %s", code, body, want)
 	}

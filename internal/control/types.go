@@ -15,11 +15,16 @@ type Status struct {
 	PID           int            `json:"pid"`
 	Version       string         `json:"version"`
 	Generation    int            `json:"generation"`
+	Wanted        int            `json:"workers_wanted,omitempty"` // how many workers there should be
 	UptimeSeconds float64        `json:"uptime_seconds"`
 	Listeners     []string       `json:"listeners"`   // "tcp://127.0.0.1:8000"
 	LastReload    *LastReload    `json:"last_reload"` // null before the first
 	LastUpgrade   *LastUpgrade   `json:"last_upgrade,omitempty"`
 	Workers       []WorkerStatus `json:"workers"`
+
+	// LatencyBounds are the upper bounds, in seconds, of the buckets in each
+	// worker's Latency; absent where no worker has any.
+	LatencyBounds []float64 `json:"latency_bounds_seconds,omitempty"`
 
 	// Suspects are requests that were in flight in several dead workers.
 	Suspects []postmortem.Suspicion `json:"suspects,omitempty"`
@@ -68,6 +73,19 @@ type WorkerStatus struct {
 	OldestRequestSeconds *float64        `json:"oldest_request_seconds,omitempty"`
 	OldestRequests       []RequestStatus `json:"oldest_requests,omitempty"`
 	Permits              []PermitStatus  `json:"permits,omitempty"`
+
+	// Latency is how long its requests took that have ended; absent before the
+	// first.
+	Latency *LatencyStatus `json:"latency,omitempty"`
+}
+
+// LatencyStatus counts durations since the worker's start. Two of them, one
+// taken from the other, are those of the time between.
+type LatencyStatus struct {
+	// Counts are of each bucket by itself, one more than Status.LatencyBounds: the
+	// last is of what took longer than all of them.
+	Counts     []uint64 `json:"counts"`
+	SumSeconds float64  `json:"sum_seconds"`
 }
 
 // RequestStatus is one request in flight.

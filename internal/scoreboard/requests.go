@@ -161,7 +161,8 @@ func get(src []word, n uint64) string {
 	room := uint64(len(src)) * 8
 	cut := n > room
 	n = min(n, room)
-	raw := make([]byte, 0, room+8)
+	var store [idRoom + 8]byte // idRoom is the largest room
+	raw := store[:0]
 	for i := range src {
 		if uint64(len(raw)) >= n {
 			break
@@ -207,6 +208,49 @@ func (b *Board) InFlight() []Request {
 			}
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Request) int { return cmp.Compare(b.Age, a.Age) })
+	return out
+}
+
+// Oldest lists those requests in flight that have been so for longest, the oldest
+// first, at most n. Unlike [Board.InFlight] it reads the texts of these alone, so
+// that looking often costs little however many there are.
+func (b *Board) Oldest(n int) []Request {
+	defer runtime.KeepAlive(b)
+	if !b.detailed() || n <= 0 {
+		return nil
+	}
+	type candidate struct {
+		start int64
+		slot  *slot
+	}
+	oldest := make([]candidate, 0, n+1) // ascending by start
+	for w := range b.page.busy {
+		for taken := b.page.busy[w].bits.Load(); taken != 0; taken &= taken - 1 {
+			c := candidate{slot: &b.page.slots[w*64+bits.TrailingZeros64(taken)]}
+			if c.slot.serial.Load() == 0 {
+				continue // it begins or ends at this moment
+			}
+			c.start = int64(c.slot.start.load())
+			if len(oldest) == n && c.start >= oldest[n-1].start {
+				continue
+			}
+			at := len(oldest)
+			for at > 0 && oldest[at-1].start > c.start {
+				at--
+			}
+			oldest = slices.Insert(oldest, at, c)
+			oldest = oldest[:min(len(oldest), n)]
+		}
+	}
+	var out []Request
+	now := Now()
+	for _, c := range oldest {
+		if r, ok := c.slot.read(now); ok {
+			out = append(out, r)
+		}
+	}
+	// A slot may have changed hands since it was chosen.
 	slices.SortStableFunc(out, func(a, b Request) int { return cmp.Compare(b.Age, a.Age) })
 	return out
 }

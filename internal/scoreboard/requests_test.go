@@ -96,6 +96,48 @@ func TestMoreRequestsThanRoom(t *testing.T) {
 	}
 }
 
+// Oldest is the beginning of InFlight, whatever its length.
+func TestOldest(t *testing.T) {
+	mine := create(t)
+	theirs := open(t, mine)
+	if list := mine.Oldest(3); list != nil {
+		t.Errorf("an empty board lists %+v", list)
+	}
+	var all []Slot
+	for i := range 200 {
+		all = append(all, theirs.Begin("GET", fmt.Sprintf("/%d", i), ""))
+	}
+	for i := 0; i < len(all); i += 3 {
+		all[i].End(200)
+	}
+	whole := mine.InFlight()
+	for _, n := range []int{0, 1, 10, len(whole), 1000} {
+		got := mine.Oldest(n)
+		if want := whole[:min(n, len(whole))]; len(got) != len(want) {
+			t.Fatalf("of %d, the oldest %d are %d", len(whole), n, len(got))
+		}
+		for i := range got {
+			if got[i].Serial != whole[i].Serial || got[i].Route != whole[i].Route || got[i].Age < whole[i].Age {
+				t.Errorf("%d of the oldest %d is %+v, want %+v", i, n, got[i], whole[i])
+			}
+		}
+	}
+}
+
+func TestDurations(t *testing.T) {
+	mine := create(t)
+	if _, ok := mine.Durations(); ok {
+		t.Error("a board that nobody has opened tells of durations")
+	}
+	theirs := open(t, mine)
+	theirs.Begin("GET", "/", "").End(200)
+	theirs.Begin("GET", "/", "")
+	h, ok := mine.Durations()
+	if want := mine.Read().Duration; !ok || h.Count() != 1 || h.Sum != want.Sum || len(h.Counts) != len(DurationBounds)+1 {
+		t.Errorf("%v %+v, want %+v", ok, h, want)
+	}
+}
+
 // A reader sees a request whole or not at all, however quickly slots change
 // hands.
 func TestNoTornRequests(t *testing.T) {
@@ -117,7 +159,7 @@ func TestNoTornRequests(t *testing.T) {
 	}
 	seen := 0
 	for begun := time.Now(); seen < 2000 && time.Since(begun) < 20*time.Second; {
-		for _, r := range mine.InFlight() {
+		for _, r := range append(mine.InFlight(), mine.Oldest(2)...) {
 			seen++
 			text := r.ID
 			if r.Route != text && r.Route != "/"+text || r.Method != text[:min(len(text), methodRoom)] || strings.Trim(text, text[:1]) != "" {

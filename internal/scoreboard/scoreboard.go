@@ -237,6 +237,21 @@ func (b *Board) Read() Counters {
 	return counters
 }
 
+// Durations is how long the requests took that have ended, as in [Counters]; false
+// where the worker does not count that.
+func (b *Board) Durations() (Histogram, bool) {
+	defer runtime.KeepAlive(b)
+	if !b.detailed() {
+		return Histogram{}, false
+	}
+	h := newHistogram(DurationBounds[:])
+	h.read(b.page.durations.counts[:], &b.page.durations.nanos)
+	for i := range h.Counts {
+		h.Counts[i] = min(h.Counts[i], exact)
+	}
+	return h, true
+}
+
 func (b *Board) detailed() bool { return b.page != nil && b.head.writer.Load() == Version }
 
 // Idle says that no request is in flight. It errs to false only, while one ends

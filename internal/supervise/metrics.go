@@ -64,7 +64,7 @@ func (m metricsWanted) handle(s *Supervisor) {
 		if live == nil {
 			continue // it waits for its start
 		}
-		each := metrics.Worker{ID: uint64(w.ID), Generation: int(w.Generation), Memory: rss(live.process.PID())}
+		each := metrics.Worker{ID: uint64(w.ID), Generation: int(w.Generation), Memory: live.memory.get(live.process.PID())}
 		switch {
 		case w.Speaks:
 			counters := live.board.Read()

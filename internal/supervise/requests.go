@@ -43,10 +43,14 @@ func ask[T any](ctx context.Context, s *Supervisor, question func(answer chan<- 
 
 // Status gives a snapshot.
 func (s *Supervisor) Status(ctx context.Context) (control.Status, error) {
-	return ask(ctx, s, func(answer chan<- control.Status) message { return statusWanted{answer} })
+	l, err := ask(ctx, s, func(answer chan<- snapshot) message { return statusWanted{answer} })
+	if err != nil {
+		return control.Status{}, err
+	}
+	return l.around(), nil
 }
 
-type statusWanted struct{ answer chan<- control.Status }
+type statusWanted struct{ answer chan<- snapshot }
 
 func (m statusWanted) handle(s *Supervisor) { m.answer <- s.status() }
 

@@ -59,6 +59,8 @@ func workerMain() {
 		ballast = bytes.Repeat([]byte{1}, 96<<20)
 	case mode == "counts", mode == "scribbles":
 		counting(mode, term)
+	case mode == "busy":
+		busy(term)
 	case mode == "shares":
 		sharing()
 	case mode == "tickets":
@@ -137,7 +139,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func start(t *testing.T, mode string, args ...string) *rig {
+func start(t testing.TB, mode string, args ...string) *rig {
 	t.Helper()
 	r := build(t, mode, args...)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -150,7 +152,7 @@ func start(t *testing.T, mode string, args ...string) *rig {
 }
 
 // build makes a supervisor that somebody still has to run.
-func build(t *testing.T, mode string, args ...string) *rig {
+func build(t testing.TB, mode string, args ...string) *rig {
 	t.Helper()
 	r := &rig{env: filepath.Join(t.TempDir(), "env"), output: &buffer{written: make(chan struct{}, 1)}, result: make(chan Result, 1)}
 	r.mode(t, mode)
@@ -184,7 +186,7 @@ func build(t *testing.T, mode string, args ...string) *rig {
 }
 
 // mode says what workers of the next generation do.
-func (r *rig) mode(t *testing.T, mode string) {
+func (r *rig) mode(t testing.TB, mode string) {
 	t.Helper()
 	if err := os.WriteFile(r.env, []byte("MODE="+mode+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -200,7 +202,7 @@ func (r *rig) everything() string {
 
 // until waits for a status by asking again whenever something was logged. What
 // changes is logged before the loop answers the next question.
-func (r *rig) until(t *testing.T, what string, ok func(control.Status) bool) control.Status {
+func (r *rig) until(t testing.TB, what string, ok func(control.Status) bool) control.Status {
 	t.Helper()
 	for {
 		st, err := r.Status(t.Context())

@@ -44,6 +44,7 @@ type worker struct {
 	mortal
 	vitals
 	recycling recycling
+	memory    resident
 	share     budget.Share // what it was last told; zero: it is told nothing
 	tickets   int          // the serial of the keys that it was told last; 0: none
 }

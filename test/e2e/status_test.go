@@ -24,7 +24,7 @@ func keys(t *testing.T, raw json.RawMessage) []string {
 }
 
 // known is what may be there beside, of a worker whose scoreboard is read.
-var known = []string{"oldest_request_seconds", "oldest_requests", "permits"}
+var known = []string{"latency", "oldest_request_seconds", "oldest_requests", "permits"}
 
 // TestStatusFields holds the form of the status, from the command and from the
 // socket: scripts rely on it.
@@ -42,7 +42,7 @@ func TestStatusFields(t *testing.T) {
 				t.Fatal(err)
 			}
 			for from, raw := range map[string][]byte{"status --json": []byte(must(ctx, t, s, "status", "--json").Stdout), "GET /v1/status": socket} {
-				if got, want := keys(t, raw), []string{"generation", "last_reload", "listeners", "pid", "state", "uptime_seconds", "version", "workers"}; !slices.Equal(got, want) {
+				if got, want := keys(t, raw), []string{"generation", "last_reload", "listeners", "pid", "state", "uptime_seconds", "version", "workers", "workers_wanted"}; !slices.Equal(got, want) {
 					t.Errorf("%s: fields %q, want %q", from, got, want)
 				}
 				var parts struct {
