@@ -215,7 +215,7 @@ func (s *Store) run() {
 				folder := s.folder
 				s.mu.Unlock()
 				if folder != nil {
-					folder.close()
+					folder.Close()
 				}
 				return
 			}

@@ -53,7 +53,7 @@ func still(t *testing.T, dir string) (*Store, *journal) {
 	s.load()
 	t.Cleanup(func() {
 		if s.folder != nil {
-			s.folder.close()
+			s.folder.Close()
 		}
 	})
 	return s, log
