@@ -7,15 +7,17 @@ import (
 	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/socket"
 	"github.com/tandem-go/tandem/internal/supervise"
+	"github.com/tandem-go/tandem/internal/timeline"
 	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
 // The parts of the state that goes over in an upgrade, but for the supervisor's
 // own.
 const (
-	partControl = "control"
-	partAdmin   = "admin"
-	partRecords = "postmortem"
+	partControl  = "control"
+	partAdmin    = "admin"
+	partRecords  = "postmortem"
+	partTimeline = "timeline"
 )
 
 // parts says how the check proves that each part can be used. A state with a
@@ -26,6 +28,7 @@ func parts() map[string]upgrade.Check {
 		supervise.LogPart:     supervise.CheckLog,
 		supervise.MetricsPart: upgrade.Decodes[metrics.State],
 		partRecords:           upgrade.Decodes[postmortem.State],
+		partTimeline:          upgrade.Decodes[timeline.Carried],
 		partControl: adopts(func(st control.State, take func(int) (int, error)) error {
 			_, err := control.Adopt(st, take)
 			return err

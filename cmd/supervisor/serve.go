@@ -118,6 +118,10 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 	if err != nil {
 		return fail(exitFailure, err)
 	}
+	events, err := openTimeline(loaded, taken, log)
+	if err != nil {
+		return fail(exitFailure, err)
+	}
 	sup, err := supervise.New(supervise.Options{
 		Config:    loaded,
 		Limits:    limits,
@@ -131,6 +135,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 		Version:   cli.Version(),
 
 		Postmortem: records,
+		Timeline:   events,
 		Program:    ourselves(taken, log),
 		Signals:    signals,
 		Taken:      taken,
@@ -159,6 +164,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 	}
 	carry(sup, server, probes)
 	sup.Carry(partRecords, func(upgrade.Keep) (any, error) { return records.State(), nil })
+	sup.Carry(partTimeline, func(upgrade.Keep) (any, error) { return events.State(), nil })
 	if err := commit(taken, logs); err != nil {
 		return fail(exitFailure, err)
 	}
@@ -166,6 +172,8 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 	defer removePID()
 	records.Start()
 	defer closeRecords(records, log)
+	events.Start()
+	defer closeTimeline(events, log)
 	if taken == nil {
 		log.Info("supervisor starts", "version", cli.Version(), "pid", os.Getpid(),
 			"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))

@@ -16,6 +16,10 @@ const (
 	rolling                // the rest follow
 )
 
+func (s stage) String() string {
+	return [...]string{"preparing", "booting", "baking", "rolling"}[s]
+}
+
 // roll is a reload under way.
 type roll struct {
 	gen       Generation // the candidate

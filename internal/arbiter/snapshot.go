@@ -52,6 +52,15 @@ type LastReload struct {
 	Reason     string
 }
 
+// Roll is a reload under way; zero if none is.
+type Roll struct {
+	Generation Generation // that is to be; 0: none is under way
+	Stage      string     // "preparing", "booting", "baking", "rolling"
+	Began      time.Time
+	Deadline   time.Time // when it is undone
+	BakeUntil  time.Time // of the first worker, when that bakes
+}
+
 // Snapshot is what the core knows, as a value.
 type Snapshot struct {
 	Phase      Phase
@@ -59,7 +68,16 @@ type Snapshot struct {
 	Wanted     int        // number of workers
 	Workers    []Worker   // by id
 	LastReload LastReload
+	Roll       Roll
+	Waiting    bool      // a reload is asked for, and may not begin yet
+	DuckUntil  time.Time // a stop still serves until then; zero: there is no stop, or it does not
 }
+
+// Phase is the Snapshot's, without the rest of it.
+func (c *Core) Phase() Phase { return c.phase() }
+
+// Wanted is the Snapshot's, without the rest of it.
+func (c *Core) Wanted() int { return c.wanted() }
 
 // Snapshot returns what the core knows as of the last Step. It is a copy.
 func (c *Core) Snapshot() Snapshot {
@@ -69,6 +87,16 @@ func (c *Core) Snapshot() Snapshot {
 		Wanted:     c.wanted(),
 		Workers:    make([]Worker, 0, len(c.workers)),
 		LastReload: c.last,
+		Waiting:    c.pending,
+	}
+	if r := c.roll; r != nil {
+		s.Roll = Roll{Generation: r.gen, Stage: r.stage.String(), Began: r.began, Deadline: r.deadline}
+		if r.stage == baking {
+			s.Roll.BakeUntil = r.bakeUntil
+		}
+	}
+	if c.stopping && c.serving() {
+		s.DuckUntil = c.duckUntil
 	}
 	for _, w := range c.workers {
 		s.Workers = append(s.Workers, Worker{

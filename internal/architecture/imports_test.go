@@ -16,7 +16,7 @@ const module = "github.com/tandem-go/tandem/"
 // allowed says, for each package, which of our own packages it may import
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
-	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/upgrade"},
+	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/timeline", "internal/upgrade"},
 	"cmd/app":        {"bridge", "middleware", "openapi", "orm", "orm/migrate", "static", "trace", "view", "worker"},
 	"cmd/tandemvet":  {"tandemvet"},
 
@@ -36,8 +36,8 @@ var allowed = map[string][]string{
 	"trace":     {"view"},
 	"tandemvet": nil, // reads others' code, and knows them by name
 
-	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/upgrade", "internal/watch"},
-	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket", "internal/verify"},
+	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/timeline", "internal/upgrade", "internal/watch"},
+	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/socket", "internal/timeline", "internal/verify"},
 	"internal/docgen":    {"internal/cli", "internal/config", "internal/parity"},
 	"internal/config":    {"internal/budget", "internal/socket"},
 
@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"internal/cgroup":       nil,
 	"internal/channel":      nil,
 	"internal/coding":       nil,
-	"internal/control":      {"internal/postmortem"},
+	"internal/control":      {"internal/postmortem", "internal/timeline"},
 	"internal/fleet":        nil,
 	"internal/forwarded":    nil,
 	"internal/funcname":     nil,
@@ -59,7 +59,7 @@ var allowed = map[string][]string{
 	"internal/http1":        nil,
 	"internal/logpipe":      nil,
 	"internal/notify":       nil,
-	"internal/postmortem":   {"internal/cgroup"},
+	"internal/postmortem":   {"internal/cgroup", "internal/statedir"},
 	"internal/oncpu":        nil,
 	"internal/parity":       nil,
 	"internal/pgtest":       nil,
@@ -68,8 +68,10 @@ var allowed = map[string][]string{
 	"internal/schema":       nil,
 	"internal/scoreboard":   nil,
 	"internal/socket":       nil,
+	"internal/statedir":     nil,
 	"internal/stmtcache":    nil,
 	"internal/tally":        nil,
+	"internal/timeline":     {"internal/statedir"},
 	"internal/upgrade":      {"internal/caught", "internal/process"},
 	"internal/caught":       nil,
 	"internal/verify":       {"internal/control", "internal/postmortem", "internal/strict"},

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
@@ -171,6 +173,18 @@ func (b *backend) Logs(_ context.Context, q control.LogQuery, w io.Writer) error
 	}
 	_, err := fmt.Fprintf(w, "lines worker=%d follow=%t json=%t\n", q.Worker, q.Follow, q.JSON)
 	return err
+}
+
+func (b *backend) Timeline(_ context.Context, q timeline.Query, emit func([]timeline.Event) error) error {
+	err := b.note("timeline after=%d limit=%d since=%t follow=%t", q.After, q.Limit, !q.Since.IsZero(), q.Follow)
+	if err != nil || q.After > 0 {
+		return err
+	}
+	at := time.Date(2026, 11, 29, 11, 22, 33, 456e6, time.UTC)
+	return emit([]timeline.Event{
+		{Seq: 41, Time: at, Kind: timeline.ReloadUndone, Generation: 3, Cause: "worker 9 exited", Actor: "signal HUP", Text: "the reload to generation 3 was undone: worker 9 exited"},
+		{Seq: 42, Time: at.Add(time.Second), Kind: timeline.WorkerExited, Worker: 9, Cause: "exit status 1", Actor: "supervisor", Text: "worker 9 exited: \x1b[2Jexit status 1"},
+	})
 }
 
 func (b *backend) Why(context.Context) (postmortem.Report, error) {

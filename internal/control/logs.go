@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -73,34 +74,63 @@ func logs(w http.ResponseWriter, r *http.Request, b Backend, followers chan stru
 		reply(w, http.StatusBadRequest, errorBody{err.Error()})
 		return
 	}
+	out, done := stream(w, r, q.Follow, followers, "the log")
+	if done == nil {
+		return
+	}
+	defer done()
+	out.json = q.JSON
+	err = b.Logs(r.Context(), q, out)
+	if errors.Is(err, ErrNoWorker) && !out.begun {
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("worker %d: %v", q.Worker, err)})
+		return
+	}
+	out.end(err)
+}
+
+// stream makes ready for an answer that is written bit by bit, and with follow for
+// one that has no end of its own, if there is room for one more who follows what.
+// The caller calls done at the end. Without it the request has been answered.
+func stream(w http.ResponseWriter, r *http.Request, follow bool, followers chan struct{}, what string) (out *logWriter, done func()) {
 	rc := http.NewResponseController(w)
-	if q.Follow {
-		defer hold(r)() // an upgrade does not wait for it, and cuts it off
+	var undo []func()
+	if follow {
+		undo = append(undo, hold(r)) // an upgrade does not wait for it, and cuts it off
+		refused := func(code int, text string) (*logWriter, func()) {
+			undo[0]()
+			reply(w, code, errorBody{text})
+			return nil, nil
+		}
 		select {
 		case followers <- struct{}{}:
-			defer func() { <-followers }()
+			undo = append(undo, func() { <-followers })
 		default:
-			reply(w, http.StatusServiceUnavailable, errorBody{fmt.Sprintf("%d others follow the log already, and that is the limit", maxFollowers)})
-			return
+			return refused(http.StatusServiceUnavailable, fmt.Sprintf("%d others follow %s already, and that is the limit", maxFollowers, what))
 		}
 		// When the deadline of the request passes, net/http ends its context.
 		if err := rc.SetReadDeadline(time.Time{}); err != nil {
-			reply(w, http.StatusInternalServerError, errorBody{"lift the deadline of the request: " + err.Error()})
-			return
+			<-followers
+			return refused(http.StatusInternalServerError, "lift the deadline of the request: "+err.Error())
 		}
 	}
-	out := &logWriter{w: w, rc: rc, json: q.JSON}
 	// Who is stuck in a write is not to hold up the end; who is not gets it whole.
-	defer context.AfterFunc(r.Context(), func() { _ = rc.SetWriteDeadline(time.Now().Add(endTimeout / 2)) })()
-	err = b.Logs(r.Context(), q, out)
+	stop := context.AfterFunc(r.Context(), func() { _ = rc.SetWriteDeadline(time.Now().Add(endTimeout / 2)) })
+	undo = append(undo, func() { stop() })
+	return &logWriter{w: w, rc: rc}, func() {
+		for _, f := range slices.Backward(undo) {
+			f()
+		}
+	}
+}
+
+// end ends the answer, as err says that writing it went.
+func (l *logWriter) end(err error) {
 	switch {
-	case err == nil, out.begun && errors.Is(err, context.Canceled):
-	case out.begun:
+	case err == nil, l.begun && errors.Is(err, context.Canceled):
+	case l.begun:
 		panic(http.ErrAbortHandler) // so that the reader knows that this is not all
-	case errors.Is(err, ErrNoWorker):
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("worker %d: %v", q.Worker, err)})
 	default:
-		refuse(w, err)
+		refuse(l.w, err)
 	}
 }
 

@@ -136,9 +136,11 @@ func routes(b Backend) http.Handler {
 	handle(http.MethodGet, "/v1/why/{which}", func(w http.ResponseWriter, r *http.Request) { whyOne(w, r, b) })
 	followers := make(chan struct{}, maxFollowers)
 	handle(http.MethodGet, "/v1/logs", func(w http.ResponseWriter, r *http.Request) { logs(w, r, b, followers) })
+	watchers := make(chan struct{}, maxFollowers)
+	handle(http.MethodGet, "/v1/timeline", func(w http.ResponseWriter, r *http.Request) { events(w, r, b, watchers) })
 	handle(http.MethodPost, "/v1/upgrade", func(w http.ResponseWriter, r *http.Request) { upgrade(w, r, b) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /v1/why and /v1/logs", r.URL.Path)})
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /v1/why, /v1/logs and /v1/timeline", r.URL.Path)})
 	})
 	return mux
 }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 func tContext() context.Context { return context.Background() }
@@ -61,6 +62,20 @@ func (f *fake) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
 		return ErrNoWorker
 	}
 	if _, err := fmt.Fprintf(w, "%+v\n", q); err != nil || !q.Follow {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (f *fake) Timeline(ctx context.Context, q timeline.Query, emit func([]timeline.Event) error) error {
+	p, _ := PeerOf(ctx)
+	_ = f.note("timeline %+v by uid %d, pid %d", q, p.UID, p.PID)
+	if q.After == 13 {
+		return errors.New("the disk is gone")
+	}
+	err := emit([]timeline.Event{{Seq: q.After + 1, Kind: timeline.State, Text: "running"}, {Seq: q.After + 2, Kind: "of another version", Text: "x"}})
+	if err != nil || !q.Follow {
 		return err
 	}
 	<-ctx.Done()

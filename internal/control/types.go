@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 // Status is what the supervisor knows of itself and of its workers, in the form
@@ -149,6 +150,10 @@ type Backend interface {
 	// until the supervisor has stopped; see LogQuery. It writes at least once, or
 	// gives an error: ErrNoWorker where there is no such worker.
 	Logs(ctx context.Context, q LogQuery, w io.Writer) error
+	// Timeline calls emit with the events that q wants, and with Follow with what
+	// comes until the supervisor has stopped. It calls it at least once, be it with
+	// none, or gives an error; an error of emit ends it.
+	Timeline(ctx context.Context, q timeline.Query, emit func([]timeline.Event) error) error
 	// Why gives the records of workers that ended abnormally, in short.
 	Why(ctx context.Context) (postmortem.Report, error)
 	// Postmortem gives one of them whole, by its id or by its worker's. The error

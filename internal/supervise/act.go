@@ -9,14 +9,17 @@ import (
 
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 // act carries out one action of the arbiter.
 func (s *Supervisor) act(a arbiter.Action) {
+	s.noteAction(a)
 	s.noteEnding(a)
 	switch a := a.(type) {
 	case arbiter.Spawn:
 		s.spawns = append(s.spawns, a)
+		s.reasons[a.ID] = startReason(s.events[0], s.core.Snapshot(), a)
 		s.extend(time.Duration(s.config.BootTimeout))
 	case arbiter.Drain:
 		s.log.Info("worker asked to drain", "worker", a.ID)
@@ -70,8 +73,14 @@ func (s *Supervisor) act(a arbiter.Action) {
 func (s *Supervisor) spawn() {
 	id, n := s.spawns[0].ID, s.spawns[0].Generation
 	s.spawns = s.spawns[1:]
+	reason := s.reasons[id]
+	delete(s.reasons, id)
 	w, err := s.launch(id, s.generations[n])
 	if err != nil {
+		s.note(timeline.Event{
+			Kind: timeline.WorkerFailed, Worker: uint64(id), Generation: int(n), Cause: err.Error(),
+			Text: fmt.Sprintf("worker %d could not be started: %v", id, err),
+		})
 		s.log.Error("worker could not be started", "worker", id, "error", err)
 		s.totals.NotStarted()
 		s.step(arbiter.SpawnFailed{ID: id, Reason: err.Error()})
@@ -79,6 +88,7 @@ func (s *Supervisor) spawn() {
 	}
 	s.workers[id] = w
 	s.totals.Started()
+	s.noteWorker(w, timeline.WorkerStarted, reason, byUs, fmt.Sprintf("of generation %d started, pid %d", n, w.process.PID()))
 	s.log.Info("worker started", "worker", id, "pid", w.process.PID(), "generation", n)
 }
 
@@ -93,6 +103,7 @@ func (s *Supervisor) signal(id arbiter.WorkerID, sig syscall.Signal) {
 	waiting := len(s.spawns)
 	s.spawns = slices.DeleteFunc(s.spawns, func(a arbiter.Spawn) bool { return a.ID == id })
 	if len(s.spawns) < waiting {
+		delete(s.reasons, id)
 		s.step(arbiter.SpawnFailed{ID: id, Reason: "no longer wanted"})
 	}
 }

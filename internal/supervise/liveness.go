@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/process"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 const (
@@ -87,6 +88,7 @@ func (s *Supervisor) lookAtState(w *worker) {
 			by = "a tracer"
 		}
 		s.log.Warn("worker is stopped: it does not serve, and is not judged until it goes on", "worker", w.id, "pid", w.process.PID(), "by", by)
+		s.noteWorker(w, timeline.WorkerStopped, by, byNobody, "is stopped and does not serve")
 		s.step(arbiter.Suspended{ID: w.id})
 		return
 	}
@@ -94,6 +96,7 @@ func (s *Supervisor) lookAtState(w *worker) {
 	if !first {
 		w.stalled, w.resumed = false, time.Now()
 		s.log.Info("worker goes on", "worker", w.id, "pid", w.process.PID())
+		s.noteWorker(w, timeline.WorkerContinued, "", byNobody, "goes on")
 	}
 	s.step(arbiter.Resumed{ID: w.id})
 }

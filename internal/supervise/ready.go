@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/logpipe"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 // A worker becomes ready in exactly the way that its generation says: what it
@@ -42,6 +43,7 @@ func (s *Supervisor) becomeReady(w *worker) {
 	w.ready = true
 	s.log.Info("worker ready", "worker", w.id, "pid", w.process.PID(), "generation", w.generation,
 		"after", time.Since(w.started).Round(time.Millisecond).String())
+	s.noteWorker(w, timeline.WorkerReady, "", byWorker(w), "is ready, "+time.Since(w.started).Round(time.Millisecond).String()+" after its start")
 	s.step(arbiter.WorkerReady{ID: w.id})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 const (
@@ -180,6 +181,7 @@ func (s *Supervisor) limits(w *worker) *recycling {
 func (s *Supervisor) recycle(w *worker, why string) {
 	w.recycling.Asked = true
 	s.log.Info("worker is to be recycled, when its replacement is ready", "worker", w.id, "pid", w.process.PID(), "reason", why)
+	s.noteWorker(w, timeline.WorkerRecycled, why, byUs, "is to be replaced")
 	s.step(arbiter.Recycle{ID: w.id, Reason: why})
 }
 

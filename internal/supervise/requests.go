@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 // errStopped answers who asks after the end.
@@ -60,9 +61,10 @@ func (s *Supervisor) Reload(ctx context.Context, wait bool) (control.ReloadResul
 	if !wait {
 		return control.ReloadResult{Result: control.ResultAccepted}, s.request(ctx, arbiter.Reload{})
 	}
+	by := byPeer(ctx)
 	return ask(ctx, s, func(answer chan<- control.ReloadResult) message {
 		// It has room for one, and there is one.
-		return reloadWanted{waiter{answer: func(r control.ReloadResult) { answer <- r }, caller: control.CallerOf(ctx)}}
+		return reloadWanted{waiter{answer: func(r control.ReloadResult) { answer <- r }, caller: control.CallerOf(ctx)}, by}
 	})
 }
 
@@ -73,12 +75,15 @@ type waiter struct {
 	caller *control.Caller
 }
 
-type reloadWanted struct{ waiter }
+type reloadWanted struct {
+	waiter
+	by string
+}
 
 func (m reloadWanted) handle(s *Supervisor) {
 	s.ticket++
 	s.waiters[s.ticket] = m.waiter
-	s.step(arbiter.Reload{Ticket: s.ticket})
+	s.as(m.by, func() { s.askReload(s.ticket) })
 }
 
 // Scale sets the number of workers.
@@ -90,36 +95,30 @@ func (s *Supervisor) Scale(ctx context.Context, n int) error {
 }
 
 // Stop asks for a graceful stop, or with now for a quick one.
-func (s *Supervisor) Stop(_ context.Context, now bool) error {
-	if !s.send(stopWanted{now}) {
+func (s *Supervisor) Stop(ctx context.Context, now bool) error {
+	if !s.send(stopWanted{now, byPeer(ctx)}) {
 		return errStopped
 	}
 	return nil
 }
 
-type stopWanted struct{ now bool }
-
-func (m stopWanted) handle(s *Supervisor) {
-	if m.now {
-		s.step(arbiter.Stop{Quick: true})
-		return
-	}
-	s.stop()
+type stopWanted struct {
+	now bool
+	by  string
 }
+
+func (m stopWanted) handle(s *Supervisor) { s.as(m.by, func() { s.askStop(m.now) }) }
 
 // stop begins a graceful stop, once. That it is asked for in two ways, by a
 // command and by the TERM that a service manager sends after it, does not make
 // it a quick one; a second TERM does.
-func (s *Supervisor) stop() {
-	if s.core.Snapshot().Phase != arbiter.PhaseStopping {
-		s.step(arbiter.Stop{})
-	}
-}
+func (s *Supervisor) stop() { s.askStop(false) }
 
 // request gives the arbiter an event that means nothing during a stop, which is
 // an error then: who is told that it was accepted would wait for its effect.
 func (s *Supervisor) request(ctx context.Context, ev arbiter.Event) error {
-	refusal, err := ask(ctx, s, func(answer chan<- error) message { return requested{ev, answer} })
+	by := byPeer(ctx)
+	refusal, err := ask(ctx, s, func(answer chan<- error) message { return requested{ev, by, answer} })
 	if err != nil {
 		return err
 	}
@@ -128,6 +127,7 @@ func (s *Supervisor) request(ctx context.Context, ev arbiter.Event) error {
 
 type requested struct {
 	arbiter.Event
+	by     string
 	answer chan<- error
 }
 
@@ -143,7 +143,13 @@ func (m requested) handle(s *Supervisor) {
 		}
 	}
 	m.answer <- nil // accepted: nobody waits for what comes of it
-	s.step(m.Event)
+	s.as(m.by, func() {
+		if _, ok := m.Event.(arbiter.Reload); ok {
+			s.askReload(0)
+			return
+		}
+		s.step(m.Event)
+	})
 }
 
 // Signal takes in a signal that the supervisor was sent.
@@ -155,21 +161,25 @@ func (m signalled) handle(s *Supervisor) {
 	if s.defers(m.sig) {
 		return
 	}
-	switch m.sig {
+	s.as(bySignal(m.sig), func() { s.signalled(m.sig) })
+}
+
+func (s *Supervisor) signalled(sig os.Signal) {
+	switch sig {
 	case syscall.SIGTERM:
 		if s.termed {
 			s.log.Info("SIGTERM again: stop at once")
-			s.step(arbiter.Stop{Quick: true})
+			s.askStop(true)
 			return
 		}
 		s.termed = true
 		s.log.Info("SIGTERM: stop, when requests in flight have been answered")
 		s.stop()
 	case syscall.SIGINT, syscall.SIGQUIT:
-		s.log.Info("stop at once", "signal", m.sig.String())
-		s.step(arbiter.Stop{Quick: true})
+		s.log.Info("stop at once", "signal", sig.String())
+		s.askStop(true)
 	case syscall.SIGHUP:
-		s.step(arbiter.Reload{})
+		s.askReload(0)
 	case syscall.SIGUSR1:
 		if s.config.LogFile == "" {
 			s.log.Info("SIGUSR1: there is no log file to open anew")
@@ -180,8 +190,9 @@ func (m signalled) handle(s *Supervisor) {
 			return
 		}
 		s.log.Info("SIGUSR1: log file opened anew")
+		s.note(timeline.Event{Kind: timeline.LogsReopened, Text: "the log file was opened anew"})
 	case syscall.SIGUSR2:
-		upgradeWanted{caller{refuse: func(error) {}}}.handle(s) // the log says it
+		upgradeWanted{caller{refuse: func(error) {}, by: s.actor}}.handle(s) // the log says it
 	case syscall.SIGTTIN:
 		s.scaleBy(+1)
 	case syscall.SIGTTOU:

@@ -48,6 +48,7 @@ type saved struct {
 	LastUpgrade *control.LastUpgrade `json:"last_upgrade,omitempty"`
 	Watched     []byte               `json:"watched,omitempty"` // see lookout.print
 	Tickets     *savedTickets        `json:"tickets,omitempty"` // secret
+	By          accountable          `json:"by,omitzero"`
 
 	// Of the upgrade that carries this.
 	Callers   []int `json:"callers,omitempty"` // who wait for its outcome
@@ -116,7 +117,7 @@ func (s *Supervisor) save(keep upgrade.Keep) (any, error) {
 		Core: s.core.State(now), Age: now.Sub(s.started), Refused: s.refused, Termed: s.termed,
 		Spawns: s.spawns, Ticket: s.ticket, LastWords: s.lastWords, Poison: s.poison,
 		HungInRow: s.told.vigil.inRow, LastUpgrade: s.lastUpgrade, Watched: []byte(s.lookout.print),
-		Tickets: s.tickets.save(now),
+		Tickets: s.tickets.save(now), By: s.by,
 	}
 	for id := range s.told.vigil.hung {
 		st.Hung = append(st.Hung, id)

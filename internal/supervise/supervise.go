@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-go/tandem/internal/metrics"
 	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/socket"
+	"github.com/tandem-go/tandem/internal/timeline"
 	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
@@ -37,6 +38,9 @@ type Options struct {
 	// Postmortem keeps what is known of workers that ended abnormally; nil:
 	// nobody does.
 	Postmortem *postmortem.Store
+	// Timeline keeps what has changed, and who asked for it; nil: it is kept in
+	// memory.
+	Timeline *timeline.Store
 
 	// Program is our own executable, and Signals are what Signal is called with.
 	// Without both there is no upgrade in place.
@@ -70,9 +74,10 @@ type Supervisor struct {
 	config      *config.Loaded // of the generation that was committed last
 	waiters     map[uint64]waiter
 	ticket      uint64
-	lastWords   []string        // of the worker that failed the last reload
-	spawns      []arbiter.Spawn // workers to be started, in this order
-	events      []arbiter.Event // the one being carried out, and those that came of it
+	lastWords   []string                    // of the worker that failed the last reload
+	spawns      []arbiter.Spawn             // workers to be started, in this order
+	reasons     map[arbiter.WorkerID]string // for them
+	events      []arbiter.Event             // the one being carried out, and those that came of it
 	refused     bool
 	termed      bool // TERM has been received
 	result      *Result
@@ -90,6 +95,8 @@ type Supervisor struct {
 	lookout     lookout
 	uncounted   bool // it was said that --max-requests has no effect
 	tickets     tickets
+	actor       string // who asked for what is being done; "": nobody
+	by          accountable
 }
 
 // Result is how a supervisor ended: the exit code of the contract, and why when
@@ -143,6 +150,7 @@ func blank(o Options) *Supervisor {
 		newsLate:    make(chan struct{}),
 		oom:         postmortem.NewOOM(os.DirFS("/"), time.Now),
 		workers:     map[arbiter.WorkerID]*worker{},
+		reasons:     map[arbiter.WorkerID]string{},
 		generations: map[arbiter.Generation]*generation{},
 		config:      o.Config,
 		waiters:     map[uint64]waiter{},
@@ -151,6 +159,9 @@ func blank(o Options) *Supervisor {
 	}
 	if s.totals == nil {
 		s.totals = metrics.NewTotals()
+	}
+	if s.opt.Timeline == nil {
+		s.opt.Timeline = timeline.New("", timeline.Options{Log: o.Log})
 	}
 	s.Carry(MetricsPart, func(upgrade.Keep) (any, error) { return s.totals.State(), nil })
 	return s
@@ -192,6 +203,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			s.beat()
 		}
 	} else {
+		s.noteStart()
 		s.step(arbiter.Start{})
 	}
 	for s.result == nil {
@@ -221,7 +233,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			s.beat()
 		case <-stop:
 			stop = nil
-			s.stop()
+			s.as("the end of the supervisor's process", s.stop)
 		}
 	}
 	return *s.result
@@ -236,11 +248,14 @@ func (s *Supervisor) step(ev arbiter.Event) {
 		return
 	}
 	for ; len(s.events) > 0; s.events = s.events[1:] {
-		for _, a := range s.core.Step(time.Now(), s.events[0]) {
+		actions := s.core.Step(time.Now(), s.events[0])
+		s.noteScale() // what follows comes of it
+		for _, a := range actions {
 			s.act(a)
 		}
 	}
 	s.events = nil
+	s.noteState()
 	s.divide()
 	s.tellTickets()
 	s.report()
@@ -260,6 +275,7 @@ func (s *Supervisor) cleanUp() {
 	if u := s.upgrading; u != nil {
 		s.endUpgrade(errStopped)
 	}
+	s.noteEnd()
 	close(s.done)
 	s.tickets.keep(0)
 	s.endNews()

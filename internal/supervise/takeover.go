@@ -11,6 +11,7 @@ import (
 	"github.com/tandem-go/tandem/internal/logpipe"
 	"github.com/tandem-go/tandem/internal/metrics"
 	"github.com/tandem-go/tandem/internal/socket"
+	"github.com/tandem-go/tandem/internal/timeline"
 	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
@@ -47,6 +48,7 @@ func restore(o Options) (*Supervisor, error) {
 	s.refused, s.termed, s.spawns, s.ticket = st.Refused, st.Termed, st.Spawns, st.Ticket
 	s.lastWords, s.poison, s.lastUpgrade = st.LastWords, st.Poison, st.LastUpgrade
 	s.lookout.print = string(st.Watched)
+	s.by = st.By
 	s.tickets = st.Tickets.tickets(then)
 	s.tickets.rotate(now)
 	s.told.vigil.inRow, s.told.vigil.hung = st.HungInRow, map[arbiter.WorkerID]bool{}
@@ -155,6 +157,10 @@ func (s *Supervisor) resume() {
 		s.lastUpgrade = &control.LastUpgrade{Result: control.ResultOK, From: t.from, To: s.opt.Version, Time: time.Now()}
 		s.log.Info("supervisor upgraded", "from", t.from, "version", s.opt.Version, "pid", os.Getpid(),
 			"workers", len(s.workers), "unwatched", gap.Round(time.Millisecond).String())
+		s.note(timeline.Event{
+			Kind: timeline.UpgradeDone, Actor: s.by.Upgrade,
+			Text: fmt.Sprintf("supervisor upgraded from %s to %s, pid %d, workers untouched", t.from, s.opt.Version, os.Getpid()),
+		})
 	}
 	result := control.UpgradeResult{Version: s.opt.Version, From: t.from, PID: os.Getpid(), Seconds: seconds(gap)}
 	for _, c := range t.callers { // an answer fits in an empty socket: nobody is waited for

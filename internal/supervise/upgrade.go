@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/timeline"
 	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
@@ -59,6 +60,7 @@ const (
 type caller struct {
 	refuse func(error)
 	conn   *control.Caller
+	by     string
 }
 
 // halt is what must stand still during the exec.
@@ -77,9 +79,9 @@ func (s *Supervisor) Halt(pause func(context.Context), resume func()) {
 // Upgrade replaces the program of this process. It returns only when that came
 // to nothing; else the new program answers the caller.
 func (s *Supervisor) Upgrade(ctx context.Context) (control.UpgradeResult, error) {
-	conn := control.CallerOf(ctx)
+	conn, by := control.CallerOf(ctx), byPeer(ctx)
 	err, asked := ask(ctx, s, func(answer chan<- error) message {
-		return upgradeWanted{caller{refuse: func(err error) { answer <- err }, conn: conn}}
+		return upgradeWanted{caller{refuse: func(err error) { answer <- err }, conn: conn, by: by}}
 	})
 	return control.UpgradeResult{}, errors.Join(asked, err)
 }
@@ -101,6 +103,7 @@ func (m upgradeWanted) handle(s *Supervisor) {
 
 func (m upgradeWanted) refused(s *Supervisor, why error) {
 	s.log.Error("no upgrade", "reason", why)
+	s.note(timeline.Event{Kind: timeline.UpgradeFailed, Cause: why.Error(), Actor: m.by, Text: "no upgrade: " + why.Error()})
 	m.refuse(why)
 }
 
@@ -108,6 +111,8 @@ func (s *Supervisor) beginUpgrade(c caller) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.upgrading = &upgrading{callers: []caller{c}, cancel: cancel}
 	s.log.Info("upgrade begins: the new program is checked", "executable", s.opt.Program.Path())
+	s.by.Upgrade = c.by
+	s.note(timeline.Event{Kind: timeline.UpgradeStarted, Actor: c.by, Text: "upgrade begins: the new program is checked"})
 	sealed, err := s.seal(true)
 	if err != nil {
 		s.endUpgrade(err)
@@ -291,6 +296,7 @@ func (s *Supervisor) endUpgrade(why error) {
 func (s *Supervisor) upgradeFailed(reason, to string) {
 	s.lastUpgrade = &control.LastUpgrade{Result: control.ResultFailed, From: s.opt.Version, To: to, Error: reason, Time: time.Now()}
 	s.log.Error("upgrade failed; this supervisor goes on", "reason", reason)
+	s.note(timeline.Event{Kind: timeline.UpgradeFailed, Cause: reason, Actor: s.by.Upgrade, Text: "upgrade failed, supervisor " + s.opt.Version + " goes on: " + reason})
 }
 
 // save adds what the new program needs to end the upgrade.

@@ -18,8 +18,8 @@ const (
 	lastNewsWait = time.Second
 	// leeway is what the service manager is asked to wait beyond a bound of ours,
 	// so that our clear report comes before its kill. What comes after a drain takes
-	// 12 s at worst: last lines 1, this news 1, callers on the control socket 2,
-	// records 2, the log 5, a last word 1.
+	// 13 s at worst: last lines 1, this news 1, callers on the control socket 2,
+	// timeline 1, records 2, the log 5, a last word 1.
 	leeway = 15 * time.Second
 )
 

@@ -59,7 +59,7 @@ func (m filesChanged) handle(s *Supervisor) {
 	}
 	s.lookout = lookout{print: m.print}
 	s.log.Info("the worker executable or the env file has changed")
-	s.step(arbiter.Reload{})
+	s.as(byWatch, func() { s.askReload(0) })
 }
 
 // watchedFiles lists what decides on the next generation.

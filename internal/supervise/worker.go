@@ -180,6 +180,7 @@ func (m exited) handle(s *Supervisor) {
 	}
 	record := s.examine(w, m)
 	s.countEnd(w, record)
+	s.noteExit(w, record, m.exit)
 	if m.exit.Exec != nil {
 		missing := !errors.Is(m.exit.Exec, syscall.EAGAIN) && !errors.Is(m.exit.Exec, syscall.ENOMEM)
 		s.log.Error("worker could not be started", "worker", m.id, "error", m.exit.Exec)
@@ -234,6 +235,7 @@ func (m said) handle(s *Supervisor) {
 		s.notifiedReady(w)
 	}
 	if m.msg.Stopping {
+		s.noteLeaving(w)
 		s.step(arbiter.WorkerStopping{ID: m.id})
 	}
 	if m.msg.Extend > 0 {

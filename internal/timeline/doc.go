@@ -1,0 +1,20 @@
+// Package timeline is a bounded record of the changes of a service: what, when,
+// why, and who asked for it.
+//
+// Invariant: who adds an event never waits, for a disk or for a reader. What is
+// kept is bounded, in memory and on disk, and where events are missing that is an
+// event itself. Numbers are given once and only rise, also over a restart, as
+// long as the disk answers, and over an upgrade in place.
+//
+// The smallest use:
+//
+//	store := timeline.New(dir, timeline.Options{Log: log}) // dir: see Directory
+//	store.Start()
+//	defer store.Close(ctx)
+//	store.Add(timeline.Event{Kind: timeline.WorkerExited, Worker: 7, Cause: "killed by SIGSEGV", Text: "worker 7 exited: killed by SIGSEGV"})
+//	events, err := store.List(ctx, timeline.Query{Limit: 20})
+//	events, skipped, err := timeline.Read(dir) // later, by another process
+//
+// An event says nothing that may be secret: no environment, no arguments, no line
+// that a worker wrote.
+package timeline
