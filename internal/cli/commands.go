@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +76,11 @@ func commands() []command {
 			long: "Takes the flags of the supervisor itself, starts nothing, and prints every effective value and its origin, what was ignored, and warnings. Exit code 0, or 2 when the supervisor would not start with these settings or has no worker executable. Values of the env file that are not settings are never shown.",
 			run:  (*program).check,
 		},
+		{
+			name: "new", args: "DIR [--module PATH]", short: "write a first app of your own",
+			long:  "Writes a web application into DIR, which must not be there yet or be empty: a sync and an async view, a test, go.mod, Makefile, systemd unit, Dockerfile. Its module is example.org/ and the name of DIR, or --module. It asks the go command for the modules (go mod tidy), which may download them; when that fails, nothing is left behind. Tandem is taken from where it is hosted, at the version of this program; a development build takes the source that it lies in. --tandem-version VERSION or --source DIR say it otherwise. Exit code 2 when DIR is not empty or a name is not valid.",
+			flags: []string{"--module", "--source", "--tandem-version"}, run: (*program).newApp,
+		},
 		{name: "version", short: "print the version", long: "Prints the version of supervisor and of Go.", run: (*program).version},
 		{
 			name: "completion", args: "bash|zsh|fish", short: "print a completion script for a shell",
@@ -85,6 +91,9 @@ func commands() []command {
 		{name: "top", later: true, short: "watch workers and requests"},
 	}
 }
+
+// asks: the command talks to a supervisor that runs.
+func (c command) asks() bool { return slices.Contains(c.flags, "--control") }
 
 func lookup(name string) (command, bool) {
 	for _, c := range commands() {
@@ -265,7 +274,7 @@ func (c command) help() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n\n%s", line, config.Wrap(c.long, 80, ""))
-	if len(c.flags) > 0 {
+	if c.asks() {
 		b.WriteString("\nThe supervisor is found by --control PATH, else SUPERVISOR_CONTROL, else where it\nputs its socket by default.\n")
 	}
 	return b.String()

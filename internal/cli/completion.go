@@ -89,7 +89,11 @@ func bash() string {
 		case "help":
 			list = offeredNames()
 		}
-		fmt.Fprintf(&subcommands, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", c.name, strings.Join(append(list, "--help"), " "))
+		directories := ""
+		if c.name == "new" {
+			directories = ` $(compgen -d -- "$word")`
+		}
+		fmt.Fprintf(&subcommands, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$word\")%s); return ;;\n", c.name, strings.Join(append(list, "--help"), " "), directories)
 	}
 	return fmt.Sprintf(`# bash completion of supervisor; to use it: source <(supervisor completion bash)
 _supervisor() {
@@ -156,6 +160,8 @@ _supervisor() {
 			b.WriteString("            check) _arguments $flags; return ;;\n")
 		case "help":
 			b.WriteString("            help) _describe command commands; return ;;\n")
+		case "new":
+			fmt.Fprintf(&b, "            new) compadd -- %s; _files -/; return ;;\n", strings.Join(append(slices.Clone(c.flags), "--help"), " "))
 		default:
 			fmt.Fprintf(&b, "            %s) compadd -- %s; return ;;\n", c.name, strings.Join(append(append(slices.Clone(c.flags), c.words...), "--help"), " "))
 		}
@@ -181,12 +187,15 @@ func fish() string {
 	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'" }
 	for _, c := range offered() {
 		fmt.Fprintf(&b, "complete -c supervisor -n __fish_use_subcommand -a %s -d %s\n", c.name, quote(c.short))
+		if c.name == "new" {
+			b.WriteString("complete -c supervisor -n '__fish_seen_subcommand_from new' -a '(__fish_complete_directories)'\n")
+		}
 		for _, f := range c.flags {
 			extra := ""
 			switch f {
-			case "--control", "--state-dir":
+			case "--control", "--state-dir", "--source":
 				extra = " -r -F"
-			case "--worker":
+			case "--worker", "--module", "--tandem-version":
 				extra = " -x"
 			}
 			kind := "-l"

@@ -16,7 +16,7 @@ func Commands() []Command {
 		if c.args != "" {
 			usage += " " + c.args
 		}
-		list = append(list, Command{Usage: usage, About: c.long, Client: len(c.flags) > 0})
+		list = append(list, Command{Usage: usage, About: c.long, Client: c.asks()})
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -17,10 +18,14 @@ func Version() string {
 		return version
 	}
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
+	if !ok {
 		return "unknown"
 	}
-	return info.Main.Version
+	main := info.Main
+	if main.Replace != nil { // in the go.mod that it was built for, which may name any version
+		main = *main.Replace
+	}
+	return cmp.Or(main.Version, "unknown")
 }
 
 func versionLine() string {
