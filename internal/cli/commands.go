@@ -67,6 +67,11 @@ func commands() []command {
 			flags: []string{"--json", "--state-dir", "--control"}, run: (*program).why,
 		},
 		{
+			name: "timeline", args: "[-f] [--since WHEN] [--json]", short: "show what changed, why, who asked",
+			long:  "Shows the last changes of state (-n N, 40; 0: all), the oldest first: when, what and why, and who asked for it; with --json one JSON object a line. --since WHEN shows all since a time (2026-11-29T11:00:00Z, or in local time 2026-11-29, \"2026-11-29 11:00\", 11:00) or for a length of time (30m, 90s). With -f, or --follow, it goes on with what comes, also over an upgrade in place, until the supervisor stops. Where no supervisor answers it reads what one has left in its state directory (--state-dir, as the supervisor was given it) and says so.",
+			flags: []string{"-f", "--follow", "-n", "--since", "--json", "--state-dir", "--control"}, run: (*program).timeline,
+		},
+		{
 			name: "verify-reload", args: "[flags]", short: "reload under load, and say what that cost",
 			long:  "Sends GET requests to the service that runs, repeats none that fails, reloads it, and reports what was lost, wrong, late or closed, and what caused it. It goes to the supervisor's first listener, with --url elsewhere: to an address that is not this machine's only with --yes. --path PATH (/; may be repeated) is asked for by --clients N (8) that keep their connections and --short N (4) that do not, with --rate N requests a second in all (100), over --reloads N (3). A request has --timeout TIME (30s), all of it --within TIME (5m). Exit code 0 when nothing was lost and every answer had the status of before; 1 otherwise, or when a reload failed. See docs/verify-reload.md.",
 			flags: []string{"--path", "--reloads", "--url", "--clients", "--short", "--rate", "--timeout", "--within", "--insecure", "--yes", "--json", "--control"}, run: (*program).verifyReload,

@@ -195,7 +195,7 @@ func fish() string {
 			switch f {
 			case "--control", "--state-dir", "--source":
 				extra = " -r -F"
-			case "--worker", "--module", "--tandem-version":
+			case "--worker", "--module", "--tandem-version", "-n", "--since":
 				extra = " -x"
 			}
 			kind := "-l"

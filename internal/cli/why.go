@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/tandem-go/tandem/internal/config"
@@ -93,40 +92,31 @@ type source struct {
 // records asks the supervisor, and where none answers reads the directory that
 // it would keep them in; that is said on stderr.
 func (p *program) records(socket, state string) (source, error) {
-	path, err := config.ControlSocket(socket, p.environ)
+	from, err := p.place(socket, state)
 	if err != nil {
 		return source{}, err
 	}
-	state, err = config.StatePath(state, p.environ)
-	if err != nil {
-		return source{}, err
-	}
-	gone := fmt.Errorf("a supervisor without a control socket cannot be asked")
-	if path != config.Off {
-		report, err := ask(control.NewClient(path))
+	gone := errNoSocket
+	if from.client != nil {
+		report, err := ask(from.client)
 		if err == nil {
-			client := control.NewClient(path)
 			return source{
 				list: func() (postmortem.Report, error) { return report, nil },
 				get: func(which string) (postmortem.Record, error) {
 					ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 					defer cancel()
-					return client.Postmortem(ctx, which)
+					return from.client.Postmortem(ctx, which)
 				},
 			}, nil
 		}
 		if _, answered := errors.AsType[*control.RefusedError](err); answered {
 			return source{}, err
 		}
-		if gone = err; !filepath.IsAbs(path) {
-			if path, err = filepath.Abs(path); err != nil {
-				return source{}, fmt.Errorf("find the working directory, from which %s begins: %w", path, err)
-			}
-		}
+		gone = err
 	}
-	dir := postmortem.Directory(state, path)
-	if dir == "" {
-		return source{}, fmt.Errorf("%w, and with --state-dir off nothing is kept on disk", gone)
+	dir, err := from.directory(postmortem.Directory, gone)
+	if err != nil {
+		return source{}, err
 	}
 	return p.directory(dir, gone)
 }
