@@ -84,7 +84,7 @@ func (s *Store) number(before []Event, carried bool) {
 	s.early = nil
 	if n := len(before); n > 0 && !carried && before[n-1].Kind != SupervisorStopped {
 		s.add(Event{
-			Time: time.Now(), Kind: SupervisorLost, Cause: "it was killed, or the machine went down",
+			Time: time.Now(), Kind: SupervisorLost, Cause: "it was killed, or the machine went down", Actor: "supervisor",
 			Text: "the supervisor before this one ended without a word: it was killed, or the machine went down",
 		})
 	}
@@ -129,7 +129,7 @@ func (s *Store) wrote(last uint64, err error) (failed bool) {
 	}
 	if s.lost > 0 {
 		s.add(Event{
-			Time: time.Now(), Kind: Missing, Cause: s.problem,
+			Time: time.Now(), Kind: Missing, Cause: s.problem, Actor: "supervisor",
 			Text: fmt.Sprintf("%d events are missing here: they could not be written to disk", s.lost),
 		})
 	}
