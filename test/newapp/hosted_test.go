@@ -23,14 +23,13 @@ var version = module.Version{Path: "github.com/tandem-go/tandem", Version: "v0.0
 // TestFromWhereItIsHosted: the module is taken from a proxy, as somebody without this repository takes it.
 func TestFromWhereItIsHosted(t *testing.T) {
 	t.Parallel()
-	program, repository := supervisor(t)
 	env := user(t)
 	index := slices.IndexFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "GOMODCACHE=") })
 	// The cache's downloads are a proxy themselves, for the modules of others. What is unpacked is the test's own.
 	others := "file://" + strings.TrimPrefix(env[index], "GOMODCACHE=") + "/cache/download"
-	env = append(env, "GOMODCACHE="+t.TempDir(), "GOPROXY=file://"+proxy(t, repository)+","+others, "GOFLAGS=-modcacherw")
+	env = append(env, "GOMODCACHE="+t.TempDir(), "GOPROXY=file://"+proxy(t)+","+others, "GOFLAGS=-modcacherw -trimpath")
 	outside := t.TempDir()
-	said := run(t, outside, env, program, "new", "--tandem-version", version.Version, "hello")
+	said := run(t, outside, env, supervisor, "new", "--tandem-version", version.Version, "hello")
 	if !strings.Contains(said, "with Tandem from v0.0.0") {
 		t.Errorf("it said %s", said)
 	}
@@ -39,7 +38,7 @@ func TestFromWhereItIsHosted(t *testing.T) {
 	if err != nil || bytes.Contains(mod, []byte("replace")) {
 		t.Errorf("go.mod: %v %s", err, mod)
 	}
-	serves(t, dir, env)
+	serves(t, dir, env).stop(t)
 	run(t, dir, env, "go", "tool", "tandemvet", "./...")
 
 	// What was built there knows that it was hosted, and makes the next one from there.
@@ -47,13 +46,10 @@ func TestFromWhereItIsHosted(t *testing.T) {
 	if !strings.Contains(said, "with Tandem from v0.0.0") {
 		t.Errorf("it said %s", said)
 	}
-	root := t.TempDir()
-	run(t, dir, append(env, "ROOT="+root), "make", "image", "ENGINE="+engine(t))
-	image(t, root, "hello")
 }
 
 // proxy is a directory in the layout of a module proxy that has this repository's files.
-func proxy(t *testing.T, repository string) string {
+func proxy(t *testing.T) string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = repository
@@ -64,7 +60,7 @@ func proxy(t *testing.T, repository string) string {
 	var files []modzip.File
 	for name := range strings.SplitSeq(strings.Trim(string(names), "\x00"), "\x00") {
 		if info, err := os.Lstat(filepath.Join(repository, name)); err == nil && info.Mode().IsRegular() {
-			files = append(files, file{repository, name})
+			files = append(files, file(name))
 		}
 	}
 	top := t.TempDir()
@@ -87,7 +83,6 @@ func proxy(t *testing.T, repository string) string {
 			t.Fatal(err)
 		}
 	}
-	// What an application needs must be in there, and not what it is tested with.
 	reader, err := zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
 	if err != nil || len(reader.File) < 100 {
 		t.Fatalf("the module's zip: %v", err)
@@ -95,12 +90,12 @@ func proxy(t *testing.T, repository string) string {
 	return top
 }
 
-// file is one of the repository's.
-type file struct{ repository, name string }
+// file is one of the repository's, by its name there.
+type file string
 
-func (f file) Path() string                 { return f.name }
-func (f file) Lstat() (os.FileInfo, error)  { return os.Lstat(filepath.Join(f.repository, f.name)) }
-func (f file) Open() (io.ReadCloser, error) { return os.Open(filepath.Join(f.repository, f.name)) }
+func (f file) Path() string                 { return string(f) }
+func (f file) Lstat() (os.FileInfo, error)  { return os.Lstat(filepath.Join(repository, string(f))) }
+func (f file) Open() (io.ReadCloser, error) { return os.Open(filepath.Join(repository, string(f))) }
 
 // dynamic: an executable needs a loader.
 func dynamic(t *testing.T, path string) bool {

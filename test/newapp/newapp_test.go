@@ -21,17 +21,30 @@ import (
 	"github.com/tandem-go/tandem/test/harness"
 )
 
-// supervisor builds it as make build does.
-func supervisor(t *testing.T) (program, repository string) {
-	t.Helper()
-	repository, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := t.TempDir()
-	run(t, repository, append(os.Environ(), "CGO_ENABLED=0"), "go", "build", "-trimpath", "-buildvcs=false", "-o", bin, "./cmd/supervisor")
-	return filepath.Join(bin, "supervisor"), repository
+// TestMain builds the supervisor once, as make build does.
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		bin, err := os.MkdirTemp("", "newapp")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(bin)
+		if repository, err = filepath.Abs("../.."); err != nil {
+			panic(err)
+		}
+		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", bin, "./cmd/supervisor")
+		build.Dir, build.Env = repository, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+			return 1
+		}
+		supervisor = filepath.Join(bin, "supervisor")
+		return m.Run()
+	}())
 }
+
+// supervisor is the program, and repository where its source is.
+var supervisor, repository string
 
 // user is the environment of somebody with an empty home, and Go's caches.
 func user(t *testing.T, more ...string) []string {
@@ -44,7 +57,7 @@ func user(t *testing.T, more ...string) []string {
 	caches := strings.Fields(string(out))
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + home,
-		"GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOWORK=off", "GOENV=off",
+		"GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=off", "GOFLAGS=-trimpath", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOWORK=off", "GOENV=off",
 	}, more...)
 }
 
@@ -170,8 +183,8 @@ func (s *service) stop(t *testing.T) {
 	}
 }
 
-// serves does what there is to do with a first application.
-func serves(t *testing.T, dir string, env []string) {
+// serves tests an application, runs it, and asks and reloads it.
+func serves(t *testing.T, dir string, env []string) *service {
 	t.Helper()
 	if out := run(t, dir, env, "make", "test"); !strings.Contains(out, "ok  \texample.org/hello") {
 		t.Errorf("make test: %s", out)
@@ -183,8 +196,13 @@ func serves(t *testing.T, dir string, env []string) {
 		t.Fatal(err)
 	}
 	s.reach(t, 2)
-	// A change: what runs reloads by itself when it is built.
-	views := filepath.Join(dir, "views.go")
+	return s
+}
+
+// change changes a view: what runs reloads by itself when that is built.
+func (s *service) change(t *testing.T) {
+	t.Helper()
+	views := filepath.Join(s.dir, "views.go")
 	text, err := os.ReadFile(views)
 	if err != nil {
 		t.Fatal(err)
@@ -192,19 +210,17 @@ func serves(t *testing.T, dir string, env []string) {
 	if err := os.WriteFile(views, bytes.Replace(text, []byte(`"hello": "async"`), []byte(`"hello": "changed"`), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, env, "make", "build")
+	run(t, s.dir, s.env, "make", "build")
 	s.get(t, "/", `"hello":"changed"`)
 	s.reach(t, 3)
-	s.stop(t)
 }
 
 // TestFromSource: the supervisor is a development build, and so its application is built with the source beside it.
 func TestFromSource(t *testing.T) {
 	t.Parallel()
-	program, repository := supervisor(t)
 	env := user(t)
 	outside := t.TempDir()
-	said := run(t, outside, env, program, "new", "hello", "--source", repository)
+	said := run(t, outside, env, supervisor, "new", "hello", "--source", repository)
 	if !strings.Contains(said, "\n  cd hello\n  make run ") || !strings.Contains(said, "module example.org/hello, with Tandem from the source in "+repository) {
 		t.Errorf("it said %s", said)
 	}
@@ -212,8 +228,10 @@ func TestFromSource(t *testing.T) {
 	if out := run(t, dir, env, "gofmt", "-l", "."); out != "" {
 		t.Errorf("not formatted: %s", out)
 	}
-	run(t, dir, env, "go", "vet", "-trimpath", "./...")
-	serves(t, dir, env)
+	run(t, dir, env, "go", "vet", "./...")
+	s := serves(t, dir, env)
+	s.change(t)
+	s.stop(t)
 
 	root := t.TempDir()
 	run(t, dir, append(env, "ROOT="+root), "make", "image", "ENGINE="+engine(t))
