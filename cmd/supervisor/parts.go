@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/tandem-go/tandem/internal/admin"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/history"
 	"github.com/tandem-go/tandem/internal/metrics"
 	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/socket"
@@ -18,6 +19,7 @@ const (
 	partAdmin    = "admin"
 	partRecords  = "postmortem"
 	partTimeline = "timeline"
+	partHistory  = "history"
 )
 
 // parts says how the check proves that each part can be used. A state with a
@@ -29,6 +31,7 @@ func parts() map[string]upgrade.Check {
 		supervise.MetricsPart: upgrade.Decodes[metrics.State],
 		partRecords:           upgrade.Decodes[postmortem.State],
 		partTimeline:          upgrade.Decodes[timeline.Carried],
+		partHistory:           upgrade.Decodes[history.State],
 		partControl: adopts(func(st control.State, take func(int) (int, error)) error {
 			_, err := control.Adopt(st, take)
 			return err

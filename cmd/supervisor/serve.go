@@ -16,7 +16,6 @@ import (
 	"github.com/oklog/run"
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-go/tandem/internal/admin"
 	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/caught"
 	"github.com/tandem-go/tandem/internal/cli"
@@ -162,7 +161,11 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 	if err != nil {
 		return fail(exitFailure, err)
 	}
-	carry(sup, server, probes)
+	seen, err := watch(sup, probes, taken)
+	if err != nil {
+		return fail(exitFailure, err)
+	}
+	carry(sup, server, seen)
 	sup.Carry(partRecords, func(upgrade.Keep) (any, error) { return records.State(), nil })
 	sup.Carry(partTimeline, func(upgrade.Keep) (any, error) { return events.State(), nil })
 	if err := commit(taken, logs); err != nil {
@@ -179,7 +182,7 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 			"workers", loaded.Workers.Resolve(limits.CPUs), "listeners", addresses(listeners))
 		sayConnections(log, connections)
 	}
-	result := runActors(sup, server, probes, signals, log)
+	result := runActors(sup, server, seen, signals, log)
 	if result.Code != 0 {
 		log.Error("supervisor gives up", "reason", result.Reason, "exit", result.Code)
 	} else {
@@ -201,7 +204,7 @@ func sayConnections(log *slog.Logger, c budget.Connections) {
 
 // runActors runs the supervise loop beside what serves it. The loop alone ends
 // by its own choice; the others end when they are interrupted.
-func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.Server, signals *caught.Signals, log *slog.Logger) supervise.Result {
+func runActors(sup *supervise.Supervisor, server *control.Server, seen *watched, signals *caught.Signals, log *slog.Logger) supervise.Result {
 	var group run.Group
 	var result supervise.Result
 	{
@@ -236,8 +239,8 @@ func runActors(sup *supervise.Supervisor, server *control.Server, probes *admin.
 			return nil
 		}, func(error) { cancel() })
 	}
-	if probes != nil {
-		addAdmin(&group, sup, probes, log)
+	if seen != nil {
+		addAdmin(&group, seen, log)
 	}
 	_ = group.Run()
 	return result

@@ -81,13 +81,15 @@ func adoptAdmin(taken *upgrade.Taken, loaded *config.Loaded, log *slog.Logger) (
 }
 
 // carry adds to the state of the next upgrade what is not the supervisor's own.
-func carry(sup *supervise.Supervisor, server *control.Server, probes *admin.Server) {
+func carry(sup *supervise.Supervisor, server *control.Server, seen *watched) {
 	if server != nil {
 		sup.Carry(partControl, func(keep upgrade.Keep) (any, error) { return server.Save(keep) })
 		sup.Halt(server.Pause, server.Resume)
 	}
-	if probes != nil {
-		sup.Carry(partAdmin, func(keep upgrade.Keep) (any, error) { return probes.Save(keep), nil })
+	if seen != nil {
+		sup.Carry(partAdmin, func(keep upgrade.Keep) (any, error) { return seen.Save(keep), nil })
+		sup.Carry(partHistory, func(upgrade.Keep) (any, error) { return seen.history.State(), nil })
+		sup.Halt(seen.Pause, seen.Resume)
 	}
 }
 

@@ -2,8 +2,10 @@
 // for Prometheus and for a person with a browser.
 //
 // Invariant: nothing can be changed through it, nothing secret is read through
-// it (no environment, no command line, no line of a log), and no client,
-// however many connections it holds open, keeps a probe from its answer.
+// it (no environment, no command line, no line of a log, and of a request neither
+// query nor path, but the pattern that it has matched), and no client, however
+// many connections or live pages it holds open and however slowly it reads, keeps
+// a probe from its answer or the supervisor from its work.
 //
 // The smallest use:
 //
@@ -12,5 +14,6 @@
 //		return err
 //	}
 //	defer server.Close()
+//	server.History = recorder // for the live page
 //	return server.Serve(ctx, backend, metrics)
 package admin

@@ -24,6 +24,7 @@ func (s *Server) routes(backend Backend, metrics http.Handler) http.Handler {
 		"/readyz":  func(w http.ResponseWriter, r *http.Request) { s.readyz(w, r, backend) },
 		"/metrics": func(w http.ResponseWriter, r *http.Request) { s.metrics(w, r, metrics) },
 		"/":        func(w http.ResponseWriter, r *http.Request) { s.page(w, r, backend) },
+		"/live":    func(w http.ResponseWriter, r *http.Request) { s.live(w, r, backend) },
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -37,7 +38,7 @@ func (s *Server) routes(backend Backend, metrics http.Handler) http.Handler {
 		page, found := pages[r.URL.Path]
 		switch {
 		case !found:
-			reply(w, http.StatusNotFound, "there is no such page; there are /livez, /readyz, /metrics and /")
+			reply(w, http.StatusNotFound, "there is no such page; there are /livez, /readyz, /metrics, /live and /")
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
 			reply(w, http.StatusMethodNotAllowed, "the admin listener is read-only: GET and HEAD; commands go to the control socket")

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandem-go/tandem/internal/history"
 	"github.com/tandem-go/tandem/internal/socket"
 )
 
@@ -35,6 +36,13 @@ type Server struct {
 	// Log takes the trouble of single connections; nil is [slog.Default]. Set it
 	// before Serve.
 	Log *slog.Logger
+	// History and Events are what the live page shows. Set them before Serve; without
+	// a History the page shows the status alone.
+	History *history.Recorder
+	Events  Events
+
+	streams streams
+	shared  once
 
 	socket *socket.Listener
 	probe  time.Duration // how long the loop may take to answer a probe
@@ -88,6 +96,7 @@ func (s *Server) Serve(ctx context.Context, backend Backend, metrics http.Handle
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ConnState:         conns.changed,
 	}
+	server.RegisterOnShutdown(func() { s.streams.end(endStop) })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

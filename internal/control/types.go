@@ -95,6 +95,8 @@ type RequestStatus struct {
 	Route      string  `json:"route"` // the matched pattern, else the path; never the query
 	RequestID  string  `json:"request_id"`
 	AgeSeconds float64 `json:"age_seconds"`
+
+	Matched bool `json:"-"` // Route is a pattern, and no path; not over the socket
 }
 
 // PermitStatus is a limiter of sync code, as its worker last said, which it does

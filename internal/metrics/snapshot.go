@@ -78,4 +78,21 @@ func (p *Present) Add(c scoreboard.Counters) {
 	}
 }
 
+// Sum is what all workers have now, those that are not counted left out.
+type Sum struct {
+	InFlight, Connections int64
+	Permits, InUse, Queue int64 // of all limiters of sync code
+}
+
+// Sum gives it.
+func (p *Present) Sum() Sum {
+	sum := Sum{InFlight: p.inFlight, Connections: p.connections}
+	for _, l := range p.limiters {
+		sum.Permits += l.limit
+		sum.InUse += l.inUse
+		sum.Queue += l.queue
+	}
+	return sum
+}
+
 func bounded(n int64) int64 { return min(max(n, 0), maxInFlight) }

@@ -22,6 +22,8 @@ type Request struct {
 	ID     string        `json:"request_id"`
 	Age    time.Duration `json:"-"`
 	Serial uint64        `json:"-"` // the worker's requests are numbered from 1
+
+	Matched bool `json:"-"` // Route is a pattern, and no path
 }
 
 // Slot is a request that has begun, on the worker's side.
@@ -270,7 +272,7 @@ func (s *slot) read(now int64) (Request, bool) {
 			Serial: serial,
 		}
 		if n := sizes >> routeShift & 0xff; n > 0 {
-			r.Route = get(s.route[:], n)
+			r.Route, r.Matched = get(s.route[:], n), true
 		} else if r.Route = get(s.path[:], sizes>>pathShift&0xff); r.Route != "" {
 			r.Route = path.Clean(r.Route)
 		}

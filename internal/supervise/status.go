@@ -124,7 +124,7 @@ func fromBoard(ws *control.WorkerStatus, board *scoreboard.Board) {
 			ws.OldestRequestSeconds = ptr(seconds(r.Age))
 		}
 		ws.OldestRequests = append(ws.OldestRequests, control.RequestStatus{
-			Method: r.Method, Route: r.Route, RequestID: r.ID, AgeSeconds: seconds(r.Age),
+			Method: r.Method, Route: r.Route, RequestID: r.ID, AgeSeconds: seconds(r.Age), Matched: r.Matched,
 		})
 	}
 }
