@@ -89,7 +89,7 @@ start kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:12379 --bind
 	--tls-cert-file="$PKI/apiserver.crt" --tls-private-key-file="$PKI/apiserver.key" --client-ca-file="$PKI/ca.crt" \
 	--service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$PKI/sa.key" --service-account-signing-key-file="$PKI/sa.key" \
 	--service-cluster-ip-range=10.96.0.0/16 --authorization-mode=Node,RBAC --allow-privileged \
-	--kubelet-client-certificate="$PKI/admin.crt" --kubelet-client-key="$PKI/admin.key" --kubelet-certificate-authority="$PKI/ca.crt"
+	--kubelet-preferred-address-types=InternalIP --kubelet-client-certificate="$PKI/admin.crt" --kubelet-client-key="$PKI/admin.key" --kubelet-certificate-authority="$PKI/ca.crt"
 ready 240 kube-apiserver kubectl get --raw /readyz
 
 start kube-controller-manager kube-controller-manager --kubeconfig="$RUN/controller.kubeconfig" --bind-address=127.0.0.1 --leader-elect=false \
