@@ -38,7 +38,7 @@ func commands() []command {
 		},
 		{
 			name: "reload", args: "[--wait]", short: "start a new generation of workers",
-			long:  "Reads the env file and the worker executable afresh and replaces the workers one by one. Returns at once; with --wait when the roll has ended: exit code 0, or 1 with the reason and the last words of the worker that failed, when it was undone.",
+			long:  "Reads the env file and the worker executable afresh and replaces the workers one by one. Returns at once; with --wait when the roll has ended: exit code 0, or 1 with the reason and the last words of the worker that failed, when it was undone. What takes longer than a second is said on stderr: the stage, and the workers that are waited for.",
 			flags: []string{"--wait", "--control"}, run: (*program).reload,
 		},
 		{
@@ -52,9 +52,9 @@ func commands() []command {
 			flags: []string{"--control"}, run: (*program).scale,
 		},
 		{
-			name: "stop", args: "[--now]", short: "stop when requests have been answered; --now: at once",
-			long:  "Returns when the supervisor has accepted, not when it has ended. Without --now workers drain first, as after SIGTERM.",
-			flags: []string{"--now", "--control"}, run: (*program).stop,
+			name: "stop", args: "[--now] [--wait]", short: "stop when requests are answered; --now: at once",
+			long:  "Returns when the supervisor has accepted; with --wait when it has ended. Without --now workers drain first, as after SIGTERM. What takes longer than a second is said on stderr when it is waited for: which workers, and the oldest requests in flight.",
+			flags: []string{"--now", "--wait", "--control"}, run: (*program).stop,
 		},
 		{
 			name: "logs", args: "[-f] [--worker ID] [--json]", short: "show last lines of workers; -f: follow",
@@ -177,7 +177,12 @@ func (p *program) reload(args []string) (int, error) {
 		ctx, cancel = context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 	}
+	over := func() {}
+	if wait {
+		over = p.showProgress("reload", client)
+	}
 	result, err := client.Reload(ctx, wait)
+	over()
 	if err != nil {
 		return 0, err
 	}
@@ -222,13 +227,16 @@ func (p *program) scale(args []string) (int, error) {
 }
 
 func (p *program) stop(args []string) (int, error) {
-	var now bool
-	client, _, err := p.client(args, nil, map[string]*bool{"now": &now})
+	var now, wait bool
+	client, _, err := p.client(args, nil, map[string]*bool{"now": &now, "wait": &wait})
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
+	if wait {
+		return p.stopAndWait(ctx, client, now)
+	}
 	if err := client.Stop(ctx, now); err != nil {
 		return 0, err
 	}

@@ -138,8 +138,13 @@ func (b *backend) note(format string, args ...any) error {
 
 func (b *backend) Status(context.Context) (control.Status, error) {
 	requests, inFlight, connections, rss := uint64(1841), int64(2), int64(9), int64(14680064)
+	var progress *control.Progress
+	if b.mode == "busy" {
+		progress = &control.Progress{What: control.ProgressDrain, Stage: "draining", Seconds: 3, Workers: []uint64{12}, Text: "drain (3s): draining, waits for worker 12: GET /slow/\x1b[2J for 3s"}
+	}
 	return control.Status{
-		State: "running", PID: 4242, Version: "v1.2.3", Generation: 2, UptimeSeconds: 61.2,
+		Progress: progress,
+		State:    "running", PID: 4242, Version: "v1.2.3", Generation: 2, UptimeSeconds: 61.2,
 		Listeners:  []string{"tcp://127.0.0.1:8000", "unix:///run/app.sock"},
 		LastReload: &control.LastReload{Generation: 3, Result: "failed", Error: "worker 9 exited with 1\nbefore it was \x1b[31mready"},
 		Workers: []control.WorkerStatus{

@@ -47,15 +47,20 @@ func statusText(st control.Status) string {
 		listeners = "-"
 	}
 	var b strings.Builder
-	b.WriteString(columns([][]string{
+	rows := [][]string{
 		{"state", st.State},
+	}
+	if p := st.Progress; p != nil {
+		rows = append(rows, []string{"progress", p.Text})
+	}
+	b.WriteString(columns(append(rows, [][]string{
 		{"pid", strconv.Itoa(st.PID)},
 		{"version", st.Version},
 		{"generation", strconv.Itoa(st.Generation)},
 		{"uptime", age(st.UptimeSeconds)},
 		{"listeners", listeners},
 		{"last reload", last},
-	}, ""))
+	}...), ""))
 	if r := st.LastReload; r != nil && len(r.LastWords) > 0 {
 		b.WriteString(lastWords(r.LastWords))
 	}
@@ -66,14 +71,14 @@ func statusText(st control.Status) string {
 		b.WriteString("\nno workers\n")
 		return b.String()
 	}
-	rows := [][]string{{"WORKER", "PID", "GEN", "STATE", "AGE", "REQUESTS", "IN-FLIGHT", "CONNECTIONS", "RSS"}}
+	table := [][]string{{"WORKER", "PID", "GEN", "STATE", "AGE", "REQUESTS", "IN-FLIGHT", "CONNECTIONS", "RSS"}}
 	for _, w := range st.Workers {
-		rows = append(rows, []string{
+		table = append(table, []string{
 			strconv.FormatUint(w.ID, 10), strconv.Itoa(w.PID), strconv.Itoa(w.Generation), w.State, age(w.AgeSeconds),
 			known(w.Requests), known(w.InFlight), known(w.Connections), memory(w.RSSBytes),
 		})
 	}
-	b.WriteString("\n" + columns(rows, "rrrlrrrrr"))
+	b.WriteString("\n" + columns(table, "rrrlrrrrr"))
 	return b.String()
 }
 

@@ -91,6 +91,21 @@ func (c *Client) Stop(ctx context.Context, now bool) error {
 	return err
 }
 
+// Peer connects, and gives the process that answers; 0 where the kernel does not
+// say, as across pid namespaces.
+func (c *Client) Peer(ctx context.Context) (pid int, err error) {
+	conn, err := c.dial(ctx, "", "")
+	if err != nil {
+		return 0, c.explain(err)
+	}
+	defer conn.Close()
+	cred, err := peerOf(conn.(*net.UnixConn))
+	if err != nil {
+		return 0, c.explain(err)
+	}
+	return int(cred.Pid), nil
+}
+
 // Why asks for the records of workers that ended abnormally, in short.
 func (c *Client) Why(ctx context.Context) (postmortem.Report, error) {
 	return call[postmortem.Report](ctx, c, http.MethodGet, "/v1/why", nil)

@@ -23,6 +23,10 @@ type Status struct {
 	LastUpgrade   *LastUpgrade   `json:"last_upgrade,omitempty"`
 	Workers       []WorkerStatus `json:"workers"`
 
+	// Progress is what a reload, a drain or a stop waits for; absent where none has
+	// taken a second yet.
+	Progress *Progress `json:"progress,omitempty"`
+
 	// LatencyBounds are the upper bounds, in seconds, of the buckets in each
 	// worker's Latency; absent where no worker has any.
 	LatencyBounds []float64 `json:"latency_bounds_seconds,omitempty"`
@@ -30,6 +34,39 @@ type Status struct {
 	// Suspects are requests that were in flight in several dead workers.
 	Suspects []postmortem.Suspicion `json:"suspects,omitempty"`
 }
+
+// Progress is something that takes longer than a second, and what it waits for.
+type Progress struct {
+	What       string  `json:"what"`                 // [ProgressReload], [ProgressDrain] or [ProgressStop]
+	Generation int     `json:"generation,omitempty"` // that a reload is to bring
+	Stage      string  `json:"stage"`                // of a reload: waiting, preparing, booting, baking, rolling, undoing; else draining, or serving before that
+	Seconds    float64 `json:"seconds"`              // since it began
+	Ready      int     `json:"ready"`                // of the new generation, in a reload
+	Wanted     int     `json:"wanted"`
+	// LeftSeconds is how long it still bakes, or serves before it drains.
+	LeftSeconds float64 `json:"left_seconds,omitempty"`
+
+	Workers []uint64 `json:"workers"` // that are waited for
+	// Requests are in flight at those that drain, the oldest three of all; MoreRequests
+	// more are. A foreign worker does not tell of its own.
+	Requests     []ProgressRequest `json:"requests,omitempty"`
+	MoreRequests int64             `json:"more_requests,omitempty"`
+
+	Text string `json:"text"` // all of it in a line, for a person
+}
+
+// ProgressRequest is a request that is waited for.
+type ProgressRequest struct {
+	Worker uint64 `json:"worker"`
+	RequestStatus
+}
+
+// What may take its time.
+const (
+	ProgressReload = "reload"
+	ProgressDrain  = "drain"
+	ProgressStop   = "stop"
+)
 
 // LastUpgrade is the outcome of the most recent upgrade in place.
 type LastUpgrade struct {

@@ -46,10 +46,12 @@ func (s *Supervisor) noteEnding(a arbiter.Action) {
 	case arbiter.Drain:
 		if w := s.workers[a.ID]; w != nil {
 			w.drain = true
+			w.leave()
 		}
 	case arbiter.Interrupt:
 		if w := s.workers[a.ID]; w != nil {
 			w.quick = true
+			w.leave()
 		}
 	case arbiter.Abort:
 		if w := s.workers[a.ID]; w != nil {

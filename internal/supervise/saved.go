@@ -82,6 +82,7 @@ type savedWorker struct {
 	Stalled    bool                `json:"stalled"`
 	Drain      bool                `json:"drain"`
 	Quick      bool                `json:"quick"`
+	Leaving    *time.Duration      `json:"leaving,omitempty"` // for how long
 	Aborted    string              `json:"aborted,omitempty"`
 	Killed     string              `json:"killed,omitempty"`
 	Failed     string              `json:"failed,omitempty"`
@@ -165,6 +166,9 @@ func (w *worker) save(keep upgrade.Keep, now time.Time) (sw savedWorker, err err
 		Board: keep(w.board.FD()), Ready: w.ready, Unheard: w.unheard, Command: raw(w.command), Recycling: w.recycling, Stalled: w.stalled,
 		Drain: w.drain, Quick: w.quick, Aborted: w.aborted, Killed: w.killed, Failed: w.failed, LastRSS: w.lastRSS,
 		Share: w.share, Tickets: w.tickets,
+	}
+	if !w.leaving.IsZero() {
+		sw.Leaving = ptr(now.Sub(w.leaving))
 	}
 	if r := w.left.Load(); r != nil {
 		sw.Left = &savedRemains{r.oom, r.requests, r.unlisted}
@@ -301,6 +305,9 @@ func (sw savedWorker) adopt(take func(int) (int, error), now time.Time) (w *work
 		share:     sw.Share,
 		tickets:   sw.Tickets,
 		vitals:    vitals{stalled: sw.Stalled},
+	}
+	if sw.Leaving != nil {
+		w.leaving = now.Add(-*sw.Leaving)
 	}
 	w.left.Store(sw.Left.remains())
 	if w.process, err = process.Adopt(sw.Process, take); err != nil {

@@ -51,6 +51,7 @@ func (s *Supervisor) status() snapshot {
 		}
 	}
 	st.LastUpgrade = s.lastUpgrade
+	st.Progress = progressOf(time.Now(), snap, s.begun())
 	for _, w := range snap.Workers {
 		ws := control.WorkerStatus{
 			ID: uint64(w.ID), Generation: int(w.Generation), State: shownState(w),
@@ -86,6 +87,9 @@ func (l *snapshot) around() control.Status {
 		if w.Latency != nil {
 			l.LatencyBounds = scoreboard.DurationBounds[:]
 		}
+	}
+	if l.Progress != nil {
+		complete(l.Progress, listed(l.Workers))
 	}
 	return l.Status
 }

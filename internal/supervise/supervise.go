@@ -97,6 +97,8 @@ type Supervisor struct {
 	tickets     tickets
 	actor       string // who asked for what is being done; "": nobody
 	by          accountable
+	undone      time.Time // the last reload that was; zero: none was, or before an upgrade
+	waiting     waiting
 }
 
 // Result is how a supervisor ended: the exit code of the contract, and why when
@@ -225,6 +227,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			s.spawn()
 		case <-looks.C:
 			s.look()
+			s.tellProgress()
 			looks.Reset(s.looksIn())
 		case <-rotation.C:
 			s.rotateTickets()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/postmortem"
@@ -17,15 +18,17 @@ import (
 // accountable is who asked for what is under way. The loop owns it, and an
 // upgrade carries it.
 type accountable struct {
-	Asked    []string `json:"asked,omitempty"`     // for the reload that has not begun
-	Reload   string   `json:"reload,omitempty"`    // the one under way
-	Stop     string   `json:"stop,omitempty"`      // the service to stop; "": nobody
-	Quick    bool     `json:"quick,omitempty"`     // somebody asked for a quick one
-	Scaled   string   `json:"scaled,omitempty"`    // last for another number of workers
-	Upgrade  string   `json:"upgrade,omitempty"`   // the upgrade under way
-	Degraded string   `json:"degraded,omitempty"`  // why the service is
-	LastMode string   `json:"last_mode,omitempty"` // the state of the service, as the timeline has it
-	Wanted   int      `json:"wanted,omitempty"`    // workers, as the timeline has it
+	Asked    []string  `json:"asked,omitempty"`  // for the reload that has not begun
+	Reload   string    `json:"reload,omitempty"` // the one under way
+	AskedAt  time.Time `json:"asked_at,omitzero"`
+	Stop     string    `json:"stop,omitempty"` // the service to stop; "": nobody
+	StopAt   time.Time `json:"stop_at,omitzero"`
+	Quick    bool      `json:"quick,omitempty"`     // somebody asked for a quick one
+	Scaled   string    `json:"scaled,omitempty"`    // last for another number of workers
+	Upgrade  string    `json:"upgrade,omitempty"`   // the upgrade under way
+	Degraded string    `json:"degraded,omitempty"`  // why the service is
+	LastMode string    `json:"last_mode,omitempty"` // the state of the service, as the timeline has it
+	Wanted   int       `json:"wanted,omitempty"`    // workers, as the timeline has it
 }
 
 // namedAskers is how many of those who asked for one reload are named.
@@ -92,6 +95,9 @@ func (s *Supervisor) noteEnd() {
 
 // askReload asks the arbiter for a reload.
 func (s *Supervisor) askReload(ticket uint64) {
+	if len(s.by.Asked) == 0 {
+		s.by.AskedAt = time.Now()
+	}
 	if !slices.Contains(s.by.Asked, s.actor) && len(s.by.Asked) <= namedAskers {
 		s.by.Asked = append(s.by.Asked, s.actor)
 	}
@@ -122,7 +128,9 @@ func (s *Supervisor) askStop(quick bool) {
 		text = "stop asked for, at once"
 	}
 	s.note(timeline.Event{Kind: timeline.StopAsked, Text: text})
-	s.by.Stop, s.by.Quick = cmp.Or(s.by.Stop, s.actor), quick
+	if s.by.Stop, s.by.Quick = cmp.Or(s.by.Stop, s.actor), quick; s.by.StopAt.IsZero() {
+		s.by.StopAt = time.Now()
+	}
 	s.step(arbiter.Stop{Quick: quick})
 }
 
@@ -174,6 +182,7 @@ func (s *Supervisor) noteLeaving(w *worker) {
 	for _, known := range s.core.Snapshot().Workers {
 		if known.ID == w.id && (known.State == arbiter.Starting || known.State == arbiter.Ready) {
 			s.noteWorker(w, timeline.WorkerDraining, "it announced that it stops", byWorker(w), "drains")
+			w.leave()
 		}
 	}
 }
@@ -200,6 +209,7 @@ func (s *Supervisor) noteReload(a arbiter.ReloadDone) {
 	case a.Reason != "":
 		e.Kind, e.Cause, e.Worker = timeline.ReloadUndone, a.Reason, uint64(a.Worker)
 		e.Text = fmt.Sprintf("reload to generation %d undone, the old one goes on: %s", a.Generation, a.Reason)
+		s.undone = time.Now()
 	}
 	s.note(e)
 }
@@ -269,6 +279,13 @@ func (s *Supervisor) noteState() {
 	}
 	s.by.LastMode = phase.String()
 	s.note(e)
+}
+
+// leave takes note that a worker is on its way out.
+func (w *worker) leave() {
+	if w.leaving.IsZero() {
+		w.leaving = time.Now()
+	}
 }
 
 func count(n int, thing string) string {

@@ -26,13 +26,14 @@ const (
 // upward is what the service manager has been told, or will be: it may take its
 // time to listen, and the loop does not wait for it.
 type upward struct {
-	phase  arbiter.Phase
-	ready  bool // READY=1 has been said once
-	status string
-	extend time.Duration // what is to be asked for; 0: nothing
-	owed   string        // RELOADING=1, when there was no room for it
-	vigil  vigil
-	lost   bool // it was said that the watchdog is not fed any more
+	phase    arbiter.Phase
+	ready    bool // READY=1 has been said once
+	status   string
+	progress string        // the end of it: what is waited for; "": nothing
+	extend   time.Duration // what is to be asked for; 0: nothing
+	owed     string        // RELOADING=1, when there was no room for it
+	vigil    vigil
+	lost     bool // it was said that the watchdog is not fed any more
 }
 
 // extend asks the service manager to wait for so long from now, should its own
@@ -115,6 +116,9 @@ func (s *Supervisor) report() {
 		}
 	}
 	status := fmt.Sprintf("%s: %d of %d workers ready, generation %d", snap.Phase, ready, snap.Wanted, snap.Generation)
+	if told.progress != "" {
+		status += "; " + told.progress
+	}
 	if status != told.status {
 		told.status = status
 		state += "STATUS=" + status + "\n"
@@ -158,15 +162,18 @@ func (s *Supervisor) payUp() bool {
 // has waited for it long enough.
 func (s *Supervisor) tellNews() {
 	defer close(s.newsTold)
+	failing := false // said once, until it listens again
 	for state := range s.news {
 		select {
 		case <-s.newsLate:
 			return
 		default:
 		}
-		if err := notify.Send(s.opt.Notify, state); err != nil {
+		err := notify.Send(s.opt.Notify, state)
+		if err != nil && !failing {
 			s.log.Warn("tell the service manager", "error", err)
 		}
+		failing = err != nil
 		if len(s.news) == 0 {
 			s.send(moreNews{})
 		}

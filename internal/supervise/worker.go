@@ -37,7 +37,8 @@ type worker struct {
 	board          *scoreboard.Board
 	stdout, stderr *logpipe.Pipe
 	started        time.Time
-	ready          bool // it has said so
+	ready          bool      // it has said so
+	leaving        time.Time // since it was asked to go, or said that it goes; zero: it was not
 	readyBy        config.Ready
 	unheard        bool        // READY=1 came, and did not count
 	alive          *time.Timer // of --ready alive:; set before the watchers start

@@ -52,7 +52,7 @@ func TestEverySectionOfTheRunbookIsWhole(t *testing.T) {
 
 // flags that the pages name and that are not of the supervisor's settings.
 var otherFlags = []string{
-	"wait", "json", "worker", "now", // of the supervisor's commands
+	"wait", "json", "worker", "now", "since", // of the supervisor's commands
 	"threads",              // gunicorn's
 	"previous", "no-pager", // kubectl's, journalctl's
 }
