@@ -11,23 +11,33 @@ import (
 )
 
 func TestHelpFitsTheScreen(t *testing.T) {
-	lines := strings.Split(strings.TrimSuffix(Help(), "\n"), "\n")
-	if len(lines) > 60 { // a large terminal, with every setting on a line of its own
-		t.Errorf("%d lines", len(lines))
-	}
-	for _, line := range lines {
-		if n := utf8.RuneCountInString(line); n > 80 {
-			t.Errorf("%d columns: %s", n, line)
+	narrow := func(name, text string, width int) {
+		t.Helper()
+		for line := range strings.Lines(text) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
 		}
 	}
+	if n := strings.Count(Help(), "\n"); n > 24 {
+		t.Errorf("%d lines", n)
+	}
+	narrow("help", Help(), 80)
+	narrow("help flags", helpFlags(), 80)
 	for _, c := range commands() {
-		if !strings.Contains(Help(), c.name) {
+		if !c.later && !c.hidden && !strings.Contains(Help(), c.name) {
 			t.Errorf("help does not name %s", c.name)
 		}
-		for line := range strings.Lines(c.help()) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 81 {
-				t.Errorf("help %s: %d columns: %s", c.name, n, line)
-			}
+		narrow("help "+c.name, c.help(), 81)
+	}
+	for _, name := range small {
+		if _, ok := lookup(name); !ok {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	for _, s := range config.All() {
+		if !strings.Contains(helpFlags(), "--"+s.Name) {
+			t.Errorf("help flags does not name --%s", s.Name)
 		}
 	}
 }

@@ -25,7 +25,10 @@ type command struct {
 	flags []string // its own, with dashes; completion offers them
 	words []string // what completion offers as its argument
 	later bool
-	run   func(p *program, args []string) (int, error)
+	// hidden: scripts ask it, and neither help nor completion names it.
+	hidden bool
+	ids    string // of what completion offers the ids as its argument
+	run    func(p *program, args []string) (int, error)
 }
 
 // commands is a function because the list refers to help, and help to the list.
@@ -64,7 +67,7 @@ func commands() []command {
 		{
 			name: "why", args: "[ID|WORKER] [--json]", short: "show why workers ended",
 			long:  "Lists the workers that ended abnormally, the newest first; with the ID of a record, or the number of a worker, shows all that is kept of its end: cause, requests in flight, last lines, goroutines. Where no supervisor answers it reads what one has left in its state directory (--state-dir, as the supervisor was given it) and says so. Exit code 1 when there is no such record.",
-			flags: []string{"--json", "--state-dir", "--control"}, run: (*program).why,
+			flags: []string{"--json", "--state-dir", "--control"}, ids: idRecords, run: (*program).why,
 		},
 		{
 			name: "timeline", args: "[-f] [--since WHEN] [--json]", short: "show what changed, why, who asked",
@@ -92,7 +95,8 @@ func commands() []command {
 			long:  "To use it: source <(supervisor completion bash); in zsh: source <(supervisor completion zsh), after compinit; in fish: supervisor completion fish | source.",
 			words: shells, run: (*program).completion,
 		},
-		{name: "help", args: "[COMMAND]", short: "print this, or more about a command", long: "Prints the list of commands and flags, or more about one command.", run: (*program).help},
+		{name: "help", args: "[COMMAND|flags]", short: "print this, or more about a command", long: "Prints the list of commands, or more about one command, or with flags all settings of the supervisor.", words: []string{"flags"}, run: (*program).help},
+		{name: "complete-ids", hidden: true, short: "for the completion scripts", run: (*program).ids},
 		{name: "top", later: true, short: "watch workers and requests"},
 	}
 }
@@ -112,7 +116,9 @@ func lookup(name string) (command, bool) {
 func commandNames() []string {
 	var names []string
 	for _, c := range commands() {
-		names = append(names, c.name)
+		if !c.hidden {
+			names = append(names, c.name)
+		}
 	}
 	return names
 }
@@ -196,7 +202,16 @@ func (p *program) reload(args []string) (int, error) {
 	if len(result.LastWords) > 0 {
 		fmt.Fprint(p.stderr, lastWords(result.LastWords))
 	}
+	fmt.Fprintf(p.stderr, "supervisor: reload: the old workers serve on; %s\n", afterUndone(result))
 	return exitFailure, nil
+}
+
+// afterUndone says where to look for why a reload was undone.
+func afterUndone(r control.ReloadResult) string {
+	if len(r.LastWords) > 0 {
+		return "supervisor why shows all that is kept of the worker that failed, supervisor logs what went on"
+	}
+	return "supervisor why shows a worker that died, supervisor logs what went on, supervisor check a setting that is wrong"
 }
 
 // lastWords shows what the worker that failed a reload wrote last.
@@ -260,6 +275,9 @@ func (p *program) help(args []string) (int, error) {
 	words, err := arguments(args, []string{"a command"}, nil)
 	if err != nil {
 		return 0, err
+	}
+	if words[0] == "flags" {
+		return p.print(helpFlags()), nil
 	}
 	c, ok := lookup(words[0])
 	if !ok {

@@ -48,9 +48,9 @@ func takesPath(s config.Setting) bool {
 	return strings.HasPrefix(s.Arg, "PATH") || s.Arg == "DIR"
 }
 
-// offered are the commands that this version has.
+// offered are the commands that this version has, for people.
 func offered() []command {
-	return slices.DeleteFunc(commands(), func(c command) bool { return c.later })
+	return slices.DeleteFunc(commands(), func(c command) bool { return c.later || c.hidden })
 }
 
 func offeredNames() []string {
@@ -87,15 +87,29 @@ func bash() string {
 		case "check":
 			list = settingFlags()
 		case "help":
-			list = offeredNames()
+			list = append(offeredNames(), c.words...)
 		}
-		directories := ""
+		more := ""
 		if c.name == "new" {
-			directories = ` $(compgen -d -- "$word")`
+			more = ` $(compgen -d -- "$word")`
 		}
-		fmt.Fprintf(&subcommands, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$word\")%s); return ;;\n", c.name, strings.Join(append(list, "--help"), " "), directories)
+		ids := ""
+		if c.ids != "" {
+			ids = fmt.Sprintf(` $([[ $word == -* ]] || _supervisor_ids %s)`, c.ids)
+		}
+		fmt.Fprintf(&subcommands, "        %s) COMPREPLY=($(compgen -W \"%s%s\" -- \"$word\")%s); return ;;\n", c.name, strings.Join(append(list, "--help"), " "), ids, more)
 	}
 	return fmt.Sprintf(`# bash completion of supervisor; to use it: source <(supervisor completion bash)
+# The ids that the supervisor knows of which the command line speaks.
+_supervisor_ids() {
+    local at=() i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+            --control) at=(--control "${COMP_WORDS[i+1]}") ;;
+        esac
+    done
+    "${COMP_WORDS[0]/#\~/$HOME}" complete-ids "$1" "${at[@]}" 2>/dev/null | cut -f1
+}
 _supervisor() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i
     COMPREPLY=()
@@ -107,6 +121,7 @@ _supervisor() {
     done
     case $before in
         %s) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        --worker) COMPREPLY=($(compgen -W "$(_supervisor_ids workers)" -- "$word")); return ;;
 %s    esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -130,8 +145,21 @@ func zsh() string {
 	var b strings.Builder
 	b.WriteString(`#compdef supervisor
 # zsh completion of supervisor; to use it: source <(supervisor completion zsh)
+# The ids that the supervisor knows of which the command line speaks.
+_supervisor_ids() {
+    local -a at ids
+    local i=${words[(I)--control]}
+    (( i > 1 && i < CURRENT )) && at=(--control ${(Q)words[i+1]})
+    ids=("${(@f)$(${(Q)~words[1]} complete-ids $1 $at 2>/dev/null)}")
+    ids=("${(@)ids/$'\t'/:}")
+    [[ -n $ids ]] && _describe -V $1 ids
+}
 _supervisor() {
     local -a commands flags
+    if [[ ${words[CURRENT-1]} == --worker ]]; then
+        _supervisor_ids workers
+        return
+    fi
     commands=(
 `)
 	for _, c := range offered() {
@@ -159,10 +187,14 @@ _supervisor() {
 		case "check":
 			b.WriteString("            check) _arguments $flags; return ;;\n")
 		case "help":
-			b.WriteString("            help) _describe command commands; return ;;\n")
+			fmt.Fprintf(&b, "            help) _describe command commands; compadd -- %s; return ;;\n", strings.Join(c.words, " "))
 		case "new":
 			fmt.Fprintf(&b, "            new) compadd -- %s; _files -/; return ;;\n", strings.Join(append(slices.Clone(c.flags), "--help"), " "))
 		default:
+			if c.ids != "" {
+				fmt.Fprintf(&b, "            %s) [[ $PREFIX == -* ]] || _supervisor_ids %s; compadd -- %s --help; return ;;\n", c.name, c.ids, strings.Join(c.flags, " "))
+				continue
+			}
 			fmt.Fprintf(&b, "            %s) compadd -- %s; return ;;\n", c.name, strings.Join(append(append(slices.Clone(c.flags), c.words...), "--help"), " "))
 		}
 	}
@@ -183,7 +215,17 @@ fi
 func fish() string {
 	var b strings.Builder
 	b.WriteString("# fish completion of supervisor; to use it: supervisor completion fish | source\n")
-	b.WriteString("complete -c supervisor -f\n")
+	b.WriteString(`# The ids that the supervisor knows of which the command line speaks.
+function __supervisor_ids
+    set -l words (commandline -opc)
+    set -l at
+    if set -l i (contains -i -- --control $words); and test $i -lt (count $words)
+        set at --control $words[(math $i + 1)]
+    end
+    $words[1] complete-ids $argv[1] $at 2>/dev/null
+end
+complete -c supervisor -f
+`)
 	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'" }
 	for _, c := range offered() {
 		fmt.Fprintf(&b, "complete -c supervisor -n __fish_use_subcommand -a %s -d %s\n", c.name, quote(c.short))
@@ -195,7 +237,9 @@ func fish() string {
 			switch f {
 			case "--control", "--state-dir", "--source":
 				extra = " -r -F"
-			case "--worker", "--module", "--tandem-version", "-n", "--since":
+			case "--worker":
+				extra = " -x -a '(__supervisor_ids workers)'"
+			case "--module", "--tandem-version", "-n", "--since":
 				extra = " -x"
 			}
 			kind := "-l"
@@ -203,6 +247,9 @@ func fish() string {
 				kind = "-s"
 			}
 			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' %s %s%s\n", c.name, kind, strings.TrimLeft(f, "-"), extra)
+		}
+		if c.ids != "" {
+			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -a '(__supervisor_ids %s)'\n", c.name, c.ids)
 		}
 		for _, w := range c.words {
 			fmt.Fprintf(&b, "complete -c supervisor -n '__fish_seen_subcommand_from %s' -a %s\n", c.name, w)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tandem-go/tandem/internal/config"
@@ -10,7 +11,10 @@ import (
 // notYet marks what a later version brings.
 const notYet = "(not in this version yet)"
 
-// Help is what supervisor --help prints: one screen.
+// small are the commands that help names on one line together.
+var small = []string{"version", "completion", "help"}
+
+// Help is what supervisor --help prints: a screen of 24 lines.
 func Help() string {
 	var b strings.Builder
 	b.WriteString(`Usage: supervisor [flags] [-- COMMAND [ARG...]]
@@ -18,19 +22,22 @@ func Help() string {
 
 Keeps workers ready behind one socket. Without a command after -- it runs app.
 
-Commands:
 `)
-	var later []string
-	for _, c := range commands() {
-		if c.later {
-			later = append(later, c.name)
-			continue
+	for _, c := range offered() {
+		if !slices.Contains(small, c.name) {
+			fmt.Fprintf(&b, "  %-14s %s\n", c.name, c.short)
 		}
-		fmt.Fprintf(&b, "  %-24s %s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
 	}
-	fmt.Fprintf(&b, "  %s %s\n", strings.Join(later, ", "), notYet)
-	b.WriteString("\nFlags [default]; --some-flag is also SUPERVISOR_SOME_FLAG:\n")
-	b.WriteString(config.Help())
-	b.WriteString("\nTIME: 30s, 1m30s or seconds. See docs/configuration.md and docs/signals.md\n")
+	fmt.Fprintf(&b, "  %s\n", strings.Join(small, ", "))
+	b.WriteString(`
+Flags to begin with: --workers N, --bind ADDR, --env-file PATH
+More: supervisor help flags, supervisor help COMMAND, man supervisor
+`)
 	return b.String()
+}
+
+// helpFlags is what supervisor help flags prints: the settings, one on a line.
+func helpFlags() string {
+	return "Flags [default]; --some-flag is also SUPERVISOR_SOME_FLAG:\n" + config.Help() +
+		"\nTIME: 30s, 1m30s or seconds. See docs/configuration.md and docs/signals.md\n"
 }

@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "write what the commands print into the 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"supervisor": func() {
+			completeTimeout = time.Minute
 			os.Exit(Main(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr, run))
 		},
 	})

@@ -143,7 +143,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		return answer, c.refusal(res, text)
 	}
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return answer, fmt.Errorf("what answers at %s is not a supervisor: %w", c.path, err)
+		return answer, fmt.Errorf("what answers at %s is not a supervisor: %w; name its socket with --control", c.path, err)
 	}
 	return answer, nil
 }
@@ -166,7 +166,7 @@ func (c *Client) do(ctx context.Context, method, path string, payload io.Reader)
 func (c *Client) refusal(res *http.Response, text []byte) error {
 	var refusal errorBody
 	if json.Unmarshal(text, &refusal) != nil || refusal.Error == "" {
-		refusal.Error = fmt.Sprintf("what answers at %s is not a supervisor: %s", c.path, res.Status)
+		refusal.Error = fmt.Sprintf("what answers at %s is not a supervisor: %s; name its socket with --control", c.path, res.Status)
 	}
 	return &RefusedError{Code: res.StatusCode, Text: refusal.Error}
 }
@@ -186,7 +186,7 @@ func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	cred, err := peerOf(conn.(*net.UnixConn))
 	if me := os.Getuid(); err == nil && me != 0 && cred.Uid != 0 && int(cred.Uid) != me {
-		err = &strangerError{fmt.Sprintf("process %d there belongs to uid %d, neither to us (%d) nor to root", cred.Pid, cred.Uid, me)}
+		err = &strangerError{fmt.Sprintf(strangerText, cred.Pid, cred.Uid, me)}
 	}
 	if err != nil {
 		conn.Close()
@@ -194,6 +194,8 @@ func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	return conn, nil
 }
+
+const strangerText = "process %d there belongs to uid %d, neither to us (%d) nor to root; run this as that user, or name another socket with --control"
 
 // strangerError: we do not talk to whoever is there.
 type strangerError struct{ text string }
@@ -216,9 +218,9 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, syscall.EINVAL) && len(c.path) > maxPath:
 		return fmt.Errorf("no supervisor answers at %s: the path has %d bytes and the system takes %d; %s", c.path, len(c.path), maxPath, remedy)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return fmt.Errorf("the supervisor at %s closed the connection without an answer: it may just have stopped", c.path)
+		return fmt.Errorf("the supervisor at %s closed the connection without an answer: it may just have stopped; supervisor status says whether it runs", c.path)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("the supervisor at %s did not answer in time: %w", c.path, context.DeadlineExceeded)
+		return fmt.Errorf("the supervisor at %s did not answer in time: it is stopped or short of CPU; look at its process and its log: %w", c.path, context.DeadlineExceeded)
 	}
-	return fmt.Errorf("ask the supervisor at %s: %w", c.path, err)
+	return fmt.Errorf("ask the supervisor at %s: %w; is that its socket? --control names another", c.path, err)
 }

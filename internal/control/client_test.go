@@ -61,7 +61,7 @@ func TestAnotherUserInEarnest(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, out, _ = helper(t, "ask", path, 65534)
-	if line := readLine(t, out); line != "answer: uid 65534 may not control this supervisor; its own user (uid 0) and root may" {
+	if line := readLine(t, out); line != "answer: uid 65534 may not control this supervisor: run this as its own user (uid 0) or as root" {
 		t.Error(line)
 	}
 	if len(b.asked) > 0 {
@@ -161,5 +161,28 @@ func TestKeptClient(t *testing.T) {
 	c.Close()
 	if n := conns.Load(); n != 2 {
 		t.Errorf("%d connections, want 2", n)
+	}
+}
+
+// TestTransportErrorsNameTheNextStep: what the system answers, and what to do about it.
+func TestTransportErrorsNameTheNextStep(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want string
+	}{
+		{unix.ENOENT, "start it, or name its socket with --control"},
+		{unix.ENOTDIR, "start it, or name its socket with --control"},
+		{unix.ECONNREFUSED, "start it, or name its socket with --control"},
+		{unix.EACCES, "run this as its user or as root"},
+		{unix.EPERM, "run this as its user or as root"},
+		{io.EOF, "supervisor status says whether it runs"},
+		{unix.ECONNRESET, "supervisor status says whether it runs"},
+		{context.DeadlineExceeded, "look at its process and its log"},
+		{unix.EMFILE, "is that its socket? --control names another"},
+		{&strangerError{fmt.Sprintf(strangerText, 7, 8, 9)}, "run this as that user, or name another socket with --control"},
+	} {
+		if err := NewClient("/run/x").explain(fmt.Errorf("dial: %w", tc.err)); !strings.Contains(err.Error(), "/run/x") || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v: %v, want %q", tc.err, err, tc.want)
+		}
 	}
 }

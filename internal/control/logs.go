@@ -82,7 +82,7 @@ func logs(w http.ResponseWriter, r *http.Request, b Backend, followers chan stru
 	out.json = q.JSON
 	err = b.Logs(r.Context(), q, out)
 	if errors.Is(err, ErrNoWorker) && !out.begun {
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("worker %d: %v", q.Worker, err)})
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("worker %d: %v; supervisor status lists those that there are, supervisor why those that died", q.Worker, err)})
 		return
 	}
 	out.end(err)
@@ -105,7 +105,7 @@ func stream(w http.ResponseWriter, r *http.Request, follow bool, followers chan 
 		case followers <- struct{}{}:
 			undo = append(undo, func() { <-followers })
 		default:
-			return refused(http.StatusServiceUnavailable, fmt.Sprintf("%d others follow %s already, and that is the limit", maxFollowers, what))
+			return refused(http.StatusServiceUnavailable, fmt.Sprintf("%d others follow %s already, and that is the limit: end one of them", maxFollowers, what))
 		}
 		// When the deadline of the request passes, net/http ends its context.
 		if err := rc.SetReadDeadline(time.Time{}); err != nil {
@@ -186,7 +186,7 @@ func (c *Client) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
 		return out.err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("the supervisor at %s broke off: it has ended, or was upgraded, or this was read too slowly", c.path)
+		return fmt.Errorf("the supervisor at %s broke off: it has ended, or was upgraded, or this was read too slowly; run this again", c.path)
 	}
 	return c.explain(err)
 }

@@ -108,7 +108,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if p.err != nil || p.Uid != 0 && int(p.Uid) != os.Getuid() {
 			s.log().Warn("control request refused: it comes from another user", "uid", p.Uid, "pid", p.Pid, "path", r.URL.Path, "error", p.err)
 			w.Header().Set("Connection", "close")
-			reply(w, http.StatusForbidden, errorBody{fmt.Sprintf("uid %d may not control this supervisor; its own user (uid %d) and root may", p.Uid, os.Getuid())})
+			reply(w, http.StatusForbidden, errorBody{fmt.Sprintf("uid %d may not control this supervisor: run this as its own user (uid %d) or as root", p.Uid, os.Getuid())})
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -140,7 +140,7 @@ func routes(b Backend) http.Handler {
 	handle(http.MethodGet, "/v1/timeline", func(w http.ResponseWriter, r *http.Request) { events(w, r, b, watchers) })
 	handle(http.MethodPost, "/v1/upgrade", func(w http.ResponseWriter, r *http.Request) { upgrade(w, r, b) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /v1/why, /v1/logs and /v1/timeline", r.URL.Path)})
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /v1/why, /v1/logs and /v1/timeline; a command that asks for it is of another version: supervisor status says which runs", r.URL.Path)})
 	})
 	return mux
 }
@@ -261,9 +261,9 @@ func refuse(w http.ResponseWriter, err error) {
 	code, text := http.StatusConflict, err.Error()
 	switch {
 	case errors.Is(err, context.Canceled):
-		code, text = http.StatusServiceUnavailable, "the supervisor stops"
+		code, text = http.StatusServiceUnavailable, "the supervisor stops; start it again when it has ended"
 	case errors.Is(err, context.DeadlineExceeded):
-		code, text = http.StatusServiceUnavailable, fmt.Sprintf("the supervisor did not answer within %s", askTimeout)
+		code, text = http.StatusServiceUnavailable, fmt.Sprintf("the supervisor did not answer within %s: it is stopped or short of CPU; look at its process and its log", askTimeout)
 	}
 	reply(w, code, errorBody{text})
 }

@@ -261,8 +261,8 @@ func TestRefusals(t *testing.T) {
 		text string
 	}{
 		{errors.New("a stop is under way"), 409, "a stop is under way"},
-		{fmt.Errorf("x: %w", context.DeadlineExceeded), 503, "the supervisor did not answer within 10s"},
-		{context.Canceled, 503, "the supervisor stops"},
+		{fmt.Errorf("x: %w", context.DeadlineExceeded), 503, "the supervisor did not answer within 10s: it is stopped or short of CPU; look at its process and its log"},
+		{context.Canceled, 503, "the supervisor stops; start it again when it has ended"},
 	} {
 		b.err = tc.err
 		_, status := c.Status(t.Context())
@@ -356,7 +356,7 @@ func TestEndOfServe(t *testing.T) {
 		if answers && (a.err != nil || a.Error != "stopped") {
 			t.Errorf("the outcome was lost: %+v", a)
 		}
-		if !answers && (a.err == nil || a.err.Error() != "the supervisor stops") {
+		if !answers && (a.err == nil || a.err.Error() != "the supervisor stops; start it again when it has ended") {
 			t.Errorf("without an outcome: %+v", a)
 		}
 	}

@@ -77,7 +77,7 @@ func TestConnectionsAreDividedAmongTheProcessesThatLive(t *testing.T) {
 	}
 	r.divided(t, 1, 5, 25, 50)
 
-	if err := r.Scale(t.Context(), 50); err == nil || err.Error() != "cannot scale to 50 workers: with a surge of 1 there are more processes than --db-connections 50" {
+	if err := r.Scale(t.Context(), 50); err == nil || err.Error() != "cannot scale to 50 workers: with a surge of 1 there are more processes than --db-connections 50; ask for fewer, or start it with more (supervisor check prints the arithmetic)" {
 		t.Errorf("scaled beyond: %v", err)
 	}
 	if result := reload(6, "SUPERVISOR_DB_CONNECTIONS=1\n"); result.Result != control.ResultFailed ||

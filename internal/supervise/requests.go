@@ -14,7 +14,7 @@ import (
 )
 
 // errStopped answers who asks after the end.
-var errStopped = errors.New("the supervisor is stopping")
+var errStopped = errors.New("the supervisor is stopping; start it again when it has ended")
 
 // The Supervisor is what the control socket asks. Requests enter by the same
 // door as everything else: as messages to the loop.
@@ -211,7 +211,7 @@ func (s *Supervisor) admits(n int) error {
 	if c.Fits() {
 		return nil
 	}
-	return fmt.Errorf("cannot scale to %d workers: with a surge of %d there are more processes than --db-connections %d", n, c.Surge, c.Limit)
+	return fmt.Errorf("cannot scale to %d workers: with a surge of %d there are more processes than --db-connections %d; ask for fewer, or start it with more (supervisor check prints the arithmetic)", n, c.Surge, c.Limit)
 }
 
 func (s *Supervisor) scaleBy(delta int) {
