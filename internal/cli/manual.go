@@ -2,8 +2,10 @@ package cli
 
 // A Command is what a manual says of one command of the program.
 type Command struct {
-	Usage string // "scale N"
-	About string // sentences
+	Usage string   // "scale N"
+	Short string   // a line
+	About string   // sentences
+	Flags []string // its own, with dashes
 	// Client: it talks to a supervisor that runs, and takes --control.
 	Client bool
 }
@@ -16,7 +18,7 @@ func Commands() []Command {
 		if c.args != "" {
 			usage += " " + c.args
 		}
-		list = append(list, Command{Usage: usage, About: c.long, Client: c.asks()})
+		list = append(list, Command{Usage: usage, Short: c.short, About: c.long, Flags: c.flags, Client: c.asks()})
 	}
 	return list
 }

@@ -20,7 +20,7 @@ func includeFiles(page []byte) ([]byte, error) {
 		if err != nil {
 			failed = err
 		}
-		return fmt.Appendf(nil, "<!-- file: %s -->\n\n```\n%s\n```\n\n<!-- end of file -->\n", path, bytes.TrimRight(text, "\n"))
+		return fmt.Appendf(nil, "<!-- file: %s -->\n\n```text\n%s\n```\n\n<!-- end of file -->\n", path, bytes.TrimRight(text, "\n"))
 	})
 	return made, failed
 }

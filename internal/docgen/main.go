@@ -18,12 +18,14 @@ import (
 
 // pages maps each generated file to what makes it of what it was.
 var pages = map[string]func(was []byte) ([]byte, error){
-	"docs/configuration.md":  func([]byte) ([]byte, error) { return []byte(config.Markdown()), nil },
-	"docs/proxies.md":        includeFiles,
-	"docs/sync-and-async.md": parity.Insert, // a part of it is
-	"docs/man/supervisor.1":  supervisorManual,
-	"docs/man/app.1":         appManual,
-	"docs/man/tandem.env.5":  environmentManual,
+	"docs/configuration.md":    func([]byte) ([]byte, error) { return []byte(config.Markdown()), nil },
+	"docs/commands.md":         commandsPage,
+	"docs/django-to-tandem.md": includeGo,
+	"docs/proxies.md":          includeFiles,
+	"docs/sync-and-async.md":   parity.Insert, // a part of it is
+	"docs/man/supervisor.1":    supervisorManual,
+	"docs/man/app.1":           appManual,
+	"docs/man/tandem.env.5":    environmentManual,
 }
 
 func main() {

@@ -18,35 +18,6 @@ import (
 	"github.com/tandem-go/tandem/test/harness"
 )
 
-// block is a piece of a page that is to be run, or that says what one prints.
-type block struct {
-	line    int
-	mark    string // "run", "run: while it is written to", "prints", "not run here: …"
-	content string
-}
-
-// Every block of shell says above it whether it is run, and if not, why.
-var fence = regexp.MustCompile("(?ms)^(?:<!-- ([^\n]*) -->\n)?```(\\w*)\n(.*?)^```$")
-
-func blocks(t *testing.T, text string) (all []block) {
-	t.Helper()
-	for _, m := range fence.FindAllStringSubmatchIndex(text, -1) {
-		b := block{line: 1 + strings.Count(text[:m[0]], "\n"), content: text[m[6]:m[7]]}
-		if m[2] >= 0 {
-			b.mark = text[m[2]:m[3]]
-		}
-		kind, _, _ := strings.Cut(b.mark, ":")
-		switch language := text[m[4]:m[5]]; {
-		case language == "sh" && kind != "run" && kind != "not run here":
-			t.Errorf("docs/operations.md:%d: a block of shell that says neither that it is run nor why it is not", b.line)
-		case language != "sh" && kind != "prints":
-			t.Errorf("docs/operations.md:%d: a block that nothing prints", b.line)
-		}
-		all = append(all, b)
-	}
-	return all
-}
-
 // written surrounds a block by a client that makes posts as fast as it can: some before, some
 // meanwhile, at least one after. A post that fails ends it, and the script.
 const written = `exec 3< <(while curl -fsS -o /dev/null http://127.0.0.1:8000/posts/ --json '{"title":"Meanwhile","tag":"howto"}'; do echo written; done)
@@ -68,29 +39,31 @@ func TestOperations(t *testing.T) {
 		harness.Needs(t, program, program, "--version")
 	}
 	url := pgtest.URL(t)
-	dir, bin := t.TempDir(), t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/supervisor", "./cmd/app")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	dir, bin := t.TempDir(), t.TempDir() // of its own: the page replaces both programs
+	built, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(bin, os.DirFS(built)); err != nil {
+		t.Fatal(err)
 	}
 	port, admin := freePort(t), freePort(t)
 	own := strings.NewReplacer("127.0.0.1:8000", "127.0.0.1:"+port, "127.0.0.1:9000", "127.0.0.1:"+admin)
 
 	var script strings.Builder
-	all, last := blocks(t, page(t, "operations.md")), 0
+	all, last := blocks(page(t, "operations.md")), 0
 	prints := map[int]string{}
 	script.WriteString("set -euo pipefail\n")
 	for _, b := range all {
 		switch b.mark {
-		case "run", "run: while it is written to":
+		case isRun, isWritten:
 			last = b.line
 			content := b.content
-			if b.mark != "run" {
+			if b.mark != isRun {
 				content = fmt.Sprintf(written, content)
 			}
 			fmt.Fprintf(&script, "echo '== %d'\n%s", b.line, own.Replace(content))
-		case "prints":
+		case isPrinted:
 			prints[last] = b.content
 		}
 	}

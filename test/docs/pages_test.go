@@ -161,20 +161,47 @@ func declared(t *testing.T, dir string) map[string]bool {
 
 // TestLinksOfThePages: files and headings that they point to are there.
 func TestLinksOfThePages(t *testing.T) {
-	for _, name := range mine {
-		for _, m := range regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(page(t, name), -1) {
-			path := filepath.Join("../../docs", m[1])
+	for _, from := range allPages(t) {
+		from = filepath.Join("../..", from)
+		text := regexp.MustCompile("`[^`\n]*`").ReplaceAllString(fence.ReplaceAllString(read(t, from), ""), "")
+		for _, m := range regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], "http") {
+				continue
+			}
+			path := filepath.Join(filepath.Dir(from), m[1])
 			if m[1] == "" {
-				path = filepath.Join("../../docs", name)
+				path = from
 			}
 			if _, err := os.Stat(path); err != nil {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: %v", from, err)
 				continue
 			}
 			if m[2] != "" && !slices.Contains(anchors(read(t, path)), m[2]) {
-				t.Errorf("%s points to %s#%s, which has no such heading", name, m[1], m[2])
+				t.Errorf("%s points to %s#%s, which has no such heading", from, m[1], m[2])
 			}
 		}
+	}
+}
+
+// TestFiguresAreMeasured: the numbers in the tables of docs/when.md are those of docs/benchmarks.md, or how they begin.
+func TestFiguresAreMeasured(t *testing.T) {
+	measured := regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(page(t, "benchmarks.md"), -1)
+	figures := 0
+	for line := range strings.Lines(page(t, "when.md")) {
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		line = regexp.MustCompile(`\(.*?\)`).ReplaceAllString(line, "") // where links lead
+		for _, figure := range regexp.MustCompile(`\d[\d,]*(\.\d+)?`).FindAllString(line, -1) {
+			figure = strings.ReplaceAll(figure, ",", "")
+			figures++
+			if len(figure) > 2 && !slices.ContainsFunc(measured, func(m string) bool { return strings.HasPrefix(m, figure) }) {
+				t.Errorf("docs/when.md: %s is not in docs/benchmarks.md: %s", figure, line)
+			}
+		}
+	}
+	if figures < 30 {
+		t.Errorf("only %d figures were looked up", figures)
 	}
 }
 
