@@ -52,7 +52,7 @@ func watch(sup *supervise.Supervisor, server *admin.Server, taken *upgrade.Taken
 		o.Ago = taken.Elapsed()
 	}
 	w.history = history.New(o)
-	server.History = w.history
+	server.History, server.Events = w.history, w.watcher
 	return w, nil
 }
 

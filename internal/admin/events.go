@@ -18,13 +18,15 @@ type Event struct {
 	Generation int       `json:"generation,omitempty"`
 	Cause      string    `json:"cause,omitempty"`
 	Actor      string    `json:"actor,omitempty"` // "signal HUP", "control socket", never who
+	Crash      bool      `json:"crash,omitempty"` // a worker ended, or hangs, that was not asked to
 }
 
 // Events is what happened, as the admin listener sees it.
 type Events interface {
-	// Follow gives the last events, at most so many and the oldest first, and those
-	// that come until ctx ends. It closes the channel when it could not keep up.
-	Follow(ctx context.Context, atMost int) (past []Event, comes <-chan Event)
+	// Follow gives the last events, at most so many and the oldest first, and then
+	// those that come, until ctx ends. It closes the channel then, and when its
+	// reader could not keep up.
+	Follow(ctx context.Context, atMost int) <-chan []Event
 }
 
 func appendEvents(to []byte, events []Event) []byte {

@@ -165,7 +165,10 @@ func (s *Server) follow(ctx context.Context, out *stream, watch *history.Watch, 
 	out.retry(retry)
 	out.event("hour", appendHour(nil, watch.Past, s.History.Now(), time.Now()))
 	watch.Past = nil
-	happened := s.happened(ctx, out)
+	var happened <-chan []Event
+	if s.Events != nil {
+		happened = s.Events.Follow(ctx, maxEvents)
+	}
 	if status, err := s.shared.status(ctx, nil, s.ask, backend); err == nil {
 		out.event("status", status)
 	}
@@ -182,11 +185,11 @@ func (s *Server) follow(ctx context.Context, out *stream, watch *history.Watch, 
 			if status, err := s.shared.status(ctx, tick, s.ask, backend); err == nil {
 				out.event("status", status)
 			}
-		case e, goesOn := <-happened:
+		case events, goesOn := <-happened:
 			if !goesOn {
 				return // the next stream begins with what was missed
 			}
-			out.event("events", appendEvents(nil, []Event{e}))
+			out.event("events", appendEvents(nil, events))
 		case <-over:
 			out.event("end", strconv.AppendQuote(nil, s.streams.reason()))
 			_ = out.flush()
@@ -195,16 +198,6 @@ func (s *Server) follow(ctx context.Context, out *stream, watch *history.Watch, 
 			return
 		}
 	}
-}
-
-// happened sends what has happened, and gives what does.
-func (s *Server) happened(ctx context.Context, out *stream) <-chan Event {
-	if s.Events == nil {
-		return nil
-	}
-	past, comes := s.Events.Follow(ctx, maxEvents)
-	out.event("events", appendEvents(nil, past))
-	return comes
 }
 
 // stream writes server-sent events.

@@ -7,6 +7,7 @@ import (
 	"github.com/tandem-go/tandem/internal/arbiter"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/metrics"
+	"github.com/tandem-go/tandem/internal/timeline"
 )
 
 // Watcher is the Supervisor as the admin listener asks it. Anybody who reaches
@@ -18,13 +19,18 @@ type Watcher struct {
 	health  shared[admin.Health]
 	status  shared[control.Status]
 	metrics shared[metrics.Snapshot]
+
+	timeline *timeline.Store
 }
 
-var _ admin.Backend = (*Watcher)(nil)
+var (
+	_ admin.Backend = (*Watcher)(nil)
+	_ admin.Events  = (*Watcher)(nil)
+)
 
 // Watcher gives what the admin listener asks. It is called once.
 func (s *Supervisor) Watcher() *Watcher {
-	w := new(Watcher)
+	w := &Watcher{timeline: s.opt.Timeline}
 	w.health.ask = func() (admin.Health, error) {
 		return ask(context.Background(), s, func(answer chan<- admin.Health) message { return healthWanted{answer} })
 	}

@@ -41,11 +41,10 @@ type talked struct {
 	Extension          string
 }
 
-// Chromium is no part of what CI installs: it is as large as everything else together.
 func TestChromium(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("chromium is not installed")
+		missing(t, "chromium")
 	}
 	for _, mode := range []served.Mode{served.Clear, served.TLS} {
 		t.Run(string(mode), func(t *testing.T) {

@@ -44,7 +44,7 @@ document.addEventListener("visibilitychange", redraw);
 
 function draw() {
   const v = page.shown = view(page.seconds);
-  page.marks = page.events.map((e) => ({ at: hour.now - (hour.wall - Date.parse(e.time)), kind: markOf(e) })).filter((m) => m.at >= v.from && m.at <= v.to);
+  page.marks = page.events.map((e) => ({ at: hour.now - (hour.wall - Date.parse(e.time)), kind: markOf(e) })).filter((m) => m.kind && m.at >= v.from && m.at <= v.to);
   const t = v.to - page.ago * 1000;
   const at = page.ago ? nearest(v.at, t) : -1;
   for (const p of plots) p.draw(v, page.marks, at);
@@ -193,7 +193,7 @@ function lookAt(n) {
 }
 
 byId("grid").append(...plots.map((p) => p.root));
-const legend = { reload: "reload", crash: "crash", recycle: "recycle", upgrade: "upgrade, start", change: "other change" };
+const legend = { reload: "reload", crash: "crash", recycle: "recycle", upgrade: "upgrade, start", change: "scaled, stopped" };
 byId("marks").append(...Object.entries(legend).map(([kind, text]) =>
   el("span", {}, svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, svg("path", { class: kind, d: GLYPHS[kind] })), text)));
 choose("window", narrow("window", ["300", "3600"], "300"));

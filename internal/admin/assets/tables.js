@@ -53,27 +53,38 @@ function showRequests(list, inFlight) {
   say(byId("requests-more"), inFlight > list.length ? `${list.length} of ${inFlight}.` : inFlight === 0 ? "None now." : "");
 }
 
-// What the kinds of events are to a person, and which mark they have.
-const KINDS = {};
+// What the kinds of events are to a person, where that is more than the name says.
+const KINDS = {
+  "worker-ready": "worker ready", "worker-recycled": "recycle worker", "worker-hung": "worker hangs", "worker-failed": "worker could not start",
+  "reload-started": "reload begins", "reload-done": "reload done", "reload-undone": "reload undone", "upgrade-started": "upgrade begins",
+  "stop-asked": "stop asked for", "supervisor-lost": "supervisor was lost", "missing": "events are missing",
+};
+const EVENTS_SHOWN = 200;
 const eventRows = keyedRows(byId("events-rows"), () => el("tr", {}, el("td"), el("td"), el("td", { class: "wrap" })));
 
+// markOf is the mark of an event on the plots; "" for what comes with the others.
 function markOf(e) {
-  const k = e.kind;
-  if (k === "reload-started" || k === "reload-done" || k === "reload-undone") return "reload";
-  if (k === "worker-killed" || k === "worker-hung" || k === "worker-crashed" || k === "worker-exited" && e.crash) return "crash";
-  if (k === "worker-recycled") return "recycle";
-  if (k.startsWith("upgrade-") || k.startsWith("supervisor-")) return "upgrade";
-  return "change";
+  if (e.crash) return "crash";
+  switch (e.kind) {
+    case "reload-started": case "reload-done": case "reload-undone": return "reload";
+    case "worker-killed": return "crash";
+    case "worker-recycled": return "recycle";
+    case "upgrade-done": case "upgrade-failed": case "supervisor-started": case "supervisor-lost": return "upgrade";
+    case "scaled": case "stop-asked": case "supervisor-stopped": return "change";
+  }
+  return "";
 }
 
 function showEvents(list) {
-  const shown = list.slice(-100).reverse();
-  eventRows(shown, (e) => String(e.seq), (c, e) => {
-    if (c[0].textContent) return; // an event does not change
-    const time = new Date(e.time), kind = markOf(e);
-    c[0].append(el("time", { datetime: e.time, title: time.toString() }, time.toLocaleTimeString()));
-    const glyph = svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, svg("path", { class: kind, d: GLYPHS[kind] }));
-    c[1].append(glyph, KINDS[e.kind] || e.kind.replaceAll("-", " "), e.worker ? ` ${e.worker}` : "", e.generation ? el("small", {}, ` generation ${e.generation}`) : "");
-    c[2].append(e.cause || "", e.actor ? el("small", {}, `${e.cause ? " " : ""}by ${e.actor}`) : "");
+  const shown = list.slice(-EVENTS_SHOWN).reverse();
+  eventRows(shown, (e) => e.seq + " " + e.time, (c, e) => {
+    if (c[0].firstChild) return; // an event does not change
+    const time = new Date(e.time), mark = markOf(e), today = Date.now() - time < 12 * 3600e3;
+    c[0].append(el("time", { datetime: e.time, title: time.toString() }, today ? time.toLocaleTimeString() : time.toLocaleString()));
+    if (mark) c[1].append(svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, svg("path", { class: mark, d: GLYPHS[mark] })));
+    const text = e.kind === "state" ? "state" : (KINDS[e.kind] || e.kind.replaceAll("-", " ")) + (e.worker ? " " + e.worker : "");
+    c[1].append(el(mark ? "b" : "span", {}, text), e.generation ? el("small", {}, ` generation ${e.generation}`) : "");
+    c[2].append(e.cause || "", e.actor && e.actor !== "supervisor" ? el("small", {}, `${e.cause ? ", " : ""}by ${e.actor}`) : "");
+    c[1].parentElement.className = mark ? "" : "minor";
   });
 }
