@@ -28,10 +28,10 @@ schemas() {
 # What is not asked of it: a CPU limit throttles; the pull policy and the ephemeral
 # storage are the operator's; the same URL serves two probes with different patience;
 # policy, budget and number of replicas depend on the values; zones are spread over
-# by topologySpreadConstraints.
+# by topologySpreadConstraints; a deployment with an autoscaler has the replicas that run.
 score() {
 	render --skip-tests "$@" | kube-score score --output-format ci --ignore-test \
-		container-image-pull-policy,container-ephemeral-storage-request-and-limit,pod-probes-identical,pod-networkpolicy,deployment-has-poddisruptionbudget,deployment-has-host-podantiaffinity,deployment-replicas,service-type,container-resources -
+		container-image-pull-policy,container-ephemeral-storage-request-and-limit,pod-probes-identical,pod-networkpolicy,deployment-has-poddisruptionbudget,deployment-has-host-podantiaffinity,deployment-replicas,deployment-targeted-by-hpa-does-not-have-replicas-configured,service-type,container-resources -
 }
 # refused TEXT ARGS...: rendering fails, and for that reason
 refused() {
@@ -74,6 +74,8 @@ check "refuses a setting that the supervisor does not have" refused "SUPERVISOR_
 check "refuses the same under extraEnv" refused "/extraEnv/0/name" --set 'extraEnv[0].name=SUPERVISOR_workers'
 check "refuses several pods with a SQLite file each" refused "replicas is 2, but database.kind is sqlite" --set replicas=2
 check "refuses PostgreSQL without a secret" refused "needs database.existingSecret" --set database.kind=postgresql
+check "refuses a name with a dot" refused "/fullnameOverride" --set fullnameOverride=a.b
+check "refuses a boot timeout that the probe does not know" refused "SUPERVISOR_BOOT_TIMEOUT" --set env.SUPERVISOR_BOOT_TIMEOUT=90s
 check "refuses a password in a ConfigMap" refused "database.existingSecret" --set env.APP_DATABASE_URL=postgres://u:p@h/d
 check "refuses a resource that is none" refused "/resources" --set resources.limit.memory=1Gi
 check "refuses an autoscaler upside down" refused "is more than maxReplicas" \

@@ -205,7 +205,7 @@ shared() { # what one pod has written, every pod reads
 migrated_once() { # every migration is in the table once, and the job has gone
 	sql "SELECT version_id, count(*) FROM goose_db_version WHERE version_id > 0 GROUP BY 1" >"$scratch/migrations"
 	cat "$scratch/migrations"
-	[ -s "$scratch/migrations" ] && ! grep -v '|1$' "$scratch/migrations" && [ -z "$(k get jobs -o name)" ]
+	[ -s "$scratch/migrations" ] && ! grep -v '|1$' "$scratch/migrations" && left=$(k get jobs -o name) && [ -z "$left" ]
 }
 evict() { # POD
 	k create --raw "/api/v1/namespaces/$space/pods/$1/eviction" -f - <<<'{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "'"$1"'", "namespace": "'$space'"}}'
@@ -242,7 +242,12 @@ check_names() { # TEXT: the log of the newest pod's check
 	pod=$(k get pods -l "app.kubernetes.io/instance=$name,app.kubernetes.io/component=server" --sort-by=.metadata.creationTimestamp -o name | tail -n 1)
 	k logs "$pod" -c check | grep -F -e "$1"
 }
-gone() { [ -z "$(k get all,configmaps,pdb,hpa,networkpolicies,serviceaccounts,secrets,ingresses -l "app.kubernetes.io/instance=$1" -o name)" ]; }
+gone() { # of the chart's objects and of helm's record of the release nothing is left
+	local left
+	left=$(k get "all,configmaps,pdb,hpa,networkpolicies,serviceaccounts,secrets,ingresses$monitors" -l "app.kubernetes.io/instance=$1" -o name &&
+		k get secrets -l "owner=helm,name=$1" -o name) || return 1
+	[ -z "$left" ] || { echo "$left" && return 1; }
+}
 
 # --- preparations ---
 
@@ -268,11 +273,11 @@ kubectl create namespace $space >/dev/null
 kubectl label namespace $space pod-security.kubernetes.io/enforce=restricted >/dev/null
 k create secret generic database --from-literal=url="$url" --from-literal=wrong="${url/app:/app:x}" >/dev/null
 image=(--set image.repository=tandem.local/tandem --set image.tag=e2e-1 --set image.pullPolicy=Never)
-operator=none
+operator=none monitors=''
 if compgen -G "$top/bin/tools/crds/*.yaml" >/dev/null; then
 	check "the cluster takes the Prometheus operator's definitions" kubectl create -f "$top/bin/tools/crds"
 	within 30 kubectl wait --for=condition=Established crd --all --timeout=2s
-	operator=monitoring.coreos.com/v1
+	operator=monitoring.coreos.com/v1 monitors=,servicemonitors,prometheusrules
 fi
 for file in "$chart"/ci/*-values.yaml; do
 	check "the API server takes $(basename "$file"), strictly" dry_run "$file"

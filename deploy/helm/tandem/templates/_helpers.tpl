@@ -1,30 +1,35 @@
+{{/* Cut to what a label's value may be: 63 characters, with a letter or digit at both ends. */}}
+{{- define "tandem.cut" -}}
+{{- . | trunc 63 | trimAll "-._" }}
+{{- end }}
+
 {{- define "tandem.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- include "tandem.cut" (default .Chart.Name .Values.nameOverride) }}
 {{- end }}
 
 {{- define "tandem.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
-{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
-{{- else if contains $name .Release.Name }}{{ .Release.Name | trunc 63 | trimSuffix "-" }}
-{{- else }}{{ printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name }}{{ include "tandem.cut" .Release.Name }}
+{{- else }}{{ include "tandem.cut" (printf "%s-%s" .Release.Name $name) }}
 {{- end }}
 {{- end }}
 
 {{/* The name of an object beside the deployment: (dict "context" $ "part" "metrics"). */}}
 {{- define "tandem.partname" -}}
-{{- printf "%s-%s" (include "tandem.fullname" .context | trunc (sub 62 (len .part) | int) | trimSuffix "-") .part }}
+{{- printf "%s-%s" (include "tandem.fullname" .context | trunc (sub 62 (len .part) | int) | trimAll "-") .part }}
 {{- end }}
 
 {{/* component keeps the pods of helm test and of the migration out of the service and the budget */}}
 {{- define "tandem.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "tandem.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "tandem.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: server
 {{- end }}
 
 {{- define "tandem.commonLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | quote }}
+helm.sh/chart: {{ include "tandem.cut" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
+app.kubernetes.io/version: {{ include "tandem.cut" (.Values.image.tag | default .Chart.AppVersion) | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
@@ -38,8 +43,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* Of an object of another component: (dict "context" $ "component" "test"). */}}
 {{- define "tandem.componentLabels" -}}
-app.kubernetes.io/name: {{ include "tandem.name" .context }}
-app.kubernetes.io/instance: {{ .context.Release.Name }}
+app.kubernetes.io/name: {{ include "tandem.name" .context | quote }}
+app.kubernetes.io/instance: {{ .context.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{ include "tandem.commonLabels" .context }}
 {{- end }}
@@ -60,11 +65,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* What the restricted Pod Security Standard asks of a pod, and of a container. */}}
 {{- define "tandem.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{ toYaml .Values.podSecurityContext }}
 {{- end }}
 
 {{- define "tandem.containerSecurity" -}}
@@ -85,8 +86,8 @@ capabilities:
 - name: APP_DATABASE_URL
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.database.existingSecret }}
-      key: {{ .Values.database.secretKey }}
+      name: {{ .Values.database.existingSecret | quote }}
+      key: {{ .Values.database.secretKey | quote }}
 {{- end }}
 {{- end }}
 
@@ -98,6 +99,9 @@ env:
   # Records of dead workers: they outlive a restart of the container.
   - name: XDG_STATE_HOME
     value: /tmp
+  # Bodies of requests and uploaded files, which clients decide on: apart from the rest.
+  - name: TMPDIR
+    value: /var/tmp
   - name: SUPERVISOR_WORKERS
     {{- if eq (toString .Values.supervisor.workers) "auto" }}
     # The CPU request, rounded up. The supervisor's own auto follows the CPU limit, and there should be none.
@@ -117,10 +121,10 @@ env:
   {{- end }}
 envFrom:
   - configMapRef:
-      name: {{ include "tandem.fullname" . }}
+      name: {{ include "tandem.fullname" . | quote }}
   {{- range .Values.envFromSecrets }}
   - secretRef:
-      name: {{ . }}
+      name: {{ . | quote }}
   {{- end }}
 securityContext:
   {{- include "tandem.containerSecurity" . | nindent 2 }}
@@ -130,6 +134,8 @@ volumeMounts:
   # For the control socket and the records of dead workers.
   - name: tmp
     mountPath: /tmp
+  - name: uploads
+    mountPath: /var/tmp
   # The working directory, for the default database: the pod's own, and gone with it. Nothing else is written.
   - name: state
     mountPath: /var/lib/tandem
@@ -170,12 +176,26 @@ volumeMounts:
 {{- if and (ne .Values.database.kind "postgresql") .Values.database.existingSecret }}
 {{- fail (printf "database.existingSecret is set, but database.kind is %s: set it to postgresql, or leave the secret out" .Values.database.kind) }}
 {{- end }}
-{{- $url := get (.Values.env | default dict) "APP_DATABASE_URL" | toString }}
-{{- range .Values.extraEnv }}
-{{- if eq .name "APP_DATABASE_URL" }}{{ $url = "extraEnv" }}{{ end }}
+{{- $where := "" }}
+{{- $url := "" }}
+{{- if hasKey (.Values.env | default dict) "APP_DATABASE_URL" }}
+{{- $where = "env.APP_DATABASE_URL" }}
+{{- $url = get .Values.env "APP_DATABASE_URL" | toString }}
 {{- end }}
-{{- if or (hasPrefix "postgres" $url) (and $url (eq .Values.database.kind "postgresql")) }}
-{{- fail "APP_DATABASE_URL of PostgreSQL has a password in it: put it into a secret, and name that in database.existingSecret, with database.kind postgresql" }}
+{{- range .Values.extraEnv }}
+{{- if eq .name "APP_DATABASE_URL" }}
+{{- $where = "extraEnv's APP_DATABASE_URL" }}
+{{- $url = .value | default "" }}
+{{- end }}
+{{- end }}
+{{- if or (hasPrefix "postgres" $url) (and $where (eq .Values.database.kind "postgresql")) }}
+{{- fail (printf "%s: PostgreSQL's URL has a password in it: put it into a secret, and name that in database.existingSecret, with database.kind postgresql" $where) }}
+{{- end }}
+{{- if and $where (eq .Values.database.kind "sqlite") }}
+{{- fail (printf "%s is set, but database.kind is sqlite: that is the app's own file in the pod, and no database that is named is migrated. Leave the variable out; or set database.kind to postgresql; or to none, for one pod, and let a container of initContainers run app migrate on the file" $where) }}
+{{- end }}
+{{- if and $url (gt $pods 1) (not (contains "://" $url)) }}
+{{- fail (printf "%s is %d, but %s names a file, which several pods cannot share: set database.kind to postgresql and name the secret with its URL in database.existingSecret" $name $pods $where) }}
 {{- end }}
 {{- $cpu := include "tandem.cpu" . }}
 {{- if and (eq (toString .Values.supervisor.workers) "auto") (not $cpu) }}
@@ -186,6 +206,13 @@ volumeMounts:
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- fail "ingress.enabled needs at least one of ingress.hosts" }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.monitoring) }}
+{{- fail "serviceMonitor.enabled with networkPolicy.enabled needs networkPolicy.monitoring: the policy would keep Prometheus from port 9000" }}
+{{- end }}
+{{- $fullname := include "tandem.fullname" . }}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $fullname) }}
+{{- fail (printf "%s cannot be a service's name, which begins with a letter and has no dot: set fullnameOverride" $fullname) }}
 {{- end }}
 {{- if and .Values.service.nodePort (eq .Values.service.type "ClusterIP") }}
 {{- fail "service.nodePort needs service.type NodePort or LoadBalancer" }}
