@@ -26,11 +26,10 @@ const (
 )
 
 // Main runs what args (without the program's name) ask for and returns the exit
-// code. Without a command it loads the settings and calls run. Of stdin nothing
-// is read: it is there for commands that may need it, and so that a caller cannot
-// forget that there is one.
-func Main(args, environ []string, _ io.Reader, stdout, stderr io.Writer, run func(*config.Loaded) int) int {
-	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+// code. Without a command it loads the settings and calls run. Of stdin only top
+// reads, where that is a terminal.
+func Main(args, environ []string, stdin io.Reader, stdout, stderr io.Writer, run func(*config.Loaded) int) int {
+	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	words, _, _, err := config.ParseFlags(args, topFlags(), true)
 	switch {
 	case errors.Is(err, config.ErrHelp):
@@ -65,6 +64,7 @@ func topFlags() []config.Flag {
 // program is one run of the program.
 type program struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -77,9 +77,6 @@ func (p *program) command(before []string, name string, after []string) int {
 			hint = "did you mean " + near + "? (" + hint + ")"
 		}
 		return p.fail("", usage("unknown command %q; %s", name, hint))
-	}
-	if c.later {
-		return p.fail("", usage("%s is not available in this version yet; see supervisor help for what there is", name))
 	}
 	code, err := c.run(p, append(append([]string(nil), before...), after...))
 	if errors.Is(err, config.ErrHelp) {

@@ -24,7 +24,6 @@ type command struct {
 	long  string
 	flags []string // its own, with dashes; completion offers them
 	words []string // what completion offers as its argument
-	later bool
 	// hidden: scripts ask it, and neither help nor completion names it.
 	hidden bool
 	ids    string // of what completion offers the ids as its argument
@@ -75,6 +74,11 @@ func commands() []command {
 			flags: []string{"-f", "--follow", "-n", "--since", "--json", "--state-dir", "--control"}, run: (*program).timeline,
 		},
 		{
+			name: "top", args: "[--once]", short: "watch workers, requests and events",
+			long:  "Shows the supervisor and its workers on a full screen of at least 80x24, anew every second or --interval TIME (at least 100ms): requests a second, latencies, permits, memory, the oldest requests in flight, and events as they happen. Keys: ? for help, r reload, + and - scale, l the log of a worker, w why one has ended, q quit. What changes something asks first. It goes on when the supervisor is restarted or upgraded. With --once, or where standard output is no terminal, it prints one plain table. NO_COLOR is respected.",
+			flags: []string{"--interval", "--once", "--control"}, run: (*program).top,
+		},
+		{
 			name: "verify-reload", args: "[flags]", short: "reload under load, and say what that cost",
 			long:  "Sends GET requests to the service that runs, repeats none that fails, reloads it, and reports what was lost, wrong, late or closed, and what caused it. It goes to the supervisor's first listener, with --url elsewhere: to an address that is not this machine's only with --yes. --path PATH (/; may be repeated) is asked for by --clients N (8) that keep their connections and --short N (4) that do not, with --rate N requests a second in all (100), over --reloads N (3). A request has --timeout TIME (30s), all of it --within TIME (5m). Exit code 0 when nothing was lost and every answer had the status of before; 1 otherwise, or when a reload failed. See docs/verify-reload.md.",
 			flags: []string{"--path", "--reloads", "--url", "--clients", "--short", "--rate", "--timeout", "--within", "--insecure", "--yes", "--json", "--control"}, run: (*program).verifyReload,
@@ -97,7 +101,6 @@ func commands() []command {
 		},
 		{name: "help", args: "[COMMAND|flags]", short: "print this, or more about a command", long: "Prints the list of commands, or more about one command, or with flags all settings of the supervisor.", words: []string{"flags"}, run: (*program).help},
 		{name: "complete-ids", hidden: true, short: "for the completion scripts", run: (*program).ids},
-		{name: "top", later: true, short: "watch workers and requests"},
 	}
 }
 
@@ -300,9 +303,6 @@ func plural(n int, thing string) string {
 // help is what help COMMAND prints.
 func (c command) help() string {
 	line := strings.TrimSpace("supervisor " + c.name + " " + c.args)
-	if c.later {
-		return fmt.Sprintf("%s: %s %s\n", line, c.short, notYet)
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n\n%s", line, config.Wrap(c.long, 80, ""))
 	if c.asks() {

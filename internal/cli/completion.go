@@ -48,9 +48,9 @@ func takesPath(s config.Setting) bool {
 	return strings.HasPrefix(s.Arg, "PATH") || s.Arg == "DIR"
 }
 
-// offered are the commands that this version has, for people.
+// offered are the commands for people.
 func offered() []command {
-	return slices.DeleteFunc(commands(), func(c command) bool { return c.later || c.hidden })
+	return slices.DeleteFunc(commands(), func(c command) bool { return c.hidden })
 }
 
 func offeredNames() []string {
@@ -239,7 +239,7 @@ complete -c supervisor -f
 				extra = " -r -F"
 			case "--worker":
 				extra = " -x -a '(__supervisor_ids workers)'"
-			case "--module", "--tandem-version", "-n", "--since":
+			case "--interval", "--module", "--tandem-version", "-n", "--since":
 				extra = " -x"
 			}
 			kind := "-l"

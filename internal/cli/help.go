@@ -8,9 +8,6 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 )
 
-// notYet marks what a later version brings.
-const notYet = "(not in this version yet)"
-
 // small are the commands that help names on one line together.
 var small = []string{"version", "completion", "help"}
 

@@ -1,0 +1,116 @@
+package top
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Run shows a supervisor until somebody quits or ctx ends. Input and Output are a
+// terminal, see [FullScreen]; it is as it was when Run returns, also after a panic,
+// which is an error here and has been written to the standard error.
+func Run(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	_, err := tea.NewProgram(New(ctx, o), tea.WithContext(ctx), tea.WithInput(o.Input), tea.WithOutput(o.Output),
+		tea.WithEnvironment(o.Environ)).Run()
+	switch {
+	case err == nil, errors.Is(err, tea.ErrInterrupted), errors.Is(err, context.Canceled):
+		return nil
+	case errors.Is(err, tea.ErrProgramPanic):
+		return errors.New("it broke off by a mistake of its own, which is shown above; the supervisor is not touched by it")
+	}
+	return fmt.Errorf("show the full screen: %w", err)
+}
+
+// FullScreen says why there is no full screen on f; nil if there can be one.
+func FullScreen(f any, environ []string) error {
+	file, ok := f.(*os.File)
+	if !ok {
+		return errors.New("standard output is no terminal")
+	}
+	if _, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS); err != nil {
+		return errors.New("standard output is no terminal")
+	}
+	if term := variable(environ, "TERM"); term == "" || term == "dumb" {
+		return fmt.Errorf("TERM=%s says that the terminal has no full screen", term)
+	}
+	return nil
+}
+
+// NoColour says whether the environment asks for none, by no-color.org.
+func NoColour(environ []string) bool { return variable(environ, "NO_COLOR") != "" }
+
+func variable(environ []string, name string) (value string) {
+	for _, kv := range environ {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// Once gives a plain table of what there is, with the rates of one interval.
+func Once(ctx context.Context, source Source, interval time.Duration) (string, error) {
+	var h history
+	st, err := source.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	h.add(st)
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	if st, err = source.Status(ctx); err != nil {
+		return "", err
+	}
+	h.add(st)
+	return h.table(), nil
+}
+
+// wide is more than any table takes.
+const wide = 1 << 10
+
+// table is all that is known, in lines that are as long as they must be.
+func (h *history) table() string {
+	m := &Model{history: *h, width: wide, theme: uncoloured, index: -1}
+	rows := m.rows()
+	var b strings.Builder
+	line := func(text string) { b.WriteString(strings.TrimRight(text, " ") + "\n") }
+	for _, row := range m.head()[:headRows-1] {
+		line(row)
+	}
+	b.WriteString("\n")
+	if len(rows) == 0 {
+		line("no workers")
+		return b.String()
+	}
+	t := layOut(rows, &h.all, wide)
+	line(t.row("", func(c column) string { return c.name }))
+	for _, w := range rows {
+		line(t.row("", func(c column) string { return c.cell(w) }))
+	}
+	line(t.row("Σ", func(c column) string {
+		if c.total == nil {
+			return ""
+		}
+		return c.total(rows, &h.all)
+	}))
+	if requests := oldest(rows); len(requests) > 0 {
+		b.WriteString("\nOldest requests in flight\n")
+		for _, r := range requests[:min(len(requests), 10)] {
+			line(m.draw(span{r.text(leastWidth), plain}))
+		}
+	}
+	return b.String()
+}
