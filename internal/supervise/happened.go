@@ -53,6 +53,8 @@ func (s showing) events(events []timeline.Event) []admin.Event {
 			a.Cause = e.Cause
 		}
 		switch e.Kind {
+		case timeline.State:
+			a.Cause = e.Text // which state it is
 		case timeline.WorkerDraining:
 			s.drained[e.Worker] = true
 		case timeline.WorkerExited:

@@ -24,6 +24,7 @@ func TestWhatOfTheTimelineIsShown(t *testing.T) {
 		{Kind: timeline.WorkerExited, Worker: 2, Cause: "exit status 0", Actor: "worker 2"}, // its drain was long ago
 		{Kind: timeline.WorkerExited, Worker: 3, Cause: "killed by SIGKILL", Actor: "unknown"},
 		{Kind: timeline.WorkerHung, Worker: 4, Cause: "silent for 30s"},
+		{Kind: timeline.State, Cause: "a reload", Text: "the service is reloading: a reload"},
 	} {
 		e.Seq, e.Time = uint64(len(got)+1), time.Unix(int64(len(got)), 0)
 		got = append(got, shown.events([]timeline.Event{e})...)
@@ -38,6 +39,7 @@ func TestWhatOfTheTimelineIsShown(t *testing.T) {
 		{Kind: "worker-exited", Worker: 2, Cause: "exit status 0", Actor: "worker 2"},
 		{Kind: "worker-exited", Worker: 3, Cause: "killed by SIGKILL", Actor: "unknown", Crash: true},
 		{Kind: "worker-hung", Worker: 4, Cause: "silent for 30s", Crash: true},
+		{Kind: "state", Cause: "the service is reloading: a reload"},
 	}
 	for i := range want {
 		want[i].Seq, want[i].Time = uint64(i+1), time.Unix(int64(i), 0)

@@ -114,7 +114,7 @@ func (s *scene) do(what string) string {
 	}
 	switch what {
 	case "load":
-		s.run(func(ctx context.Context) { Load(ctx, "http://"+s.Addr, 60) })
+		s.run(func(ctx context.Context) { Load(ctx, "http://"+s.Addr, 25) })
 	case "request":
 		s.run(func(ctx context.Context) {
 			for ctx.Err() == nil { // one that a reload or a crash ends begins again

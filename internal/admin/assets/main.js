@@ -20,7 +20,7 @@ const plots = [
     ],
   }),
   new Plot({
-    id: "memory", title: "Memory of each worker", whole: 4096, unit: 1024, format: kib, tick: (n) => kib(n).replace(/\.0+ /, " "),
+    id: "memory", title: "Memory of each worker", members: true, whole: 4096, unit: 1024, format: kib, tick: (n) => kib(n).replace(/\.0+ /, " "),
     series: (v) => v.ids.map((id) => ({
       label: id ? `worker ${id}` : "others", color: id ? "m" + id % 8 : "other", dash: id && id / 8 % 2 >= 1 ? "5 3" : "", values: v.memory.get(id),
     })),

@@ -80,6 +80,7 @@ class Plot {
       set(p, spec.stack ? "fill" : "stroke", color);
       set(p, spec.stack ? "stroke" : "fill", "none");
       set(p, "stroke-dasharray", s.dash || "none");
+      set(p, "opacity", spec.members && v.at.length && s.values[v.at.length - 1] < 0 ? ".45" : "1");
       set(p, "d", spec.stack ? area(v.at, s.values, base, x, y) : line(v.at, s.values, x, y));
     }
     this.paths.end();
@@ -96,6 +97,7 @@ class Plot {
     set(this.cursor, "d", at >= 0 ? `M${x(v.at[at]).toFixed(1)} ${EDGE.top - 2}V${h - EDGE.bottom}` : "");
     const k = at >= 0 ? at : v.at.length - 1;
     for (const s of all) {
+      if (spec.members && !(s.values[k] >= 0)) continue; // it was not there
       const { parts } = this.items.next();
       set(parts.line, "stroke", "var(--" + s.color + ")");
       set(parts.line, "stroke-dasharray", s.dash || "none");
@@ -103,7 +105,8 @@ class Plot {
       say(parts.value, k < 0 ? "–" : spec.format(s.values[k]) + (s.of && s.of[k] >= 0 ? " of " + spec.format(s.of[k]) : ""));
     }
     this.items.end();
-    set(this.svg, "aria-label", `${spec.title}, ${windowName(v)}. ` + all.map((s) =>
+    const there = spec.members ? all.filter((s) => s.values[k] >= 0) : all;
+    set(this.svg, "aria-label", `${spec.title}, ${windowName(v)}. ` + there.map((s) =>
       `${s.label}: ${at >= 0 ? "then" : "now"} ${k < 0 ? "unknown" : spec.format(s.values[k])}, highest ${spec.format(Math.max(-1, ...s.values))}`).join("; "));
     this.table(v, marks, at);
   }

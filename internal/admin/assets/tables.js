@@ -57,7 +57,7 @@ function showRequests(list, inFlight) {
 const KINDS = {
   "worker-ready": "worker ready", "worker-recycled": "recycle worker", "worker-hung": "worker hangs", "worker-failed": "worker could not start",
   "reload-started": "reload begins", "reload-done": "reload done", "reload-undone": "reload undone", "upgrade-started": "upgrade begins",
-  "stop-asked": "stop asked for", "supervisor-lost": "supervisor was lost", "missing": "events are missing",
+  "stop-asked": "stop asked for", "supervisor-lost": "supervisor was lost", "missing": "events are missing", "state": "service",
 };
 const EVENTS_SHOWN = 200;
 const eventRows = keyedRows(byId("events-rows"), () => el("tr", {}, el("td"), el("td"), el("td", { class: "wrap" })));
@@ -82,9 +82,9 @@ function showEvents(list) {
     const time = new Date(e.time), mark = markOf(e), today = Date.now() - time < 12 * 3600e3;
     c[0].append(el("time", { datetime: e.time, title: time.toString() }, today ? time.toLocaleTimeString() : time.toLocaleString()));
     if (mark) c[1].append(svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, svg("path", { class: mark, d: GLYPHS[mark] })));
-    const text = e.kind === "state" ? "state" : (KINDS[e.kind] || e.kind.replaceAll("-", " ")) + (e.worker ? " " + e.worker : "");
+    const text = (KINDS[e.kind] || e.kind.replaceAll("-", " ")) + (e.worker ? " " + e.worker : "");
     c[1].append(el(mark ? "b" : "span", {}, text), e.generation ? el("small", {}, ` generation ${e.generation}`) : "");
-    c[2].append(e.cause || "", e.actor && e.actor !== "supervisor" ? el("small", {}, `${e.cause ? ", " : ""}by ${e.actor}`) : "");
+    c[2].append(e.cause || "", e.actor && e.actor !== "supervisor" && e.actor !== "worker " + e.worker ? el("small", {}, `${e.cause ? ", " : ""}by ${e.actor}`) : "");
     c[1].parentElement.className = mark ? "" : "minor";
   });
 }

@@ -45,7 +45,7 @@ try {
   // Size, and time until the plots are drawn.
   const asked = [];
   page.on("request", (r) => asked.push(r.url()));
-  const response = await page.goto(admin + "/?rate=10");
+  const response = await page.goto(admin + "/");
   const took = await drawn(page);
   const size = (await response.body()).length;
   console.log(`drawn after ${Math.round(took)} ms, ${size} bytes`);
@@ -110,6 +110,11 @@ try {
   await page.focus("input[name=window]:checked");
   await page.keyboard.press("ArrowRight");
   await page.waitForFunction(() => document.querySelector("#grid svg.plot").getAttribute("aria-label").includes("last hour"));
+  await page.keyboard.press("ArrowLeft");
+  await page.focus("input[name=rate]:checked");
+  await page.keyboard.press("ArrowRight");
+  await page.waitForFunction(() => source.url.endsWith("rate=10") && document.getElementById("link").textContent === "Live");
+  await page.waitForFunction(() => hour.live && hour.live.at !== hour.stamps[hour.stamps.length - 1]); // between two samples
   await page.keyboard.press("ArrowLeft");
   await page.focus("#moment");
   for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowLeft");
