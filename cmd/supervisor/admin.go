@@ -43,7 +43,7 @@ func watch(sup *supervise.Supervisor, server *admin.Server, taken *upgrade.Taken
 		return nil, nil
 	}
 	w := &watched{Server: server, watcher: sup.Watcher()}
-	o := history.Options{Source: w.watcher.Metrics}
+	o := history.Options{Source: w.watcher.Pulse}
 	found, err := taken.Get(partHistory, &o.Was)
 	if err != nil {
 		return nil, err

@@ -161,6 +161,12 @@ func (t *Totals) State() State {
 	return s
 }
 
+// Brief is of State what is known of requests alone: their number by code, and their
+// durations.
+func (t *Totals) Brief() State {
+	return State{Counted: t.counted, Requests: t.codes.save(), Duration: t.duration.clone()}
+}
+
 func saveLimiters(m map[string]*limiter) []LimiterTotal {
 	list := make([]LimiterTotal, 0, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {

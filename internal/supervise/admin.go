@@ -19,6 +19,7 @@ type Watcher struct {
 	health  shared[admin.Health]
 	status  shared[control.Status]
 	metrics shared[metrics.Snapshot]
+	pulse   shared[metrics.Snapshot]
 
 	timeline *timeline.Store
 }
@@ -36,6 +37,7 @@ func (s *Supervisor) Watcher() *Watcher {
 	}
 	w.status.ask = func() (control.Status, error) { return s.Status(context.Background()) }
 	w.metrics.ask = s.metrics
+	w.pulse.ask = s.pulse
 	return w
 }
 
@@ -47,6 +49,9 @@ func (w *Watcher) Status(ctx context.Context) (control.Status, error) { return w
 
 // Metrics asks the loop for what a scrape shows.
 func (w *Watcher) Metrics(ctx context.Context) (metrics.Snapshot, error) { return w.metrics.get(ctx) }
+
+// Pulse asks the loop for what a history is made of: of the totals, requests alone.
+func (w *Watcher) Pulse(ctx context.Context) (metrics.Snapshot, error) { return w.pulse.get(ctx) }
 
 type healthWanted struct{ answer chan<- admin.Health }
 

@@ -25,7 +25,7 @@ const stopped = "stopped"
 
 // metrics asks the loop for what a scrape shows, and adds what needs no loop.
 func (s *Supervisor) metrics() (metrics.Snapshot, error) {
-	snap, err := ask(context.Background(), s, func(answer chan<- metrics.Snapshot) message { return metricsWanted{answer} })
+	snap, err := ask(context.Background(), s, func(answer chan<- metrics.Snapshot) message { return metricsWanted{answer, false} })
 	if err != nil {
 		return snap, err
 	}
@@ -41,7 +41,16 @@ func (s *Supervisor) metrics() (metrics.Snapshot, error) {
 	return snap, nil
 }
 
-type metricsWanted struct{ answer chan<- metrics.Snapshot }
+// pulse is metrics without what a history of the service has no use for: it is
+// asked for as often as ten times a second.
+func (s *Supervisor) pulse() (metrics.Snapshot, error) {
+	return ask(context.Background(), s, func(answer chan<- metrics.Snapshot) message { return metricsWanted{answer, true} })
+}
+
+type metricsWanted struct {
+	answer chan<- metrics.Snapshot
+	brief  bool
+}
 
 func (m metricsWanted) handle(s *Supervisor) {
 	now, core := time.Now(), s.core.Snapshot()
@@ -53,7 +62,9 @@ func (m metricsWanted) handle(s *Supervisor) {
 	for _, state := range workerStates {
 		snap.Workers[state.String()] = 0
 	}
-	s.countHandovers(now)
+	if !m.brief {
+		s.countHandovers(now)
+	}
 	for _, w := range core.Workers {
 		state := w.State.String()
 		if w.Stopped {
@@ -79,7 +90,11 @@ func (m metricsWanted) handle(s *Supervisor) {
 		}
 		snap.Each = append(snap.Each, each)
 	}
-	snap.Totals = s.totals.State()
+	if m.brief {
+		snap.Totals = s.totals.Brief()
+	} else {
+		snap.Totals = s.totals.State()
+	}
 	m.answer <- snap
 }
 
