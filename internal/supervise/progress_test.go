@@ -101,6 +101,26 @@ func TestProgressText(t *testing.T) {
 // A worker that does not end is waited for, and that is said everywhere.
 func TestWhatADrainWaitsFor(t *testing.T) {
 	r := start(t, "stubborn", "--workers", "2")
+	heard := make(chan string, 1000) // all of it, or the supervisor would find nobody listening
+	go func() {
+		defer close(heard)
+		for {
+			state, err := r.up.Read()
+			if err != nil {
+				return
+			}
+			heard <- state.Status
+		}
+	}()
+	await := func(what string, ok func(status string) bool) {
+		t.Helper()
+		for status := range heard {
+			if ok(status) {
+				return
+			}
+		}
+		t.Fatal("not heard: " + what)
+	}
 	r.until(t, "the start", ready(2, 1))
 	if err := r.Scale(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -114,13 +134,9 @@ func TestWhatADrainWaitsFor(t *testing.T) {
 	r.until(t, "a line of the log", func(control.Status) bool {
 		return strings.Contains(r.output.String(), `still waiting progress="drain (1`)
 	})
-	for told := false; !told; {
-		state, err := r.up.Read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		told = strings.Contains(state.Status, "running: 1 of 1 workers ready, generation 1; drain (")
-	}
+	await("the drain", func(status string) bool {
+		return strings.HasPrefix(status, "running: 1 of 1 workers ready, generation 1; drain (")
+	})
 	for _, w := range st.Workers {
 		if w.State == "draining" {
 			if err := syscall.Kill(w.PID, syscall.SIGTERM); err != nil {
@@ -129,13 +145,7 @@ func TestWhatADrainWaitsFor(t *testing.T) {
 		}
 	}
 	r.until(t, "the end of it", func(st control.Status) bool { return len(st.Workers) == 1 && st.Progress == nil })
-	for told := false; !told; {
-		state, err := r.up.Read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		told = state.Status == "running: 1 of 1 workers ready, generation 1"
-	}
+	await("that it is over", func(status string) bool { return status == "running: 1 of 1 workers ready, generation 1" })
 	r.Signal(syscall.SIGINT) // the other one is as stubborn
 	<-r.result
 }

@@ -65,6 +65,9 @@ func drainReason(id arbiter.WorkerID, snap arbiter.Snapshot) string {
 	case w.Generation == snap.Generation && roll.Generation != 0:
 		return fmt.Sprintf("room is needed for generation %d", next)
 	}
+	if snap.Wanted == 1 {
+		return "1 worker is wanted"
+	}
 	return fmt.Sprintf("%d workers are wanted", snap.Wanted)
 }
 

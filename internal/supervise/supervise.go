@@ -236,7 +236,7 @@ func (s *Supervisor) Run(ctx context.Context) Result {
 			s.beat()
 		case <-stop:
 			stop = nil
-			s.as("the end of the supervisor's process", s.stop)
+			s.as(byUs, s.stop)
 		}
 	}
 	return *s.result

@@ -168,13 +168,11 @@ func (s *Supervisor) noteAction(a arbiter.Action) {
 
 // drainer is who is behind a drain.
 func (s *Supervisor) drainer(cause string) string {
-	switch {
-	case s.by.Stop != "":
-		return s.by.Stop
-	case strings.HasSuffix(cause, "workers are wanted"):
-		return cmp.Or(s.actor, s.by.Scaled)
+	scaled := ""
+	if strings.HasSuffix(cause, " wanted") { // once enough others are ready
+		scaled = s.by.Scaled
 	}
-	return byUs
+	return cmp.Or(s.by.Stop, s.actor, scaled, byUs)
 }
 
 // noteLeaving says that a worker stops serving, without having been asked.
