@@ -169,7 +169,7 @@ packages: build binaries ## write .deb and .rpm for ARCHS to dist/; builds nfpm 
 .PHONY: release-dry
 release-dry: build binaries ## build all of a release into dist/release/, check it, say what would be published
 	@tools/packages/build
-	@SOURCE_DATE_EPOCH="$(EPOCH)" deploy/release/build "$(VERSION)" "$(DIST)/release" $(ARCHS:%=$(BINARIES)/%)
+	@STRICT="$(STRICT)" SOURCE_DATE_EPOCH="$(EPOCH)" deploy/release/build "$(VERSION)" "$(DIST)/release" $(ARCHS:%=$(BINARIES)/%)
 
 .PHONY: check-install
 check-install: build ## check make install, the manual pages and the packages

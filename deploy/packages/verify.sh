@@ -116,6 +116,18 @@ for file in deploy/packages/upgrade-services deploy/packages/{deb,rpm}/*; do
 	check "sh -n $file" sh -n "$file"
 done
 
+# left_by_purge [FILE]: what a purge of the package leaves in /etc, with FILE in /etc/tandem that is not its own
+left_by_purge() { (
+	at=$scratch/purge
+	mkdir -p "$at/etc/tandem"
+	touch "$at/etc/tandem/tandem.env" "$at/etc/tandem/tandem.env.dpkg-dist" ${1:+"$at/etc/tandem/$1"}
+	DPKG_ROOT=$at sh deploy/packages/deb/postrm purge >/dev/null 2>&1 || echo "postrm failed"
+	cd "$at" && find etc -mindepth 1 | sort | tr '\n' ' '
+	rm -rf "$at"
+); }
+check "a purge takes the settings away" same "$(left_by_purge)" ""
+check "a purge leaves the settings of an instance" same "$(left_by_purge shop.env)" "etc/tandem etc/tandem/shop.env "
+
 # has FORMAT FILES...: the package lists them all
 has() {
 	local listing file

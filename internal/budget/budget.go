@@ -25,6 +25,7 @@ import (
 	"strings"
 
 	"go.uber.org/automaxprocs/maxprocs"
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/cgroup"
 )
@@ -38,7 +39,7 @@ type Limits struct {
 // Read reads the limits as they are now. It must not be called concurrently
 // with itself: it looks past GOMAXPROCS in the process environment.
 func Read() Limits {
-	return Limits{CPUs: cpus(), Memory: memory(os.DirFS("/"))}
+	return Limits{CPUs: cpus(), Memory: memory(os.DirFS("/"), sysinfo)}
 }
 
 // cpus asks automaxprocs, which hands the exact quota only to its rounding
@@ -133,8 +134,10 @@ func (s Share) Env() []string {
 func (l Limits) Workers() int { return max(1, int(math.Floor(l.CPUs))) }
 
 // memory walks from our cgroup up to the root: the smallest limit counts,
-// because an unlimited leaf may stand under a limited parent.
-func memory(root fs.FS) int64 {
+// because an unlimited leaf may stand under a limited parent. machine is asked for
+// the machine's memory where /proc has no meminfo, as under systemd's ProcSubset=pid;
+// before that /proc, which a container's runtime may have made to say the container's.
+func memory(root fs.FS, machine func() int64) int64 {
 	least := int64(math.MaxInt64)
 	lower := func(name string) {
 		b, err := fs.ReadFile(root, name)
@@ -148,7 +151,11 @@ func memory(root fs.FS) int64 {
 	for at := range cgroup.Memory(root, "self") {
 		lower(at.File("memory.max", "memory.limit_in_bytes"))
 	}
-	if b, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
+	if b, err := fs.ReadFile(root, "proc/meminfo"); err != nil {
+		if all := machine(); all > 0 {
+			least = min(least, all)
+		}
+	} else {
 		for line := range bytes.Lines(b) {
 			var kb int64
 			if n, _ := fmt.Sscanf(string(line), "MemTotal: %d kB", &kb); n == 1 {
@@ -161,4 +168,13 @@ func memory(root fs.FS) int64 {
 		return 0
 	}
 	return least
+}
+
+// sysinfo asks the kernel for the machine's memory, in bytes; 0: it does not say.
+func sysinfo() int64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return int64(uint64(info.Totalram) * uint64(info.Unit))
 }

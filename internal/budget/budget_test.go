@@ -34,11 +34,34 @@ func TestMemoryIsTheSmallestLimitAboveUs(t *testing.T) {
 			"proc/meminfo": file(meminfo), "proc/self/cgroup": file("2:memory:/\n"),
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": file("9223372036854771712\n"),
 		}, machine},
-		"nothing known": {fstest.MapFS{}, 0},
+		"no meminfo, no cgroup": {fstest.MapFS{}, 5000},
+		"no meminfo, a limit": {fstest.MapFS{
+			"proc/self/cgroup": file("0::/a\n"), "sys/fs/cgroup/a/memory.max": file("1000\n"),
+		}, 1000},
+		"no meminfo, a limit above the machine": {fstest.MapFS{
+			"proc/self/cgroup": file("0::/a\n"), "sys/fs/cgroup/a/memory.max": file("6000\n"),
+		}, 5000},
 	} {
-		if got := memory(c.fs); got != c.want {
+		if got := memory(c.fs, func() int64 { return 5000 }); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
+	}
+}
+
+func TestMemoryMayBeUnknown(t *testing.T) {
+	if got := memory(fstest.MapFS{}, func() int64 { return 0 }); got != 0 {
+		t.Errorf("%d of nothing", got)
+	}
+}
+
+func TestTheKernelSaysWhatMeminfoSays(t *testing.T) {
+	want := memory(os.DirFS("/"), func() int64 { return 0 })
+	if want == 0 {
+		t.Skip("no /proc/meminfo, and no cgroup that says a limit")
+	}
+	// A cgroup's limit may be less than the machine; the machine is never less.
+	if got := sysinfo(); got < want {
+		t.Errorf("%d bytes, want %d at least", got, want)
 	}
 }
 

@@ -57,6 +57,8 @@ workers() { processes | grep -vx "$(property MainPID)"; }
 with_setting() {
 	script "for p in $(workers | tr '\n' ' '); do tr '\0' '\n' </proc/\$p/environ; done" | grep -cx "$1"
 }
+# share_of N: nine tenths of the machine's memory, in bytes, divided by N
+share_of() { script "awk -v n=$1 '\$1 == \"MemTotal:\" { printf \"%d\", 0.9 * \$2 * 1024 / n }' /proc/meminfo"; }
 # left counts the processes of the service's user
 left() { script "ps -u $dir -o pid=" 2>/dev/null | wc -l; }
 answers() { script "curl -fsS --max-time 60 $url/modern/"; }

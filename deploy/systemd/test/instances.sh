@@ -32,6 +32,7 @@ topic_instances() {
 	uid=$(script "stat -c %u /proc/$(as blue property MainPID)")
 	report "$([ "$uid" -ge 61184 ] && [ "$uid" -le 65519 ]; echo $?)" "blue: it runs as a dynamic user" "$uid"
 	same "green: it runs as" "$(script "stat -c %U /proc/$(as green property MainPID)")" tandem-green
+	check "blue: the migration's command, as its own user in its own directory" migration tandem-blue blue /opt/blue/app
 	same "blue: the control socket" "$(script 'stat -c "%A %u" /run/tandem-blue/supervisor.sock')" "srw------- $uid"
 	same "green: state and logs" "$(script 'stat -c "%A %U" /var/lib/tandem-green/ /var/log/tandem-green/ | tr "\n" " "')" \
 		"drwx------ tandem-green drwxr-x--- tandem-green "

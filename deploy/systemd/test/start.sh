@@ -4,6 +4,7 @@ topic_transient() {
 	script 'chmod 644 /etc/tandem/tandem.env'
 	check "it starts without a lasting user" inside systemctl start tandem.service
 	check "and serves" answers
+	check "the migration's command finds its state, which is private" migration tandem tandem /usr/bin/app
 	check "and stops" inside systemctl stop tandem.socket tandem.service
 	script 'chmod 640 /etc/tandem/tandem.env'
 }
@@ -12,6 +13,12 @@ topic_transient() {
 sysusers() {
 	check "sysusers makes the user" inside systemd-sysusers
 	script 'chgrp tandem /etc/tandem/tandem.env && chmod 640 /etc/tandem/tandem.env' || die "no group tandem"
+}
+
+# migration USER ENVFILE PROGRAM: README.md's command for migrations, which here only reads
+migration() {
+	inside systemd-run --pipe --wait -p DynamicUser=yes -p User="$1" -p StateDirectory="$1" -p StateDirectoryMode=0700 \
+		-p WorkingDirectory="/var/lib/$1" -p EnvironmentFile="/etc/tandem/$2.env" "$3" migrate status
 }
 
 topic_activation() {
@@ -28,6 +35,9 @@ topic_activation() {
 	check "systemctl start" inside systemctl start tandem.service
 	# Type=notify: when start returns, workers are ready, not merely begun
 	more "start returns when workers are ready, which took $(seconds "$began") s" "$(ready_workers)" 0
+	same "each worker has its part of the machine's memory as GOMEMLIMIT, though the sandbox hides /proc/meminfo" \
+		"$(with_setting "GOMEMLIMIT=$(share_of "$(ready_workers)")B")" "$(ready_workers)"
+	check "the migration's command, with a lasting user" migration tandem tandem /usr/bin/app
 	same "it listens on systemd's socket" "$(state | tr -d ' \n' | grep -oE '"listeners":\[[^]]*\]')" '"listeners":["tcp://127.0.0.1:8000"]'
 }
 
