@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func newProgressLine(w io.Writer, command string) *progressLine {
 	l := &progressLine{w: w, command: command}
 	if f, ok := w.(*os.File); ok {
 		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
-			l.width = max(int(size.Col), 40)
+			l.width = max(int(cmp.Or(size.Col, 80)), 40) // some terminals do not say
 		}
 	}
 	return l
