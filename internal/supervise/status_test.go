@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -110,7 +111,9 @@ func BenchmarkStatus(b *testing.B) {
 			}
 			served := make(chan error, 1)
 			go func() { served <- server.Serve(b.Context(), r) }()
-			transport := &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}
+			transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", path)
+			}}
 			defer func() {
 				transport.CloseIdleConnections()
 				_ = server.Close()
