@@ -172,6 +172,12 @@ func TestOutcomes(t *testing.T) {
 	if !strings.Contains(m.screen(), "reload: under way") || press(m, "r") != nil || m.question != nil {
 		t.Errorf("a second reload is asked for while one is under way:\n%s", m.screen())
 	}
+	st := busy(2, 2)
+	st.Progress = &control.Progress{Text: "the reload to generation 4 takes 3s: worker 9 bakes"}
+	m.Update(statusMsg{poll: m.polls, status: st})
+	if !strings.Contains(m.screen(), "worker 9 bakes") || strings.Contains(m.screen(), "under way") {
+		t.Errorf("what it waits for is not shown:\n%s", m.screen())
+	}
 	run(m, cmd)
 	for _, want := range []string{"failed and undone: worker 9 exited", "last words", "panic: ?[2Jno database"} {
 		if !strings.Contains(m.screen(), want) {

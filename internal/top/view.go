@@ -84,10 +84,13 @@ func (m *Model) noticeRow() string {
 	switch {
 	case m.lost != "":
 		return m.draw(span{"no answer, asking again: ", bad}, span{m.lost, plain})
-	case m.notice != "":
+	case m.notice != "" && !m.doing:
 		return m.draw(span{m.notice, m.noticed})
 	}
-	return ""
+	if st := m.history.latest(); st != nil && st.Progress != nil {
+		return m.draw(span{st.Progress.Text, doubtful})
+	}
+	return m.draw(span{m.notice, m.noticed})
 }
 
 func (m *Model) foot() string {
