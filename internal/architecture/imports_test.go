@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"tandemvet": nil, // reads others' code, and knows them by name
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/timeline", "internal/upgrade", "internal/watch"},
-	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/postmortem", "internal/process", "internal/scaffold", "internal/socket", "internal/timeline", "internal/top", "internal/verify"},
+	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/forecast", "internal/postmortem", "internal/process", "internal/scaffold", "internal/socket", "internal/timeline", "internal/top", "internal/verify"},
 	"internal/top":       {"internal/config", "internal/control", "internal/postmortem", "internal/timeline"},
 	"internal/docgen":    {"internal/cli", "internal/config", "internal/parity"},
 	"internal/config":    {"internal/budget", "internal/socket"},
@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 	"internal/coding":       nil,
 	"internal/control":      {"internal/postmortem", "internal/timeline"},
 	"internal/fleet":        nil,
+	"internal/forecast":     {"internal/budget"},
 	"internal/forwarded":    nil,
 	"internal/funcname":     nil,
 	"internal/handover":     nil,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/forecast"
 )
 
 // check loads the settings as the supervisor would, looks for the worker's
@@ -20,17 +21,12 @@ func (p *program) check(args []string) (int, error) {
 	}
 	limits := budget.Read()
 	workers := loaded.Workers.Resolve(limits.CPUs)
-	if code := p.print("\nshares: " + limits.Division(workers) + "\n"); code != exitOK {
-		return code, nil
+	connections, err := loaded.Connections(workers)
+	if err != nil {
+		return 0, err
 	}
-	if loaded.DBConnections > 0 {
-		connections, err := loaded.Connections(workers)
-		if err != nil {
-			return 0, err
-		}
-		if code := p.print("database connections: " + connections.String() + "\n"); code != exitOK {
-			return code, nil
-		}
+	if code := p.print(forecastText(forecast.Of(p.facts(loaded, limits, workers, connections)))); code != exitOK {
+		return code, nil
 	}
 	path, argv, err := config.ResolveCommand(loaded.Command, string(loaded.Chdir))
 	if err != nil {
@@ -41,6 +37,23 @@ func (p *program) check(args []string) (int, error) {
 		text += " with " + plural(len(argv)-1, "argument")
 	}
 	return p.print(text + "\n\nthe settings are valid\n"), nil
+}
+
+// forecastText is what will be, and then what will hurt.
+func forecastText(f forecast.Forecast) string {
+	var b strings.Builder
+	for _, list := range []struct {
+		before string
+		lines  []string
+	}{{"", f.Lines}, {"warning: ", f.Warnings}} {
+		for i, line := range list.lines {
+			if i == 0 {
+				b.WriteString("\n")
+			}
+			b.WriteString(list.before + oneLine(line) + "\n")
+		}
+	}
+	return b.String()
 }
 
 func report(l *config.Loaded) string {

@@ -19,6 +19,7 @@ import (
 	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/forecast"
 	"github.com/tandem-go/tandem/internal/postmortem"
 	"github.com/tandem-go/tandem/internal/timeline"
 )
@@ -60,7 +61,9 @@ func TestScripts(t *testing.T) {
 			e.Values[askedKey{}] = new(backend)
 			e.Setenv("S", e.WorkDir+"/s") // for a control socket
 			limits := budget.Read()       // of this machine, which check prints
-			e.Setenv("SHARES", limits.Division(limits.Workers()))
+			e.Setenv("FORECAST", forecastText(forecast.Of(forecast.Facts{
+				Workers: limits.Workers(), WorkersFrom: "auto", Surge: 1, Limits: limits, Files: files(nil), GracefulTimeout: 30 * time.Second,
+			})))
 			// The race detector would let each command linger for a second.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
