@@ -39,7 +39,6 @@ func TestFromWhereItIsHosted(t *testing.T) {
 		t.Errorf("go.mod: %v %s", err, mod)
 	}
 	serves(t, dir, env).stop(t)
-	run(t, dir, env, "go", "tool", "tandemvet", "./...")
 
 	// What was built there knows that it was hosted, and makes the next one from there.
 	said = run(t, outside, env, filepath.Join(dir, "bin", "supervisor"), "new", "next")

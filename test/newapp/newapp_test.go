@@ -183,12 +183,9 @@ func (s *service) stop(t *testing.T) {
 	}
 }
 
-// serves tests an application, runs it, and asks and reloads it.
+// serves runs an application, asks and reloads it.
 func serves(t *testing.T, dir string, env []string) *service {
 	t.Helper()
-	if out := run(t, dir, env, "make", "test"); !strings.Contains(out, "ok  \texample.org/hello") {
-		t.Errorf("make test: %s", out)
-	}
 	s := start(t, dir, env)
 	s.get(t, "/", `"hello":"async"`)
 	s.get(t, "/primes/?below=1000", `{"primes":168,"largest":997}`)
@@ -229,6 +226,10 @@ func TestFromSource(t *testing.T) {
 		t.Errorf("not formatted: %s", out)
 	}
 	run(t, dir, env, "go", "vet", "./...")
+	run(t, dir, env, "go", "tool", "tandemvet", "./...")
+	if out := run(t, dir, env, "make", "test"); !strings.Contains(out, "ok  \texample.org/hello") {
+		t.Errorf("make test: %s", out)
+	}
 	s := serves(t, dir, env)
 	s.change(t)
 	s.stop(t)
