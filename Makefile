@@ -141,6 +141,11 @@ vuln: ## govulncheck; needs its database
 docs: ## write the generated documentation anew
 	go run ./internal/docgen
 
+.PHONY: screenshots
+screenshots: ## pictures of the live page and of top, from real runs of five minutes; needs node, npm and chromium
+	scripts/screenshots
+	go run ./test/topshot -o docs/images/top.svg
+
 .PHONY: docs-in-step
 docs-in-step: ## fail when the generated documentation is not what make docs writes
 	@scripts/docs-in-step

@@ -82,7 +82,15 @@ func shoot(ctx context.Context, bin, out string, length time.Duration, rate floa
 		return err
 	}
 	script.Stdout, script.Stderr = os.Stdout, os.Stderr
-	return script.Run()
+	if err := script.Run(); err != nil {
+		return err
+	}
+	for _, name := range []string{"live-light.png", "live-dark.png", "live-phone.png"} {
+		if err := shrink(filepath.Join(out, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // crash kills a worker that is ready.
