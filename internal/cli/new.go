@@ -45,7 +45,7 @@ func (p *program) newApp(args []string) (int, error) {
 	defer stop()
 	err = app.Write(ctx, func(ctx context.Context, dir string) error {
 		fmt.Fprintln(p.stderr, "supervisor: new: asking the go command for the modules; for the first time it downloads them")
-		return scaffold.Tidy(ctx, dir)
+		return scaffold.Complete(ctx, dir)
 	})
 	switch {
 	case ctx.Err() != nil:

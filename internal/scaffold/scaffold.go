@@ -5,7 +5,7 @@
 //
 //	app, err := scaffold.New("hello", "", scaffold.Origin{Version: "v1.2.3"})
 //	…
-//	err = app.Write(ctx, scaffold.Tidy)
+//	err = app.Write(ctx, scaffold.Complete)
 //
 // The files are templates in app/. What they are of is text alone; the directory and the go command are touched by Write
 // and what it is given.

@@ -231,16 +231,16 @@ func TestWriteBesideAnother(t *testing.T) {
 	}
 }
 
-func TestTidyWithoutGo(t *testing.T) {
+func TestCompleteWithoutGo(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	if err := Tidy(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "the go command is not on the PATH") {
+	if err := Complete(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "the go command is not on the PATH") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestSaid(t *testing.T) {
 	failed := errors.New("exit status 1")
-	if got := said("go: finding module for package x\ngo: downloading y v1\ngo: example.org/hello imports\n\tx: no matching versions\n", failed); got != "example.org/hello imports: x: no matching versions" {
+	if got := said("go: finding module for package x\ngo: downloading y v1\ngo: example.org/hello imports\n\tx: no matching versions\n", failed); got != "example.org/hello imports … x: no matching versions" {
 		t.Errorf("%q", got)
 	}
 	if got := said("go: downloading y v1\n", failed); got != "exit status 1" {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -127,45 +128,60 @@ func umask() os.FileMode {
 	return os.FileMode(mask)
 }
 
-// tidyTime bounds what the go command may take. It may have to download a hundred modules.
-const tidyTime = 10 * time.Minute
+// askTime bounds what the go command may take. It may have to download a hundred modules.
+const askTime = 10 * time.Minute
 
-// Tidy completes go.mod and makes go.sum, by the go command, which downloads the modules that it does not have.
-func Tidy(ctx context.Context, dir string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, tidyTime, fmt.Errorf("go mod tidy took more than %v", tidyTime))
+// Complete completes go.mod and makes go.sum, by the go command, which downloads the modules that are not there: those that
+// it takes to build and test the application and its tools. go mod tidy would ask for what the tests of others need, too.
+func Complete(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("the go command took more than %v for the modules", askTime))
 	defer cancel()
 	goCommand, err := exec.LookPath("go")
 	if err != nil {
 		return fmt.Errorf("the go command is not on the PATH; the application is built with Go %s or newer", Go)
 	}
-	cmd := exec.CommandContext(ctx, goCommand, "mod", "tidy")
+	cmd := exec.CommandContext(ctx, goCommand, "list", "-mod=mod", "-deps", "-test", "./...", "tool")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PWD="+dir)
 	cmd.WaitDelay = time.Second
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stderr = &out
 	err = cmd.Run()
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return fmt.Errorf("go mod tidy: %s", said(out.String(), err))
+		return fmt.Errorf("go list: %s", said(out.String(), err))
 	}
 	return nil
 }
 
-// said is what the go command says of its failure: what is left without what it downloads, in one line.
+// said is what the go command says of its failure, in one line: of the first thing that it names, what is at its end, where
+// the reason is. Who imports whom on the way there is left out.
 func said(output string, failed error) string {
-	var lines []string
+	var first, last string
 	for line := range strings.Lines(output) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "go: downloading ") && !strings.HasPrefix(line, "go: finding ") && !strings.HasPrefix(line, "go: found ") {
-			lines = append(lines, strings.TrimPrefix(line, "go: "))
+		switch text, indented := strings.TrimSpace(line), strings.HasPrefix(line, "\t"); {
+		case text == "" || !indented && regexp.MustCompile(`^go: (downloading|finding|found) `).MatchString(text):
+		case first == "":
+			first = strings.TrimPrefix(text, "go: ")
+			last = first
+		case indented:
+			last = text
+		default:
+			return ending(first, last)
 		}
 	}
-	if len(lines) == 0 {
+	if first == "" {
 		return failed.Error()
 	}
-	return strings.Join(lines[:min(len(lines), 3)], ": ")
+	return ending(first, last)
+}
+
+func ending(first, last string) string {
+	if first == last {
+		return first
+	}
+	return first + " … " + last
 }
