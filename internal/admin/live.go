@@ -136,6 +136,14 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request, backend Backend) {
 		reply(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	switch {
+	case r.ContentLength != 0: // which nobody would read, and without a bound on reading it would be waited for
+		reply(w, http.StatusBadRequest, "a stream takes no body")
+		return
+	case r.Header.Get("Sec-Fetch-Site") == "cross-site": // no page of another site takes a place
+		reply(w, http.StatusForbidden, "the stream is for the page of this address")
+		return
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	if r.Method == http.MethodHead {
 		return

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -26,17 +29,21 @@ func (s *Server) routes(backend Backend, metrics http.Handler) http.Handler {
 		"/":        func(w http.ResponseWriter, r *http.Request) { s.page(w, r, backend) },
 		"/live":    func(w http.ResponseWriter, r *http.Request) { s.live(w, r, backend) },
 	}
+	host := s.hosts()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if r.ContentLength != 0 { // nothing here takes a body: do not wait for one
 			h.Set("Connection", "close")
 		}
 		page, found := pages[r.URL.Path]
 		switch {
+		case !host(r.Host):
+			reply(w, http.StatusMisdirectedRequest, "on a loopback address the admin listener answers to an IP address or localhost as the host alone, so that no other site's page can read it under a name of its own; a proxy in front of it sends one of these")
 		case !found:
 			reply(w, http.StatusNotFound, "there is no such page; there are /livez, /readyz, /metrics, /live and /")
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -46,6 +53,23 @@ func (s *Server) routes(backend Backend, metrics http.Handler) http.Handler {
 			page(w, r)
 		}
 	})
+}
+
+// hosts says to which hosts the listener answers. One that only this machine reaches is
+// read by pages of other sites if their names may be made to lead here.
+func (s *Server) hosts() func(host string) bool {
+	addr, err := netip.ParseAddrPort(s.Addr().Address)
+	if err != nil || !addr.Addr().IsLoopback() {
+		return func(string) bool { return true }
+	}
+	return func(host string) bool {
+		name, _, err := net.SplitHostPort(host)
+		if err != nil {
+			name = strings.Trim(host, "[]")
+		}
+		_, err = netip.ParseAddr(name)
+		return err == nil || name == "" || name == "localhost"
+	}
 }
 
 // livez says whether the supervisor is alive. It asks the loop, which does all

@@ -98,7 +98,9 @@ func (p *program) follow(client *control.Client, q timeline.Query, out *eventWri
 		switch {
 		case q.Follow && errors.Is(err, io.ErrUnexpectedEOF) && (broke == nil || out.last > before):
 			broke = err
-			q.After, q.Limit, q.Since = max(q.After, out.last), 0, time.Time{}
+			if out.last > 0 { // else all that was asked for is still to come
+				q.After, q.Limit, q.Since = max(q.After, out.last), 0, time.Time{}
+			}
 		case err != nil && broke != nil && out.failed == nil:
 			return broke
 		default:

@@ -80,7 +80,7 @@ func progressOf(now time.Time, snap arbiter.Snapshot, at begun) *control.Progres
 		p.What, p.Stage = control.ProgressDrain, "draining"
 		wait(leaving)
 		for _, id := range p.Workers {
-			if t := at.drain[arbiter.WorkerID(id)]; since.IsZero() || t.Before(since) {
+			if t := at.drain[arbiter.WorkerID(id)]; !t.IsZero() && (since.IsZero() || t.Before(since)) {
 				since = t
 			}
 		}
@@ -151,7 +151,11 @@ func progressText(p *control.Progress) string {
 	case "serving":
 		fmt.Fprintf(&b, "serves for another %s, then drains", brief(p.LeftSeconds))
 	case "waiting":
-		fmt.Fprintf(&b, "waits until %s drained", cmp.Or(have(p.Workers), "the old workers have"))
+		if drained := have(p.Workers); drained != "" {
+			fmt.Fprintf(&b, "waits until %s drained", drained)
+		} else { // the first start, or workers that are replaced
+			b.WriteString("waits until the service has all its workers")
+		}
 	default:
 		b.WriteString(p.Stage)
 		if workers != "" {

@@ -82,10 +82,15 @@ func (s *Store) load() {
 func (s *Store) number(before []Event, carried bool) {
 	early := s.early
 	s.early = nil
-	if n := len(before); n > 0 && !carried && before[n-1].Kind != SupervisorStopped {
+	end := len(before)
+	for end > 0 && before[end-1].Kind == Missing { // said of others, after the end
+		end--
+	}
+	if end > 0 && !carried && before[end-1].Kind != SupervisorStopped {
+		const cause = "it was killed, the machine went down, or its last events could not be written"
 		s.add(Event{
-			Time: time.Now(), Kind: SupervisorLost, Cause: "it was killed, or the machine went down", Actor: "supervisor",
-			Text: "the supervisor before this one ended without a word: it was killed, or the machine went down",
+			Time: time.Now(), Kind: SupervisorLost, Cause: cause, Actor: "supervisor",
+			Text: "the supervisor before this one ended without a word: " + cause,
 		})
 	}
 	for _, e := range early {

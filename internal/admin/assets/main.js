@@ -42,15 +42,22 @@ function redraw() {
 }
 document.addEventListener("visibilitychange", redraw);
 
-function draw() {
+// look takes what is shown from what there is; paused, that stays as it was.
+function look() {
   const v = page.shown = view(page.seconds);
+  page.wall = hour.wall;
   page.marks = page.events.map((e) => ({ at: hour.now - (hour.wall - Date.parse(e.time)), kind: markOf(e) })).filter((m) => m.kind && m.at >= v.from && m.at <= v.to);
+}
+
+function draw() {
+  if (!page.paused || !page.shown) look();
+  const v = page.shown;
   const t = v.to - page.ago * 1000;
   const at = page.ago ? nearest(v.at, t) : -1;
   for (const p of plots) p.draw(v, page.marks, at);
   tiles(v);
   byId("uncounted").hidden = !v.at.length || v.s2xx.some((n) => n >= 0);
-  const text = page.ago ? `${ago(page.ago)}, ${new Date(hour.wall - page.ago * 1000).toLocaleTimeString()}` : "now";
+  const text = page.ago ? `${ago(page.ago)}, ${new Date(page.wall - page.ago * 1000).toLocaleTimeString()}` : "now";
   say(byId("moment-text"), text);
   set(byId("moment"), "aria-valuetext", text);
   if (v.at.length && !page.drawn) performance.mark("drawn");
@@ -98,6 +105,7 @@ function showState(now) {
   state = now;
   badge(byId("state").parentElement, now);
   document.title = "Tandem: " + now;
+  say(byId("told"), "The service is " + now + ".");
 }
 
 const WHY = {
@@ -134,7 +142,7 @@ function connect() {
     page.timeline = true;
     byId("events").hidden = false;
     page.events = page.events.concat(list).slice(-1000);
-    showEvents(page.events);
+    if (!page.paused) showEvents(page.events);
     redraw();
   });
   on("end", (reason) => { why = WHY[reason] || ""; });
@@ -166,7 +174,8 @@ function setWindow(seconds) {
   page.ago = 0;
   const m = byId("moment");
   m.min = -seconds; m.step = seconds > 600 ? 10 : 1; m.value = 0;
-  redraw();
+  page.shown = null; // another window, paused or not
+  if (page.paused) draw(); else redraw();
 }
 for (const input of document.querySelectorAll("input[name=rate]")) {
   input.addEventListener("change", () => { page.rate = Number(input.value); connect(); });
@@ -174,6 +183,7 @@ for (const input of document.querySelectorAll("input[name=rate]")) {
 byId("pause").addEventListener("click", (e) => {
   page.paused = !page.paused;
   e.target.setAttribute("aria-pressed", String(page.paused));
+  if (!page.paused) showEvents(page.events);
   redraw();
 });
 byId("moment").addEventListener("input", (e) => { page.ago = -Number(e.target.value); if (page.paused) draw(); else redraw(); });
