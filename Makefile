@@ -144,7 +144,7 @@ docs: ## write the generated documentation anew
 .PHONY: screenshots
 screenshots: ## pictures of the live page and of top, from real runs of five minutes; needs node, npm and chromium
 	scripts/screenshots
-	go run ./test/topshot -o docs/images/top.svg
+	scripts/screenshot-top
 
 .PHONY: docs-in-step
 docs-in-step: ## fail when the generated documentation is not what make docs writes
