@@ -55,6 +55,8 @@ var otherFlags = []string{
 	"wait", "json", "worker", "now", "since", // of the supervisor's commands
 	"threads",              // gunicorn's
 	"previous", "no-pager", // kubectl's, journalctl's
+	"reset-then-reuse-values", "reuse-values", "show-only", // helm's
+	"reference",                                                         // chown's
 	"reset-then-reuse-values", "reuse-values", "show-only", "reference", // helm's, chown's
 }
 
