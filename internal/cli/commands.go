@@ -80,8 +80,8 @@ func commands() []command {
 		},
 		{
 			name: "verify-reload", args: "[flags]", short: "reload under load, and say what that cost",
-			long:  "Sends GET requests to the service that runs, repeats none that fails, reloads it, and reports what was lost, wrong, late or closed, and what caused it. It goes to the supervisor's first listener, with --url elsewhere: to an address that is not this machine's only with --yes. --path PATH (/; may be repeated) is asked for by --clients N (8) that keep their connections and --short N (4) that do not, with --rate N requests a second in all (100), over --reloads N (3). A request has --timeout TIME (30s), all of it --within TIME (5m). Exit code 0 when nothing was lost and every answer had the status of before; 1 otherwise, or when a reload failed. See docs/verify-reload.md.",
-			flags: []string{"--path", "--reloads", "--url", "--clients", "--short", "--rate", "--timeout", "--within", "--insecure", "--yes", "--json", "--control"}, run: (*program).verifyReload,
+			long:  "Sends GET requests to the service that runs, repeats none that fails, reloads it, and reports what was lost, wrong, late or closed, and what caused it. It goes to the supervisor's first listener, with --url elsewhere: to an address that is not this machine's only with --yes. --path PATH (/; may be repeated), which must not answer 400 to 499 unless --expect STATUS says so, is asked for by --clients N (8) that keep their connections and --short N (4) that do not, with --rate N requests a second in all (100), over --reloads N (3). A request has --timeout TIME (30s), all of it --within TIME (5m). Exit code 0 when nothing was lost and every answer had the status of before; 1 otherwise, or when a reload failed. See docs/verify-reload.md.",
+			flags: []string{"--path", "--expect", "--reloads", "--url", "--clients", "--short", "--rate", "--timeout", "--within", "--insecure", "--yes", "--json", "--control"}, run: (*program).verifyReload,
 		},
 		{
 			name: "check", args: "[flags] [-- CMD]", short: "check the settings and show where each is from",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +33,7 @@ const shownEvents = 5
 type verifyArgs struct {
 	control, url        string
 	paths               []string
+	expect              []int
 	reloads, kept, rate int
 	short               int
 	timeout, within     config.Duration
@@ -54,6 +56,16 @@ func readVerifyArgs(args []string) (verifyArgs, error) {
 			}
 			if a.paths = append(a.paths, text); len(a.paths) > maxPaths {
 				return usage("--path: at most %d of them", maxPaths)
+			}
+			return nil
+		}},
+		{Name: "expect", Arg: "STATUS", Set: func(text string) error {
+			var status int
+			if err := number("expect", 200, 599, &status)(text); err != nil {
+				return err
+			}
+			if !slices.Contains(a.expect, status) {
+				a.expect = append(a.expect, status)
 			}
 			return nil
 		}},
@@ -110,18 +122,21 @@ func (p *program) verifyReload(args []string) (int, error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second one ends the program at once
+	say := func(text string) { fmt.Fprintf(p.stderr, "supervisor: verify-reload: %s\n", oneLine(text)) }
+	defer context.AfterFunc(ctx, func() {
+		stop() // the second one ends the program at once
+		say(fmt.Sprintf("interrupted: waits for the requests under way, up to %s, and reports; once more ends it at once", a.timeout))
+	})()
 	client := control.NewClient(a.control)
 	target, err := verifyTarget(ctx, client, a)
 	if err != nil {
 		return 0, err
 	}
-	say := func(text string) { fmt.Fprintf(p.stderr, "supervisor: verify-reload: %s\n", oneLine(text)) }
 	say(fmt.Sprintf("sends up to %d real GET requests a second to %s (%s), and reloads that service %s",
 		a.rate, target.Name, strings.Join(a.paths, " "), plural(a.reloads, "time")))
 	c := verify.Config{
 		Supervisor: client, Target: target, Paths: a.paths, Reloads: a.reloads, Kept: a.kept, Short: a.short, Rate: float64(a.rate),
-		Timeout: time.Duration(a.timeout), Within: time.Duration(a.within), Progress: say,
+		Timeout: time.Duration(a.timeout), Within: time.Duration(a.within), Progress: say, Expect: a.expect,
 	}
 	if a.short == 0 {
 		c.Short = -1
@@ -174,13 +189,22 @@ func verifyText(r verify.Report) string {
 	rows := [][]string{
 		{"lost", strconv.Itoa(r.Lost), "refused, reset, cut off, or without an answer"},
 		{"wrong", strconv.Itoa(r.Wrong), "another status than before the first reload"},
-		{"late", strconv.Itoa(r.Late), fmt.Sprintf("above %s", millis(r.Latency.LateAfterMs))},
+		{"late", strconv.Itoa(r.Late), "above the bound of its path"},
 		{"closed", strconv.Itoa(r.Closed.Announced + r.Closed.Unannounced), fmt.Sprintf("kept connections: %d with Connection: close, %d without a word", r.Closed.Announced, r.Closed.Unannounced)},
 	}
 	if r.Faults > 0 {
 		rows = append(rows, []string{"faults", strconv.Itoa(r.Faults), "of this client: they say nothing of the service"})
 	}
 	b.WriteString(columns(rows, "lr"))
+	paths := [][]string{{"PATH", "STATUS", "LATE ABOVE"}}
+	for _, path := range r.Paths {
+		bound := "-"
+		if path.LateAfterMs != nil {
+			bound = millis(*path.LateAfterMs)
+		}
+		paths = append(paths, []string{oneLine(path.Path), strconv.Itoa(path.Status), bound})
+	}
+	b.WriteString("\n" + columns(paths, "lrr"))
 	b.WriteString("\n" + columns([][]string{
 		{"LATENCY", "ANSWERS", "P50", "P99", "SLOWEST"},
 		latencyRow("before", r.Latency.Before),

@@ -60,6 +60,13 @@ func (j *judge) note(p Path) {
 			Remedy: "give a --path that works",
 		})
 	}
+	if _, ok := j.late[p.Path]; !ok && len(j.Reloads) > 0 {
+		j.blame(Cause{
+			Symptom: SymptomNote, Code: "too-few-before", subject: p.Path,
+			Text:   fmt.Sprintf("GET %s had fewer than %d answers before the first reload: whether it was late since cannot be said", p.Path, enoughBefore),
+			Remedy: "more --clients, a higher --rate, or fewer paths at a time",
+		})
+	}
 	switch {
 	case p.Unframed:
 		j.blame(Cause{
@@ -87,7 +94,7 @@ func faulty(s Sample) Cause {
 // lost is why a request was not answered.
 func (j *judge) lost(s Sample) Cause {
 	c := Cause{Symptom: SymptomLost}
-	if r, ok := j.record(s.End); ok {
+	if r, ok := j.record(s.End, s.Path); ok {
 		return fromRecord(c, r)
 	}
 	if strings.HasPrefix(s.How, "timeout") {
@@ -186,9 +193,7 @@ func (j *judge) wrong(s Sample) Cause {
 		c.Text = what + ": a rate limit holds this client back"
 		c.Remedy = "lower --rate, or exempt this machine"
 	case j.Proxied && (s.Status == http.StatusBadGateway || s.Status == http.StatusGatewayTimeout || s.Status == http.StatusServiceUnavailable):
-		c.Code = "behind-a-proxy"
-		c.Text = what + ": the proxy before the supervisor had no answer to pass on"
-		c.Remedy = "docs/proxies.md has the proxy's settings for kept connections; run this against the supervisor's own listener to compare"
+		c = j.gateway(c, s, what)
 	case j.lasts(s):
 		c.Code = "new-generation-answers-otherwise"
 		c.Text = what + ", since the new generation serves" + quote(s.Body)
@@ -202,6 +207,25 @@ func (j *judge) wrong(s Sample) Cause {
 		c.Text = what + quote(s.Body) + "; it comes and goes, and nothing that is known explains it"
 		c.Remedy = "supervisor logs, at the times below"
 	}
+	return c
+}
+
+// gateway is why a proxy had no answer to pass on: for what is lost without a proxy, or for
+// something of its own.
+func (j *judge) gateway(c Cause, s Sample, what string) Cause {
+	if r, ok := j.record(s.End, s.Path); ok {
+		c = fromRecord(c, r)
+		c.Text = what + ": " + c.Text
+		return c
+	}
+	if d, ok := j.departure(s.End); ok {
+		c = cutInDrain(c, d)
+		c.Text = what + ": " + c.Text
+		return c
+	}
+	c.Code = "behind-a-proxy"
+	c.Text = what + ": the proxy before the supervisor had no answer to pass on, when no worker left"
+	c.Remedy = "docs/proxies.md has the proxy's settings for kept connections; run this against the supervisor's own listener to compare"
 	return c
 }
 
@@ -253,12 +277,17 @@ func (j *judge) lasts(s Sample) bool {
 // onlyInReloads: the path answers so from the begin of a reload to a second after its
 // old workers are gone, and at no other time.
 func (j *judge) onlyInReloads(s Sample) bool {
-	for _, o := range j.Samples {
-		if o.Path == s.Path && o.Outcome == Answered && o.Status == s.Status && !j.inReload(o.End) {
-			return false
-		}
+	is := answer{s.Path, s.Status}
+	if known, ok := j.passing[is]; ok {
+		return known
 	}
-	return true
+	if j.passing == nil {
+		j.passing = map[answer]bool{}
+	}
+	j.passing[is] = !slices.ContainsFunc(j.Samples, func(o Sample) bool {
+		return o.Path == s.Path && o.Outcome == Answered && o.Status == s.Status && !j.inReload(o.End)
+	})
+	return j.passing[is]
 }
 
 func (j *judge) inReload(at time.Time) bool {
@@ -268,84 +297,6 @@ func (j *judge) inReload(at time.Time) bool {
 		}
 	}
 	return false
-}
-
-// coldFor is how long a new worker is taken for cold.
-const coldFor = 2 * time.Second
-
-// slow is why an answer was late.
-func (j *judge) slow(s Sample) Cause {
-	c := Cause{Symptom: SymptomLate, subject: s.Path}
-	if was, is, ok := j.slower(s.Path); ok {
-		c.Code = "new-generation-is-slower"
-		c.Text = fmt.Sprintf("GET %s takes %s since the reloads are over, and took %s before (p50)", s.Path, short(is), short(was))
-		c.Remedy = "it is the new program or its env file, or what it now waits for: compare the two"
-		return c
-	}
-	begin := s.End.Add(-s.Took)
-	for _, at := range j.Arrivals {
-		if !s.End.Before(at) && !begin.After(at.Add(coldFor)) {
-			c.Code = "cold-start"
-			c.Text = fmt.Sprintf("GET %s was slow just after a new worker had become ready: caches, pools and lazy initialisation are filled by its first requests", s.Path)
-			c.Remedy = "fill them before READY=1: what worker.Lifespan starts is waited for"
-			return c
-		}
-	}
-	for _, r := range j.Reloads {
-		if !s.End.Before(r.Began) && !begin.After(r.over()) {
-			c.Code = "start-takes-cpu"
-			c.Text = fmt.Sprintf("GET %s was slow while new workers started, which takes CPU from those that serve", s.Path)
-			c.Remedy = "a lighter start, or fewer workers than CPUs; --surge 1 starts one at a time"
-			return c
-		}
-	}
-	c.Code = Unknown
-	c.Text = fmt.Sprintf("GET %s was slow at a time when nothing was reloaded", s.Path)
-	c.Remedy = "the machine or what the app waits for; run this again, at a lower --rate"
-	return c
-}
-
-// medians are of a path before the first reload and after the last; ok when there are
-// enough of both.
-type medians struct {
-	was, is time.Duration
-	ok      bool
-}
-
-// slower says whether a path is late in the middle since the last reload.
-func (j *judge) slower(path string) (was, is time.Duration, ok bool) {
-	m, known := j.medians[path]
-	if !known {
-		if j.medians == nil {
-			j.medians = map[string]medians{}
-		}
-		m.was, m.is, m.ok = j.compare(path)
-		j.medians[path] = m
-	}
-	return m.was, m.is, m.ok && m.is > j.late
-}
-
-func (j *judge) compare(path string) (was, is time.Duration, ok bool) {
-	since := j.settled()
-	if since.IsZero() {
-		return 0, 0, false
-	}
-	since = since.Add(coldFor / 2)
-	var before, after []time.Duration
-	for _, s := range j.Samples {
-		switch {
-		case s.Path != path || s.Outcome != Answered:
-		case j.before(s):
-			before = append(before, s.Took)
-		case s.End.Add(-s.Took).After(since):
-			after = append(after, s.Took)
-		}
-	}
-	const enough = 10
-	if len(before) < enough || len(after) < enough {
-		return 0, 0, false
-	}
-	return median(before), median(after), true
 }
 
 func median(ds []time.Duration) time.Duration {
@@ -369,7 +320,7 @@ func (j *judge) closed(at time.Time, announced bool) Cause {
 		how = "with Connection: close"
 	}
 	d, left := j.departure(at)
-	_, died := j.record(at)
+	_, died := j.record(at, "")
 	switch {
 	case died:
 		c.Code = "worker-died"

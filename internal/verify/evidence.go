@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-go/tandem/internal/postmortem"
@@ -131,18 +133,42 @@ func (e Evidence) departure(at time.Time) (found Departure, ok bool) {
 	return found, ok
 }
 
-// record finds the abnormal end at a moment.
-func (e Evidence) record(at time.Time) (found postmortem.Record, ok bool) {
+// record finds the abnormal end at a moment of a worker that served: one that failed to
+// start had no request to lose. One with path in flight is taken first.
+func (e Evidence) record(at time.Time, path string) (found postmortem.Record, ok bool) {
 	for _, r := range e.Records {
-		times := []time.Time{r.Time}
-		for _, again := range r.Repeats {
-			times = append(times, again.Time)
+		if r.State == "starting" || r.ReadySeconds == nil || !endedNear(r, at) {
+			continue
 		}
-		for _, t := range times {
-			if at.Sub(t).Abs() <= 2*near {
-				return r, true
-			}
+		if path != "" && slices.ContainsFunc(r.Requests, func(q postmortem.Request) bool { return routed(q.Route, path) }) {
+			return r, true
+		}
+		if !ok {
+			found, ok = r, true
 		}
 	}
-	return postmortem.Record{}, false
+	return found, ok
+}
+
+func endedNear(r postmortem.Record, at time.Time) bool {
+	is := func(t time.Time) bool { return at.Sub(t).Abs() <= 2*near }
+	return is(r.Time) || slices.ContainsFunc(r.Repeats, func(again postmortem.Repeat) bool { return is(again.Time) })
+}
+
+// routed says whether a route, which may be a pattern like /posts/{id}, is that of a path.
+func routed(route, path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	parts, wants := strings.Split(path, "/"), strings.Split(route, "/")
+	for i, want := range wants {
+		switch {
+		case strings.HasPrefix(want, "{") && strings.HasSuffix(want, "...}"):
+			return i < len(parts)
+		case want == "{$}" && i == len(wants)-1:
+			want = ""
+		}
+		if i >= len(parts) || want != parts[i] && (!strings.HasPrefix(want, "{") || parts[i] == "") {
+			return false
+		}
+	}
+	return len(parts) == len(wants)
 }

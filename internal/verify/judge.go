@@ -19,7 +19,7 @@ type Report struct {
 	Requests int           `json:"requests"`
 	Lost     int           `json:"lost"`    // refused, reset, cut off or not answered in time
 	Wrong    int           `json:"wrong"`   // another status than before
-	Late     int           `json:"late"`    // above LateAfterMs
+	Late     int           `json:"late"`    // above LateAfterMs of its path
 	Faults   int           `json:"faults"`  // of the client itself
 	Closed   Closed        `json:"closed"`  // kept connections that the server ended
 	Latency  Latency       `json:"latency"` // of whole answers, from when each was to be sent
@@ -40,6 +40,9 @@ const (
 type PathReport struct {
 	Path   string `json:"path"`
 	Status int    `json:"status"` // before the first reload
+	// LateAfterMs is above what an answer is late; nil: too few came before the first reload
+	// to say.
+	LateAfterMs *float64 `json:"late_after_ms"`
 }
 
 // Closed counts kept connections that the server ended since the first reload began:
@@ -51,9 +54,8 @@ type Closed struct {
 
 // Latency compares how long answers took before the first reload and since.
 type Latency struct {
-	Before      Quantiles `json:"before"`
-	During      Quantiles `json:"during"`
-	LateAfterMs float64   `json:"late_after_ms"`
+	Before Quantiles `json:"before"`
+	During Quantiles `json:"during"`
 }
 
 // Quantiles are durations in milliseconds.
@@ -96,11 +98,16 @@ const maxEvents = 20
 // Judge says what the evidence shows, and what caused it. It is a function of its
 // argument alone.
 func Judge(e Evidence) Report {
-	j := judge{Evidence: e, late: lateAfter(e)}
+	j := judge{Evidence: e, late: bounds(e)}
 	r := Report{Result: ResultOK, Requests: len(e.Samples), Paths: []PathReport{}, Reloads: []ReloadEnd{}, Causes: []Cause{}, Events: []EventReport{}}
 	var before, during strict.Histogram
 	for _, p := range e.Paths {
-		r.Paths = append(r.Paths, PathReport{p.Path, p.Status})
+		pr := PathReport{Path: p.Path, Status: p.Status}
+		if bound, ok := j.late[p.Path]; ok {
+			is := ms(bound)
+			pr.LateAfterMs = &is
+		}
+		r.Paths = append(r.Paths, pr)
 		j.note(p)
 	}
 	for _, s := range e.Samples {
@@ -124,7 +131,7 @@ func Judge(e Evidence) Report {
 				r.Wrong++
 				how = fmt.Sprintf("status %d, and %d before", s.Status, want)
 				j.blame(j.wrong(s))
-			} else if !first && s.Took > j.late {
+			} else if bound, ok := j.late[s.Path]; ok && !first && s.Took > bound {
 				r.Late++
 				j.blame(j.slow(s))
 			}
@@ -161,22 +168,36 @@ func Judge(e Evidence) Report {
 	if failed || r.Lost+r.Wrong+r.Faults > 0 || e.Gone != "" || len(e.Reloads) == 0 {
 		r.Result = ResultFailed
 	}
-	r.Latency = Latency{Before: quantiles(&before), During: quantiles(&during), LateAfterMs: ms(j.late)}
+	r.Latency = Latency{Before: quantiles(&before), During: quantiles(&during)}
 	r.Causes = j.causes()
 	return r
 }
 
-// lateAfter is what counts as late: three times what all but the slowest hundredth took
-// before, and at least 100 ms more than that.
-func lateAfter(e Evidence) time.Duration {
-	var before strict.Histogram
+// enoughBefore is how many answers of a path before the first reload say what is usual.
+const enoughBefore = 10
+
+// bounds are above what an answer of each path is late: three times what all but the slowest
+// hundredth took before, and at least 100 ms more than that. No path has one with too
+// few answers to tell.
+func bounds(e Evidence) map[string]time.Duration {
+	before := map[string]*strict.Histogram{}
 	for _, s := range e.Samples {
-		if s.Outcome == Answered && e.before(s) {
-			before.Add(s.Took)
+		if s.Outcome != Answered || !e.before(s) {
+			continue
+		}
+		if before[s.Path] == nil {
+			before[s.Path] = &strict.Histogram{}
+		}
+		before[s.Path].Add(s.Took)
+	}
+	late := map[string]time.Duration{}
+	for path, h := range before {
+		if h.Count() >= enoughBefore {
+			usual := max(h.Quantile(.99), e.path(path).Median)
+			late[path] = max(3*usual, usual+100*time.Millisecond)
 		}
 	}
-	p99 := before.Quantile(.99)
-	return max(3*p99, p99+100*time.Millisecond)
+	return late
 }
 
 // when puts a moment into relation to the reloads.
@@ -203,10 +224,11 @@ func ms(d time.Duration) float64 { return float64(d.Round(10*time.Microsecond).M
 // judge gathers causes.
 type judge struct {
 	Evidence
-	late time.Duration
+	late map[string]time.Duration // above what is late, by path; none where that cannot be said
 	list []Cause
 
-	lasting map[answer]bool
+	lasting map[answer]bool // what lasts found, and onlyInReloads
+	passing map[answer]bool
 	medians map[string]medians
 }
 

@@ -46,7 +46,7 @@ func quiet() Evidence {
 
 func record(class string, seconds float64) postmortem.Record {
 	return postmortem.Record{
-		ID: "r1", Worker: 3, Time: at(seconds), Cause: postmortem.Cause{Class: class, Text: "the text"},
+		ID: "r1", Worker: 3, State: "ready", ReadySeconds: new(float64), Time: at(seconds), Cause: postmortem.Cause{Class: class, Text: "the text"},
 		Requests: []postmortem.Request{{Method: "GET", Route: "/"}, {Method: "GET", Route: "/"}},
 	}
 }
@@ -105,6 +105,18 @@ func TestCauses(t *testing.T) {
 			e.Records = []postmortem.Record{record(postmortem.ClassPanic, 5)}
 			e.Samples = append(e.Samples, lost(5.1, cut))
 		}, false, []string{"lost: worker-died"}, "supervisor why r1"},
+		"a new worker did not start": {func(e *Evidence) {
+			r := record(postmortem.ClassPanic, 3)
+			r.State, r.ReadySeconds = "starting", nil
+			e.Records, e.Departures = []postmortem.Record{r}, []Departure{foreign}
+			e.Samples, e.Closings = append(e.Samples, lost(3.1, cut)), []time.Time{at(3.1)}
+		}, false, []string{"lost: foreign-worker-does-not-drain", "closed: foreign-worker-closes"}, ""},
+		"of two that died, the one that had the path": {func(e *Evidence) {
+			other, own := record(postmortem.ClassPanic, 5), record(postmortem.ClassPanic, 5)
+			other.Requests, own.ID = []postmortem.Request{{Method: "GET", Route: "/other"}}, "r2"
+			e.Records = []postmortem.Record{other, own}
+			e.Samples = append(e.Samples, lost(5.1, cut))
+		}, false, []string{"lost: worker-died"}, "supervisor why r2"},
 		"the same worker again": {func(e *Evidence) {
 			r := record(postmortem.ClassPanic, -100)
 			r.Repeats = []postmortem.Repeat{{Time: at(5)}}
@@ -139,6 +151,13 @@ func TestCauses(t *testing.T) {
 			[]string{"wrong: behind-a-proxy"},
 			"502",
 		},
+		"a proxy has no answer of a worker that died": {func(e *Evidence) {
+			e.Proxied, e.Samples = true, append(e.Samples, answered(5.1, 502))
+			e.Records = []postmortem.Record{record(postmortem.ClassPanic, 5)}
+		}, false, []string{"wrong: worker-died"}, "answered 502, and 200 before: worker 3 died"},
+		"a proxy has no answer of a worker that left": {func(e *Evidence) {
+			e.Proxied, e.Samples, e.Departures = true, append(e.Samples, answered(3.1, 504)), []Departure{foreign}
+		}, false, []string{"wrong: foreign-worker-does-not-drain"}, "504"},
 		"fault": {func(e *Evidence) {
 			e.Samples = append(e.Samples, with(lost(5, "too many open files"), func(s *Sample) { s.Outcome = Fault }))
 		}, false, []string{"fault: client-fault"}, "ulimit"},
@@ -173,6 +192,19 @@ func TestCauses(t *testing.T) {
 		"slow while they start":           {func(e *Evidence) { e.Samples = append(e.Samples, slow(2.5)) }, true, []string{"late: start-takes-cpu"}, "--surge 1"},
 		"slow later":                      {func(e *Evidence) { e.Samples = append(e.Samples, slow(7)) }, true, []string{"late: unknown"}, "nothing was reloaded"},
 		"slow before, which is no matter": {func(e *Evidence) { e.Samples = append(e.Samples, slow(1)) }, true, nil, ""},
+		"slow among few": {func(e *Evidence) {
+			e.Paths = append(e.Paths, Path{Path: "/b", Status: 200})
+			e.Samples = append(e.Samples, with(slow(3), func(s *Sample) { s.Path = "/b" }))
+		}, true, []string{"note: too-few-before"}, "GET /b"},
+		"as slow as it always was": {func(e *Evidence) {
+			e.Paths = append(e.Paths, Path{Path: "/b", Status: 200, Median: 390 * time.Millisecond})
+			for i := range 40 {
+				e.Samples = append(e.Samples, with(slow(float64(i)/10), func(s *Sample) { s.Path = "/b" }))
+			}
+			for i := range e.Samples[:20] { // and quicker for a while
+				e.Samples[80+i].Took = time.Millisecond
+			}
+		}, true, nil, ""},
 		"slower for good": {func(e *Evidence) {
 			for i, s := range e.Samples {
 				if s.End.After(at(4.2)) {
@@ -288,6 +320,28 @@ func TestReportInJSON(t *testing.T) {
 	for _, want := range []string{`"result":"failed"`, `"paths":[]`, `"reloads":[]`, `"causes":[]`, `"events":[]`, `"slowest":null`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%s has no %s", text, want)
+		}
+	}
+}
+
+func TestRouted(t *testing.T) {
+	for _, tc := range []struct {
+		route, path string
+		want        bool
+	}{
+		{"/", "/", true},
+		{"/{$}", "/", true},
+		{"/", "/posts/", false},
+		{"/posts/{id}", "/posts/5?page=2", true},
+		{"/posts/{id}", "/posts/", false},
+		{"/posts/{id}/", "/posts/5/", true},
+		{"/posts/{id}", "/posts/5/edit", false},
+		{"/static/{file...}", "/static/a/b.css", true},
+		{"/static/{file...}", "/posts/5", false},
+		{"", "/", false},
+	} {
+		if got := routed(tc.route, tc.path); got != tc.want {
+			t.Errorf("%q of %q: %v", tc.route, tc.path, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,8 @@ func (r *run) learn(ctx context.Context) error {
 		}
 		r.seen.Paths = append(r.seen.Paths, p)
 	}
-	r.seen.Proxied, r.seen.TLS, r.seen.Timeout = r.Target.Proxied, r.Target.TLS != nil, r.Timeout
+	r.seen.Proxied = r.Target.Proxied && !r.Target.among(st.Listeners)
+	r.seen.TLS, r.seen.Timeout = r.Target.TLS != nil, r.Timeout
 	return nil
 }
 
@@ -59,6 +61,8 @@ func (r *run) learnPath(ctx context.Context, name string) (Path, error) {
 			problem = fmt.Errorf("%s speaks TLS: give a --url https://… with the name of its certificate, or --insecure where it is self-signed", r.Target.Name)
 		case p.Status != 0 && p.Status != a.Status:
 			problem = fmt.Errorf("GET %s answers now %d, now %d, without any reload: nothing can be told from that; give another --path", name, p.Status, a.Status)
+		case !r.expected(a.Status):
+			problem = r.unexpected(name, a.Status)
 		default:
 			p.Status, p.Closes, p.Unframed = a.Status, a.Close, a.Unframed
 			took = append(took, e.Took)
@@ -76,6 +80,31 @@ func (r *run) learnPath(ctx context.Context, name string) (Path, error) {
 	}
 	p.Median = median(took)
 	return p, nil
+}
+
+// expected says whether a path with that status can be verified. One that is not there or
+// not allowed is answered alike by whatever serves.
+func (r *run) expected(status int) bool {
+	if len(r.Expect) > 0 {
+		return slices.Contains(r.Expect, status)
+	}
+	return status < 400 || status > 499
+}
+
+func (r *run) unexpected(name string, status int) error {
+	if len(r.Expect) > 0 {
+		return fmt.Errorf("GET %s answers %d without any reload, which --expect does not name", name, status)
+	}
+	why := "the request is refused"
+	switch status {
+	case http.StatusNotFound, http.StatusGone:
+		why = "there is no such page"
+	case http.StatusUnauthorized, http.StatusForbidden:
+		why = "it needs a login"
+	case http.StatusTooManyRequests:
+		why = "a rate limit holds this client back"
+	}
+	return fmt.Errorf("GET %s answers %d without any reload (%s), so it would verify nothing: give another --path, or --expect %d if that is what it is to answer", name, status, why, status)
 }
 
 func (r *run) unanswered(name string, e strict.Event) error {
@@ -173,4 +202,15 @@ func (r *run) observe(e strict.Event, a *strict.Answer) {
 		s.Body = string(a.Body)
 	}
 	r.seen.Samples = append(r.seen.Samples, s)
+	if s.Outcome == Answered {
+		r.counts[s.Path]++
+		if r.counts[s.Path] == enoughBefore && r.compared() {
+			close(r.learned)
+		}
+	}
+}
+
+// compared says whether each path has enough answers; true from then on.
+func (r *run) compared() bool {
+	return !slices.ContainsFunc(r.seen.Paths, func(p Path) bool { return r.counts[p.Path] < enoughBefore })
 }

@@ -91,6 +91,25 @@ func FromURL(ctx context.Context, text string, insecure bool) (Target, error) {
 	return t, nil
 }
 
+// among says whether the target is one of a supervisor's listeners, so that nothing stands
+// between.
+func (t Target) among(listeners []string) bool {
+	is, err := netip.ParseAddrPort(t.Addr)
+	if err != nil {
+		return false
+	}
+	for _, l := range listeners {
+		addr, err := netip.ParseAddrPort(strings.TrimPrefix(l, "tcp://"))
+		if err != nil || addr.Port() != is.Port() {
+			continue
+		}
+		if addr.Addr().Unmap() == is.Addr().Unmap() || addr.Addr().IsUnspecified() && !t.Foreign {
+			return true
+		}
+	}
+	return false
+}
+
 // TargetError is a mistake in what the user gave.
 type TargetError struct{ text string }
 

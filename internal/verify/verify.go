@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,8 +43,12 @@ type Config struct {
 	Within     time.Duration // bound on the whole; 5 minutes
 	Before     time.Duration // for how long to look before the first reload; 2 s
 	Rest       time.Duration // how long to go on after each reload; 1 s
+	// Expect are the statuses that a path may have. Empty: any but 400 to 499.
+	Expect []int
 	// Progress is told what begins. Nil: nobody is.
 	Progress func(string)
+
+	drain time.Duration // for how long a drain is waited for; longer than any request of ours
 }
 
 func (c Config) withDefaults() Config {
@@ -67,6 +72,7 @@ func (c Config) withDefaults() Config {
 	span(&c.Within, 5*time.Minute)
 	span(&c.Before, 2*time.Second)
 	span(&c.Rest, time.Second)
+	span(&c.drain, c.Timeout+askTimeout)
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
@@ -78,6 +84,9 @@ const (
 	lookEvery = 50 * time.Millisecond
 	// askTimeout bounds one question to the supervisor that is no reload.
 	askTimeout = 5 * time.Second
+	// longerBefore is how many times Before it may take until each path has enough
+	// answers to be compared with.
+	longerBefore = 10
 )
 
 // Run puts the target under load, reloads, and judges. An error says that nothing could be
@@ -88,7 +97,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	began := time.Now()
-	r := &run{Config: c}
+	r := &run{Config: c, counts: map[string]int{}, learned: make(chan struct{})}
 	err := r.learn(bounded)
 	if err == nil {
 		err = r.reloads(bounded)
@@ -110,8 +119,11 @@ type run struct {
 	known map[string]int // records that there were before, with their counts
 	ended string         // why it ended before all reloads were done
 
-	mu   sync.Mutex // guards what follows: the clients write it
-	seen Evidence
+	learned chan struct{} // closed when each path has enough answers
+
+	mu     sync.Mutex // guards what follows: the clients write it
+	seen   Evidence
+	counts map[string]int // answers by path
 }
 
 // reloads is the part under load.
@@ -133,20 +145,11 @@ func (r *run) reloads(ctx context.Context) error {
 	defer watch.Wait()
 	defer done()
 
-	wait(ctx, r.Before)
-	for n := range r.Reloads {
-		if r.stopped(ctx, n) {
-			break
-		}
-		r.Progress(fmt.Sprintf("reload %d of %d", n+1, r.Reloads))
-		if !r.reload(ctx) {
-			break
-		}
-		r.drained(ctx, n)
-		wait(ctx, r.Rest)
-	}
+	r.before(ctx)
+	r.each(ctx)
 	if r.ended == "" {
 		wait(ctx, r.Rest)
+		r.stopped(ctx, "after the last reload, before it was seen what that had left")
 	}
 	load.Stop()
 	done()
@@ -155,18 +158,54 @@ func (r *run) reloads(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) stopped(ctx context.Context, n int) bool {
+// before looks on until there is something to compare with, within a bound.
+func (r *run) before(ctx context.Context) {
+	wait(ctx, r.Before)
+	late := time.NewTimer((longerBefore - 1) * r.Before)
+	defer late.Stop()
+	select {
+	case <-r.learned:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+}
+
+// each does the reloads, and ends at the first that fails or cannot be seen to its end.
+func (r *run) each(ctx context.Context) {
+	for n := range r.Reloads {
+		which := fmt.Sprintf("reload %d of %d", n+1, r.Reloads)
+		if r.stopped(ctx, "before "+which) {
+			return
+		}
+		r.Progress(which)
+		if !r.reload(ctx, which) {
+			return
+		}
+		r.drained(ctx, n, which)
+		if r.stopped(ctx, "while the old workers of "+which+" drained") {
+			return
+		}
+		wait(ctx, r.Rest)
+		if r.stopped(ctx, "just after "+which) {
+			return
+		}
+	}
+}
+
+// stopped says whether all has to end, and remembers where that was.
+func (r *run) stopped(ctx context.Context, where string) bool {
 	switch {
+	case r.ended != "":
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		r.ended = fmt.Sprintf("only %d of %d reloads were done within %s", n, r.Reloads, r.Within)
+		r.ended = fmt.Sprintf("the %s that it may take were over %s: give a longer --within", r.Within, where)
 	case ctx.Err() != nil:
-		r.ended = fmt.Sprintf("interrupted after %d of %d reloads", n, r.Reloads)
+		r.ended = "interrupted " + where
 	}
 	return r.ended != ""
 }
 
 // reload asks for one and reports whether it went well.
-func (r *run) reload(ctx context.Context) bool {
+func (r *run) reload(ctx context.Context, which string) bool {
 	l := Reload{Began: time.Now()}
 	r.mu.Lock()
 	r.seen.Reloads = append(r.seen.Reloads, l) // so that what comes meanwhile has it to refer to
@@ -176,7 +215,7 @@ func (r *run) reload(ctx context.Context) bool {
 	l.Ended = time.Now()
 	switch {
 	case ctx.Err() != nil:
-		r.stopped(ctx, at)
+		r.stopped(ctx, "in "+which)
 		l.Refused, l.Error = true, "it was not over when this had to end"
 	case err != nil:
 		l.Refused, l.Error = true, err.Error()
@@ -190,27 +229,47 @@ func (r *run) reload(ctx context.Context) bool {
 }
 
 // drained waits until no worker drains after reload n. That may last as long as a request.
-func (r *run) drained(ctx context.Context, n int) {
+func (r *run) drained(ctx context.Context, n int, which string) {
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.seen.Reloads[n].Drained = time.Now()
 	}()
-	ctx, cancel := context.WithTimeout(ctx, r.Timeout+askTimeout)
+	bounded, cancel := context.WithTimeout(ctx, r.drain)
 	defer cancel()
+	still := "not known"
 	for {
-		st, err := r.status(ctx)
-		if err != nil {
+		st, err := r.status(bounded)
+		switch {
+		case err == nil:
+			if still = leaving(st); still == "" {
+				return
+			}
+		case bounded.Err() == nil:
 			return // what asks at the end says so
 		}
-		busy := false
-		for _, w := range st.Workers {
-			busy = busy || w.State != "ready"
-		}
-		if !busy || !wait(ctx, lookEvery) {
-			return
+		if !wait(bounded, lookEvery) {
+			break
 		}
 	}
+	if ctx.Err() == nil {
+		r.ended = fmt.Sprintf("not all workers were ready %s after %s (%s), so what their end costs was not seen: give a longer --timeout", r.drain, which, still)
+	}
+}
+
+// leaving names the workers that do not serve, or not for much longer; "" without any.
+func leaving(st control.Status) string {
+	var list []string
+	for _, w := range st.Workers {
+		switch w.State {
+		case "ready":
+		case "draining":
+			list = append(list, fmt.Sprintf("worker %d is still draining", w.ID))
+		default:
+			list = append(list, fmt.Sprintf("worker %d is %s", w.ID, w.State))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 func (r *run) status(ctx context.Context) (control.Status, error) {

@@ -119,6 +119,7 @@ type service struct {
 	workers []control.WorkerStatus
 	reload  func(s *service) (control.ReloadResult, error)
 	status  atomic.Int64 // what / answers
+	asked   func()       // at each question for the status
 
 	mu      sync.Mutex
 	records []postmortem.Record
@@ -127,6 +128,9 @@ type service struct {
 func (s *service) Status(context.Context) (control.Status, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.asked != nil {
+		s.asked()
+	}
 	return control.Status{State: s.state, Workers: s.workers}, nil
 }
 
@@ -251,6 +255,97 @@ func TestRunIsBounded(t *testing.T) {
 	}
 	if r.OK() || !strings.Contains(r.Problem, "interrupted") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What is not seen to its end is not verified, also when it ends at the last reload.
+func TestRunThatEndsAfterTheLastReload(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change    func(*Config)
+		drains    bool // for ever
+		interrupt bool // when that is looked at
+		want      string
+	}{
+		"interrupted in the drain":     {func(*Config) {}, true, true, "interrupted while the old workers of reload 1 of 1 drained"},
+		"a drain that does not end":    {func(c *Config) { c.drain = 100 * time.Millisecond }, true, false, "worker 1 is still draining"},
+		"its time is over in the rest": {func(c *Config) { c.Rest, c.Within = time.Hour, 3*time.Second }, false, false, "--within"},
+	} {
+		s, c := newService(t, false)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.Reloads = 1
+		tc.change(&c)
+		s.reload = func(s *service) (control.ReloadResult, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if tc.drains {
+				s.workers = []control.WorkerStatus{{ID: 1, State: "draining"}}
+			}
+			if tc.interrupt {
+				s.asked = cancel
+			}
+			return control.ReloadResult{Generation: 2, Result: control.ResultOK}, nil
+		}
+		r, err := Run(ctx, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.OK() || !strings.Contains(r.Problem, tc.want) {
+			t.Errorf("%s: %q, want %q", name, r.Problem, tc.want)
+		}
+	}
+}
+
+// A page that is not there or not allowed verifies nothing, unless it is meant.
+func TestExpectedStatus(t *testing.T) {
+	for _, tc := range []struct {
+		status int
+		expect []int
+		want   string // "" is no error
+	}{
+		{404, nil, "there is no such page"},
+		{401, nil, "needs a login"},
+		{403, nil, "needs a login"},
+		{429, nil, "rate limit"},
+		{400, nil, "--expect 400"},
+		{404, []int{404}, ""},
+		{200, []int{404}, "--expect does not name"},
+		{200, nil, ""},
+		{302, nil, ""},
+		{500, nil, ""}, // noted, as broken-before
+	} {
+		r := run{Config: Config{Expect: tc.expect}}
+		if ok := r.expected(tc.status); ok != (tc.want == "") {
+			t.Errorf("%d of %v: %v", tc.status, tc.expect, ok)
+		} else if !ok && !strings.Contains(r.unexpected("/x", tc.status).Error(), tc.want) {
+			t.Errorf("%d of %v: %v", tc.status, tc.expect, r.unexpected("/x", tc.status))
+		}
+	}
+	s, c := newService(t, false)
+	s.status.Store(404)
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "GET / answers 404") {
+		t.Error(err)
+	}
+}
+
+func TestTargetAmongListeners(t *testing.T) {
+	for _, tc := range []struct {
+		addr, listeners string
+		want            bool
+	}{
+		{"127.0.0.1:8000", "tcp://127.0.0.1:8000", true},
+		{"127.0.0.1:8000", "unix:///x tcp://0.0.0.0:8000", true},
+		{"10.0.0.1:8000", "tcp://[::]:8000", true},
+		{"127.0.0.1:80", "tcp://127.0.0.1:8000", false},
+		{"10.0.0.1:8000", "tcp://127.0.0.1:8000", false},
+		{"unix:/x", "unix:///x", false},
+	} {
+		if got := (Target{Addr: tc.addr}).among(strings.Fields(tc.listeners)); got != tc.want {
+			t.Errorf("%s of %s: %v", tc.addr, tc.listeners, got)
+		}
+	}
+	if (Target{Addr: "192.0.2.1:80", Foreign: true}).among([]string{"tcp://0.0.0.0:80"}) {
+		t.Error("another machine's address is taken for ours")
 	}
 }
 
