@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ const (
 	idWorkers = "workers"
 	idRecords = "records"
 )
+
+// plainID is what an id may be made of where a shell reads it.
+var plainID = regexp.MustCompile(`^[0-9A-Za-z-]+$`)
 
 // ids is what the completion scripts ask, by a command that help does not name: the
 // numbers of the workers that live, or the records of those that died. Each line is an id, a
@@ -54,6 +58,9 @@ func (p *program) ids(args []string) (int, error) {
 		var b strings.Builder
 		seen := map[uint64]bool{}
 		for _, rec := range r.Records {
+			if !plainID.MatchString(rec.ID) {
+				continue
+			}
 			fmt.Fprintf(&b, "%s\tworker %d: %s\n", rec.ID, rec.Worker, clip(oneLine(rec.Cause.Text), 60))
 		}
 		for _, rec := range r.Records { // the newest of a worker is what its number means

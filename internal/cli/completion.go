@@ -95,9 +95,9 @@ func bash() string {
 		}
 		ids := ""
 		if c.ids != "" {
-			ids = fmt.Sprintf(` $([[ $word == -* ]] || _supervisor_ids %s)`, c.ids)
+			ids = fmt.Sprintf(`[[ $word == -* ]] || _supervisor_offer %s; `, c.ids)
 		}
-		fmt.Fprintf(&subcommands, "        %s) COMPREPLY=($(compgen -W \"%s%s\" -- \"$word\")%s); return ;;\n", c.name, strings.Join(append(list, "--help"), " "), ids, more)
+		fmt.Fprintf(&subcommands, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$word\")%s); %sreturn ;;\n", c.name, strings.Join(append(list, "--help"), " "), more, ids)
 	}
 	return fmt.Sprintf(`# bash completion of supervisor; to use it: source <(supervisor completion bash)
 # The ids that the supervisor knows of which the command line speaks.
@@ -105,10 +105,23 @@ _supervisor_ids() {
     local at=() i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            --control) at=(--control "${COMP_WORDS[i+1]}") ;;
+            --control=*) at=("${COMP_WORDS[i]}") ;;
+            --control)
+                if [[ ${COMP_WORDS[i+1]} == = ]]; then # readline has taken --control=PATH apart
+                    at=(--control "${COMP_WORDS[i+2]}")
+                else
+                    at=(--control "${COMP_WORDS[i+1]}")
+                fi ;;
         esac
     done
     "${COMP_WORDS[0]/#\~/$HOME}" complete-ids "$1" "${at[@]}" 2>/dev/null | cut -f1
+}
+# Offers those that begin with the word. Not by compgen -W, which would expand what is in them.
+_supervisor_offer() {
+    local id
+    while IFS= read -r id; do
+        [[ -n $id && $id == "$word"* ]] && COMPREPLY+=("$id")
+    done <<<"$(_supervisor_ids "$1")"
 }
 _supervisor() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i
@@ -121,7 +134,7 @@ _supervisor() {
     done
     case $before in
         %s) COMPREPLY=($(compgen -f -- "$word")); return ;;
-        --worker) COMPREPLY=($(compgen -W "$(_supervisor_ids workers)" -- "$word")); return ;;
+        --worker) _supervisor_offer workers; return ;;
 %s    esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -148,8 +161,9 @@ func zsh() string {
 # The ids that the supervisor knows of which the command line speaks.
 _supervisor_ids() {
     local -a at ids
-    local i=${words[(I)--control]}
+    local i=${words[(I)--control]} j=${words[(I)--control=*]}
     (( i > 1 && i < CURRENT )) && at=(--control ${(Q)words[i+1]})
+    (( j > 1 && j < CURRENT )) && at=(${(Q)words[j]})
     ids=("${(@f)$(${(Q)~words[1]} complete-ids $1 $at 2>/dev/null)}")
     ids=("${(@)ids/$'\t'/:}")
     [[ -n $ids ]] && _describe -V $1 ids
@@ -221,6 +235,8 @@ function __supervisor_ids
     set -l at
     if set -l i (contains -i -- --control $words); and test $i -lt (count $words)
         set at --control $words[(math $i + 1)]
+    else
+        set at (string match -r -- '^--control=.*' $words)[-1]
     end
     $words[1] complete-ids $argv[1] $at 2>/dev/null
 end
