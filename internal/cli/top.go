@@ -39,7 +39,7 @@ func (p *program) top(args []string) (int, error) {
 	}
 	client := control.NewKeptClient(path)
 	defer client.Close()
-	if why := top.FullScreen(p.stdout, p.environ); why != nil && !once {
+	if why := top.FullScreen(p.stdin, p.stdout, p.environ); why != nil && !once {
 		fmt.Fprintf(p.stderr, "supervisor: top: %v; this is printed once (--once), and supervisor status --json is for programs\n", why)
 		once = true
 	}

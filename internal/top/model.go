@@ -232,6 +232,7 @@ func (m *Model) happened(msg eventsMsg) tea.Cmd {
 		m.last = max(m.last, e.Seq) // that some are missing may have no number
 		m.held = append(m.held, e)
 	}
+	m.held = slices.Clone(m.held[max(0, len(m.held)-keptEvents):])
 	if !m.paused {
 		m.release()
 	}

@@ -29,19 +29,28 @@ func Run(ctx context.Context, o Options) error {
 	return fmt.Errorf("show the full screen: %w", err)
 }
 
-// FullScreen says why there is no full screen on f; nil if there can be one.
-func FullScreen(f any, environ []string) error {
-	file, ok := f.(*os.File)
-	if !ok {
+// FullScreen says why there is no full screen; nil if there can be one. What is
+// piped in would be keys, so the input must be a terminal too.
+func FullScreen(input, output any, environ []string) error {
+	if !terminal(output) {
 		return errors.New("standard output is no terminal")
 	}
-	if _, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS); err != nil {
-		return errors.New("standard output is no terminal")
+	if !terminal(input) {
+		return errors.New("standard input is no terminal")
 	}
 	if term := variable(environ, "TERM"); term == "" || term == "dumb" {
 		return fmt.Errorf("TERM=%s says that the terminal has no full screen", term)
 	}
 	return nil
+}
+
+func terminal(f any) bool {
+	file, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // NoColour says whether the environment asks for none, by no-color.org.

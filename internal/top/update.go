@@ -1,6 +1,7 @@
 package top
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -196,7 +197,11 @@ func (m *Model) scale(n int) {
 	}
 	m.ask(fmt.Sprintf("scale from %d to %s?", m.wanted(), workersText(n)), func() tea.Cmd {
 		m.say(doubtful, "scale: under way")
-		return func() tea.Msg { return scaledMsg{n, m.opt.Source.Scale(m.ctx, n)} }
+		return func() tea.Msg {
+			ctx, cancel := context.WithTimeout(m.ctx, askTimeout)
+			defer cancel()
+			return scaledMsg{n, m.opt.Source.Scale(ctx, n)}
+		}
 	})
 }
 
