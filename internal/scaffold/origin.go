@@ -44,7 +44,8 @@ func Released(version string) (Origin, error) {
 }
 
 // Origin is where the module can be had that the program was built from: by its version, if the go command took it from
-// where it is hosted; else in a checkout that is near; else by the version that a release is stamped with.
+// where it is hosted, or by the version that a release is stamped with; else in a checkout that is near; else by a commit.
+// A release never takes its source from a directory that somebody else may have made above.
 func (b Build) Origin() (Origin, error) {
 	version, source, hosted := b.module()
 	if hosted {
@@ -55,15 +56,16 @@ func (b Build) Origin() (Origin, error) {
 			return o, nil
 		}
 	}
+	if published(b.Version) {
+		return Origin{Version: b.Version}, nil
+	}
 	for _, dir := range b.Near {
 		if top := above(dir); top != "" {
 			return Origin{Source: top}, nil
 		}
 	}
-	for _, v := range []string{b.Version, version} {
-		if published(v) {
-			return Origin{Version: v}, nil
-		}
+	if published(version) {
+		return Origin{Version: version}, nil
 	}
 	return Origin{}, fmt.Errorf("this supervisor is a development build (%s), and its source is not near; name that by --source DIR, or a version that is published by --tandem-version", b.called())
 }

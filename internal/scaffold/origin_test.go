@@ -42,6 +42,7 @@ func TestOrigin(t *testing.T) {
 		"of an app that has a source":      {Build{Info: module("v0.0.0", "", source), Near: []string{other}}, Origin{Source: source}},
 		"of an app whose source has gone":  {Build{Info: module("v0.0.0", "", other), Near: []string{other}}, Origin{}},
 		"a release's package":              {Build{Version: "v1.2.3", Info: module("(devel)", "", ""), Near: []string{"/usr/bin", other}}, Origin{Version: "v1.2.3"}},
+		"a release, below a go.mod":        {Build{Version: "v1.2.3", Info: module("(devel)", "", ""), Near: []string{source}}, Origin{Version: "v1.2.3"}},
 		"a release candidate":              {Build{Version: "v1.2.3-rc.1"}, Origin{Version: "v1.2.3-rc.1"}},
 		"a clean commit, away from it":     {Build{Info: module(commit, "", "")}, Origin{Version: commit}},
 		"a changed commit, away from it":   {Build{Info: module(commit+"+dirty", "", "")}, Origin{}},
