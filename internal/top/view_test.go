@@ -1,6 +1,7 @@
 package top
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -72,7 +73,7 @@ func busy(n, i int) control.Status {
 
 // shown is a model with some answers, without colours.
 func shown(columns, rows, workers int) *Model {
-	m := New(nil, Options{Plain: true, Interval: time.Second})
+	m := New(context.Background(), Options{Plain: true, Interval: time.Second})
 	m.width, m.height = columns, rows
 	for i := range 12 {
 		m.history.add(busy(workers, i))
