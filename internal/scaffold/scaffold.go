@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -92,12 +93,23 @@ var name = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 // longest bounds a name: a user of systemd's has 31 characters at most.
 const longest = 31
 
+// taken are users and groups that Debian's base-passwd and its servers make, and that
+// could be a name.
+var taken = []string{
+	"root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup", "list", "irc", "nobody", "nogroup",
+	"adm", "tty", "disk", "kmem", "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "operator", "src", "shadow", "utmp", "video",
+	"sasl", "plugdev", "staff", "users", "input", "kvm", "render", "sgx", "crontab", "ssh", "sshd", "docker", "wheel", "messagebus", "postgres", "mysql",
+	"redis", "nginx", "haproxy", "tandem",
+}
+
 func checkName(s string) error {
 	switch {
 	case len(s) > longest:
 		return fmt.Errorf("%.40q is longer than %d characters", s, longest)
 	case !name.MatchString(s):
 		return fmt.Errorf("%.40q is no name: one has lower-case letters, digits and single dashes, and begins with a letter", s)
+	case slices.Contains(taken, s):
+		return fmt.Errorf("%q is the name of a user or group that systems have: the unit would run the application as that one", s)
 	case s == "supervisor":
 		return fmt.Errorf("%q is the name of the program that the application runs under", s)
 	}

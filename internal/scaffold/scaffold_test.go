@@ -22,6 +22,7 @@ func TestNames(t *testing.T) {
 		{"/", "", "", "", "is no name"},
 		{"/srv/-x", "", "", "", "is no name"},
 		{"/srv/a--b", "", "", "", "is no name"},
+		{"/srv/root", "", "", "", "a user or group that systems have"},
 		{"/srv/supervisor", "", "", "", "the application runs under"},
 		{"/srv/" + strings.Repeat("a", 32), "", "", "", "longer than 31"},
 		{"/srv/x", "shop", "", "", `--module: module path "shop": missing dot in first path element`},

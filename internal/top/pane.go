@@ -211,7 +211,7 @@ Keys
   w                  why it ended, or the last that did
   r                  reload; asks first
   +, -               one worker more, or fewer; asks first
-  p                  pause: nothing is asked for until it is pressed again
+  p                  pause: what is shown stands still until it is pressed again
   q, ctrl+c          quit
 
 In a pane: up, down, page up, page down, home, end; esc goes back.`

@@ -65,8 +65,6 @@ func (m *Model) key(name string) tea.Cmd {
 	case name == "ctrl+c":
 		m.leave()
 		return tea.Quit
-	case name == "ctrl+z":
-		return tea.Suspend
 	case m.question != nil:
 		return m.reply(name)
 	}
