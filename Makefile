@@ -46,9 +46,8 @@ build: ## build supervisor and app into bin/
 ##@ Test
 
 .PHONY: test
-# One package more at once than there are CPUs: much of their time they wait.
 test: ## the whole test suite that needs no privileges, race detector on
-	CGO_ENABLED=1 go test -race -p $$(($$(nproc) + 1)) ./...
+	CGO_ENABLED=1 go test -race ./...
 
 .PHONY: examples
 examples: ## build, vet, lint and test the examples and otel: each is a module of its own

@@ -25,7 +25,7 @@ func adminOf(t *testing.T, path string) *http.Client {
 
 // probe asks the admin listener for a path.
 func probe(ctx context.Context, client *http.Client, path string) (int, string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -47,7 +47,7 @@ func TestReadyzOfALameDuck(t *testing.T) {
 	client := adminOf(t, filepath.Join(dir, "admin.sock"))
 	s, _ := serve(ctx, t, 2, harness.Config{Dir: dir, Args: []string{"--lame-duck", "1m", "--admin", "unix:" + filepath.Join(dir, "admin.sock")}})
 	for path, want := range map[string]string{
-		"/livez": "alive\n", "/readyz": "ready: running, 2 of 2 workers ready\n", "/": "<h1>Tandem: running</h1>",
+		"/livez": "alive\n", "/readyz": "ready: running, 2 of 2 workers ready\n", "/": `<span id="state" class="state running">running</span>`,
 	} {
 		if code, body, err := probe(ctx, client, path); err != nil || code != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %q, %v", path, code, body, err)

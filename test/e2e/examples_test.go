@@ -14,13 +14,13 @@ import (
 // database and fills it; a reload finds it there; a stop ends the job and all else.
 func TestTheShopRunsAsItsReadmeSays(t *testing.T) {
 	t.Parallel()
-	ctx := within(t)
 	shop := filepath.Join(t.TempDir(), "shop")
-	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", shop)
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", shop)
 	build.Dir = "../../examples/shop"
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	ctx := within(t) // the build has its own time
 	s, _ := serve(ctx, t, 4, harness.Config{Command: []string{shop}})
 	must(ctx, t, s, "reload", "--wait")
 	if body := ask(ctx, t, s, "/products/?q=tandem"); !strings.Contains(body, `"sku":"bike-2"`) {

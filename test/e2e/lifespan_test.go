@@ -47,7 +47,7 @@ func TestAWorkerThatDoesNotStartIsNeverReady(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			ctx := within(t)
-			c := foreign(harness.Config{Args: []string{"--workers", "1", "--boot-timeout", "6s"}}, "tandem")
+			c := foreign(harness.Config{Args: []string{"--workers", "1", "--boot-timeout", "12s"}}, "tandem")
 			c.Env = append(c.Env, helperStart+"="+how)
 			s := launch(t, c)
 			exits(ctx, t, s, 3)

@@ -248,7 +248,7 @@ func TestWhyWithoutAStateDirectory(t *testing.T) {
 	if all.Directory != "" || !strings.Contains(all.Problem, "--state-dir") || all.Records[0].Cause.Signal != "SIGKILL" {
 		t.Errorf("%+v", all)
 	}
-	if n := strings.Count(s.Stderr.String(), "kept in memory only"); n != 1 {
+	if n := strings.Count(s.Stderr.String(), "records are kept in memory only"); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
 }

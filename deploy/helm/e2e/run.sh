@@ -48,7 +48,7 @@ finish() {
 # record puts the lines between the two marks in docs/deploy.md
 record() {
 	awk -v lines="$scratch/lines" '
-		/<!-- e2e-k8s -->/ { print; print ""; while ((getline line < lines) > 0) print "    " line; print ""; skip = 1; next }
+		/<!-- e2e-k8s -->/ { print; print "\n```text"; while ((getline line < lines) > 0) print line; print "```\n"; skip = 1; next }
 		/<!-- \/e2e-k8s -->/ { skip = 0 }
 		!skip' "$top/docs/deploy.md" >"$scratch/deploy.md" && cat "$scratch/deploy.md" >"$top/docs/deploy.md"
 }
