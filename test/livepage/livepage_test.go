@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +46,7 @@ type scene struct {
 	ctx    context.Context
 	config harness.Config
 	*harness.Supervisor
+	at atomic.Value // its address, for who asks it meanwhile
 }
 
 func TestLivePage(t *testing.T) {
@@ -114,11 +116,12 @@ func (s *scene) do(what string) string {
 	}
 	switch what {
 	case "load":
-		s.run(func(ctx context.Context) { Load(ctx, "http://"+s.Addr, 25) })
+		addr := s.Addr
+		s.run(func(ctx context.Context) { Load(ctx, "http://"+addr, 25) })
 	case "request":
 		s.run(func(ctx context.Context) {
 			for ctx.Err() == nil { // one that a reload or a crash ends begins again
-				get(ctx, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+s.Addr+"/stream/?n=9999&ms=100")
+				get(ctx, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+s.at.Load().(string)+"/stream/?n=9999&ms=100")
 				pause := time.NewTimer(100 * time.Millisecond)
 				select {
 				case <-pause.C:
@@ -166,4 +169,5 @@ func (s *scene) run(f func(context.Context)) {
 func (s *scene) start() {
 	s.t.Helper()
 	s.Supervisor, _ = harness.Serve(s.ctx, s.t, 2, s.config)
+	s.at.Store(s.Addr)
 }
