@@ -145,7 +145,7 @@ func TestIdleConnectionsGoToASibling(t *testing.T) {
 			if network == "unix" {
 				fd, addr = listenUnix(t)
 			}
-			old := startAmong(t, k, fd, "HEADER=1s")
+			old := startAmong(t, k, fd, "HEADER=30s") // one request takes as long as the other worker's start
 			clients := kept(t, addr, 10)
 			slow := clients[0]
 			request := "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nslow"
