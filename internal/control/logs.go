@@ -53,8 +53,8 @@ func parseLogQuery(v url.Values) (q LogQuery, err error) {
 				return q, fmt.Errorf("worker=%q is not the number of a worker", text)
 			}
 		case "follow":
-			if q.Follow = text == "1" || text == "true"; !q.Follow && text != "0" && text != "false" {
-				return q, fmt.Errorf("follow=%q is not 1 or 0", text)
+			if q.Follow, err = parseFollow(text); err != nil {
+				return q, err
 			}
 		case "format":
 			if q.JSON = text == "json"; !q.JSON && text != "text" {
@@ -65,6 +65,16 @@ func parseLogQuery(v url.Values) (q LogQuery, err error) {
 		}
 	}
 	return q, nil
+}
+
+func parseFollow(text string) (bool, error) {
+	switch text {
+	case "1", "true":
+		return true, nil
+	case "0", "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("follow=%q is not 1 or 0", text)
 }
 
 // logs serves GET /v1/logs; followers has room for those that there may be.
@@ -161,28 +171,37 @@ func (l *logWriter) Write(lines []byte) (int, error) {
 	return n, err
 }
 
+// open begins an answer that is read bit by bit; the caller closes it.
+func (c *Client) open(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	res, err := c.do(ctx, http.MethodGet, path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode < 300 {
+		return res.Body, nil
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return nil, c.refusal(res, text)
+}
+
 // Logs copies the lines that q wants to w: the last of each worker in the order
 // of their time, and with Follow what comes, until the supervisor stops, the one
 // worker that was asked for is gone, or ctx ends.
 func (c *Client) Logs(ctx context.Context, q LogQuery, w io.Writer) error {
-	path := "/v1/logs"
-	if v := q.values(); len(v) > 0 {
-		path += "?" + v.Encode()
-	}
-	res, err := c.do(ctx, http.MethodGet, path, http.NoBody)
+	body, err := c.open(ctx, "/v1/logs", q.values())
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	if res.StatusCode >= 300 {
-		text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-		if err != nil {
-			return c.explain(err)
-		}
-		return c.refusal(res, text)
-	}
+	defer body.Close()
 	out := &copied{w: w}
-	if _, err = io.Copy(out, res.Body); err == nil || out.err != nil {
+	if _, err = io.Copy(out, body); err == nil || out.err != nil {
 		return out.err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -49,8 +49,8 @@ func parseTimelineQuery(v url.Values) (q timeline.Query, err error) {
 				return q, fmt.Errorf("limit=%q is not a number of events", text)
 			}
 		case "follow":
-			if q.Follow = text == "1" || text == "true"; !q.Follow && text != "0" && text != "false" {
-				return q, fmt.Errorf("follow=%q is not 1 or 0", text)
+			if q.Follow, err = parseFollow(text); err != nil {
+				return q, err
 			}
 		default:
 			return q, fmt.Errorf("there is no parameter %q; there are after, since, limit and follow", name)
@@ -96,23 +96,12 @@ func events(w http.ResponseWriter, r *http.Request, b Backend, followers chan st
 // each ends it. When the supervisor broke off, as in an upgrade, the error wraps
 // io.ErrUnexpectedEOF, and what comes after the last event can be asked for anew.
 func (c *Client) Timeline(ctx context.Context, q timeline.Query, each func(timeline.Event) error) error {
-	path := "/v1/timeline"
-	if v := timelineValues(q); len(v) > 0 {
-		path += "?" + v.Encode()
-	}
-	res, err := c.do(ctx, http.MethodGet, path, http.NoBody)
+	body, err := c.open(ctx, "/v1/timeline", timelineValues(q))
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	if res.StatusCode >= 300 {
-		text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-		if err != nil {
-			return c.explain(err)
-		}
-		return c.refusal(res, text)
-	}
-	for lines := json.NewDecoder(res.Body); ; {
+	defer body.Close()
+	for lines := json.NewDecoder(body); ; {
 		var e timeline.Event
 		err := lines.Decode(&e)
 		switch {

@@ -66,12 +66,6 @@ func (s *Supervisor) Timeline(ctx context.Context, q timeline.Query, emit func([
 	return s.opt.Timeline.Send(ctx, q, emit)
 }
 
-// Subscribe gives the events that come after the one with that number, to one
-// reader in this process. It holds nobody up; see [timeline.Subscription].
-func (s *Supervisor) Subscribe(after uint64) *timeline.Subscription {
-	return s.opt.Timeline.Subscribe(after)
-}
-
 // noteStart says that we have started.
 func (s *Supervisor) noteStart() {
 	s.note(timeline.Event{
