@@ -38,12 +38,12 @@ var allowed = map[string][]string{
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/timeline", "internal/upgrade", "internal/watch"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/forecast", "internal/postmortem", "internal/process", "internal/scaffold", "internal/socket", "internal/timeline", "internal/top", "internal/verify"},
-	"internal/top":       {"internal/config", "internal/control", "internal/postmortem", "internal/timeline"},
+	"internal/top":       {"internal/config", "internal/control", "internal/postmortem", "internal/quantile", "internal/timeline"},
 	"internal/docgen":    {"internal/cli", "internal/config", "internal/parity"},
 	"internal/config":    {"internal/budget", "internal/socket"},
 
 	"internal/admin":   {"internal/control", "internal/history", "internal/socket"},
-	"internal/history": {"internal/metrics", "internal/scoreboard"},
+	"internal/history": {"internal/metrics", "internal/quantile", "internal/scoreboard"},
 	"internal/metrics": {"internal/scoreboard"},
 
 	"internal/arbiter":      nil,
@@ -64,6 +64,7 @@ var allowed = map[string][]string{
 	"internal/notify":       nil,
 	"internal/postmortem":   {"internal/cgroup", "internal/statedir"},
 	"internal/oncpu":        nil,
+	"internal/quantile":     nil,
 	"internal/parity":       nil,
 	"internal/pgtest":       nil,
 	"internal/process":      nil,

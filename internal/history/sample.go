@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/internal/metrics"
+	"github.com/tandem-go/tandem/internal/quantile"
 	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
@@ -89,31 +90,9 @@ func micros(counts []uint64, q float64) uint32 {
 	return min(clip(d.Microseconds()), None-1)
 }
 
-// Quantile is the duration that the part q of all values, from 0 to 1, does not
-// exceed, as Prometheus's histogram_quantile has it: within a bucket values are
-// taken to be spread evenly, and what is in the last, which has no bound, is said
-// to be the largest bound. bounds are in seconds, counts of each bucket by itself,
-// one more than bounds. It is false where there are no values.
+// Quantile is [quantile.Of] for bounds in seconds; what is beyond the largest is said to
+// be that one. It is false where there are no values.
 func Quantile(bounds []float64, counts []uint64, q float64) (time.Duration, bool) {
-	var total uint64
-	for _, n := range counts {
-		total += n
-	}
-	if total == 0 || len(counts) != len(bounds)+1 {
-		return 0, false
-	}
-	rank, before := q*float64(total), 0.0
-	for i, n := range counts[:len(bounds)] {
-		if before+float64(n) < rank || n == 0 {
-			before += float64(n)
-			continue
-		}
-		low := 0.0
-		if i > 0 {
-			low = bounds[i-1]
-		}
-		at := low + (bounds[i]-low)*(rank-before)/float64(n)
-		return time.Duration(at * float64(time.Second)), true
-	}
-	return time.Duration(bounds[len(bounds)-1] * float64(time.Second)), true
+	seconds, _, known := quantile.Of(bounds, counts, q)
+	return time.Duration(seconds * float64(time.Second)), known
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tandem-go/tandem/internal/control"
+	buckets "github.com/tandem-go/tandem/internal/quantile"
 )
 
 const (
@@ -206,25 +207,8 @@ func ended(was *control.Status, now control.Status, w control.WorkerStatus) []ui
 }
 
 // percentile is the time within which a share q of the counted requests have
-// ended, taken to be spread evenly over the bucket that it falls into.
+// ended.
 func percentile(q float64, bounds []float64, counts []uint64) quantile {
-	var n uint64
-	for _, c := range counts {
-		n += c
-	}
-	if n == 0 || len(bounds) == 0 || len(counts) != len(bounds)+1 {
-		return quantile{}
-	}
-	rank, seen := q*float64(n), 0.0
-	for i, c := range counts[:len(bounds)] {
-		if here := float64(c); c > 0 && seen+here >= rank {
-			low := 0.0
-			if i > 0 {
-				low = bounds[i-1]
-			}
-			return quantile{seconds: low + (bounds[i]-low)*(rank-seen)/here, known: true}
-		}
-		seen += float64(c)
-	}
-	return quantile{seconds: bounds[len(bounds)-1], known: true, beyond: true}
+	seconds, beyond, known := buckets.Of(bounds, counts, q)
+	return quantile{seconds: seconds, known: known, beyond: beyond}
 }
