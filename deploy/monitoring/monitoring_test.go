@@ -179,6 +179,10 @@ func eventful(t *testing.T) shown {
 	return all
 }
 
+// ofTargets are labels that Prometheus adds to what it scrapes, the last where it finds its
+// targets by Kubernetes.
+var ofTargets = []string{"job", "instance", "namespace"}
+
 // free are the labels whose values are not known beforehand; of the others a value that is
 // asked for must be one that is there.
 var free = []string{"job", "instance", "worker", "generation", "listener", "method", "code", "version", "le"}
@@ -188,7 +192,10 @@ func TestEverySeriesIsThere(t *testing.T) {
 	files, all := read(t), eventful(t)
 	used := map[string]bool{}
 	for _, q := range files.Queries {
-		labels := map[string]bool{"job": true, "instance": true}
+		labels := map[string]bool{}
+		for _, of := range ofTargets {
+			labels[of] = true
+		}
 		for _, s := range q.Series {
 			used[s.Name] = true
 			if s.Name == "up" { // Prometheus's own
