@@ -12,19 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run shows a supervisor until somebody quits or ctx ends. Input and Output are a
-// terminal, see [FullScreen]; it is as it was when Run returns, also after a panic,
-// which is an error here and has been written to the standard error.
+// Run shows a supervisor until somebody quits, ctx ends or a signal asks for the end.
+// Input and Output are a terminal, see [FullScreen]; it is as it was when Run returns,
+// also after a panic, which is an error here and has been written to the standard error.
 func Run(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	_, err := tea.NewProgram(New(ctx, o), tea.WithContext(ctx), tea.WithInput(o.Input), tea.WithOutput(o.Output),
-		tea.WithEnvironment(o.Environ)).Run()
-	switch {
-	case err == nil, errors.Is(err, tea.ErrInterrupted), errors.Is(err, context.Canceled):
-		return nil
-	case errors.Is(err, tea.ErrProgramPanic):
+	g := &guarded{Model: New(ctx, o)}
+	program := tea.NewProgram(g, tea.WithContext(ctx), tea.WithoutSignalHandler(),
+		tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Environ))
+	g.quit = program.Quit
+	defer quitOnSignals(program.Quit)()
+	_, err := program.Run()
+	if why := g.broke(); why != "" {
+		fmt.Fprintln(os.Stderr, why)
 		return errors.New("it broke off by a mistake of its own, which is shown above; the supervisor is not touched by it")
+	}
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
 	}
 	return fmt.Errorf("show the full screen: %w", err)
 }

@@ -192,6 +192,9 @@ func (t *Terminal) Restored(ctx context.Context) error {
 	return nil
 }
 
+// Hangup closes the terminal under the program, as a window that is closed does.
+func (t *Terminal) Hangup() error { return t.ours.Close() }
+
 // Close kills the program, if it still runs, and closes the terminal.
 func (t *Terminal) Close() error {
 	select {
@@ -207,5 +210,9 @@ func (t *Terminal) Close() error {
 	if pipe, ok := t.emulator.InputPipe().(io.Closer); ok {
 		_ = pipe.Close()
 	}
-	return errors.Join(t.ours.Close(), t.theirs.Close())
+	err := t.ours.Close()
+	if errors.Is(err, os.ErrClosed) { // by Hangup
+		err = nil
+	}
+	return errors.Join(err, t.theirs.Close())
 }
