@@ -37,8 +37,8 @@ var allowed = map[string][]string{
 	"tandemvet": nil, // reads others' code, and knows them by name
 
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/timeline", "internal/upgrade", "internal/watch"},
-	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/forecast", "internal/postmortem", "internal/process", "internal/scaffold", "internal/socket", "internal/timeline", "internal/top", "internal/verify"},
-	"internal/top":       {"internal/config", "internal/control", "internal/postmortem", "internal/quantile", "internal/timeline"},
+	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/forecast", "internal/postmortem", "internal/printable", "internal/process", "internal/scaffold", "internal/socket", "internal/timeline", "internal/top", "internal/verify"},
+	"internal/top":       {"internal/config", "internal/control", "internal/postmortem", "internal/printable", "internal/quantile", "internal/timeline"},
 	"internal/docgen":    {"internal/cli", "internal/config", "internal/parity"},
 	"internal/config":    {"internal/budget", "internal/socket"},
 
@@ -64,6 +64,7 @@ var allowed = map[string][]string{
 	"internal/notify":       nil,
 	"internal/postmortem":   {"internal/cgroup", "internal/statedir"},
 	"internal/oncpu":        nil,
+	"internal/printable":    nil,
 	"internal/quantile":     nil,
 	"internal/parity":       nil,
 	"internal/pgtest":       nil,

@@ -7,6 +7,7 @@ import (
 	"github.com/tandem-go/tandem/internal/budget"
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/forecast"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 // check loads the settings as the supervisor would, looks for the worker's
@@ -50,7 +51,7 @@ func forecastText(f forecast.Forecast) string {
 			if i == 0 {
 				b.WriteString("\n")
 			}
-			b.WriteString(list.before + oneLine(line) + "\n")
+			b.WriteString(list.before + printable.Line(line) + "\n")
 		}
 	}
 	return b.String()
@@ -83,7 +84,7 @@ func report(l *config.Loaded) string {
 			if i == 0 {
 				b.WriteString("\n")
 			}
-			fmt.Fprintf(&b, "%s: %s\n", list.name, oneLine(line))
+			fmt.Fprintf(&b, "%s: %s\n", list.name, printable.Line(line))
 		}
 	}
 	return b.String()

@@ -13,9 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 // The exit codes of the commands. A supervisor that runs has more.
@@ -99,7 +99,7 @@ func usage(format string, args ...any) error {
 
 // fail prints err and gives the exit code for it.
 func (p *program) fail(what string, err error) int {
-	fmt.Fprintf(p.stderr, "supervisor: %s%s\n", what, oneLine(err.Error()))
+	fmt.Fprintf(p.stderr, "supervisor: %s%s\n", what, printable.Line(err.Error()))
 	var setting *config.UsageError
 	var mine *usageError
 	var command *config.CommandError
@@ -116,18 +116,4 @@ func (p *program) print(text string) int {
 		return p.fail("", fmt.Errorf("write the answer: %w", err))
 	}
 	return exitOK
-}
-
-// oneLine makes text fit for one line of a terminal: what came from a worker or
-// a file must not move the cursor.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n':
-			return ' '
-		case r < ' ' || 0x7f <= r && r < 0xa0:
-			return '?'
-		}
-		return r
-	}, strings.TrimRight(text, "\n"))
 }

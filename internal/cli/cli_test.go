@@ -101,8 +101,11 @@ func TestAge(t *testing.T) {
 	}
 }
 
-func TestOneLine(t *testing.T) {
-	if got, want := oneLine("a\tb\nc\x1b[2Jd\u009be\x7fé\n\n"), "a b c?[2Jd?e?é"; got != want {
-		t.Errorf("%q, want %q", got, want)
+// What others have written neither hides in a table nor writes over it.
+func TestATableShowsWhatIsThere(t *testing.T) {
+	for cell, want := range map[string]string{"safe\u202egnp.exe": "safe?gnp.exe", "a\u200bb": "a?b", "a\x1b[2Jb": "a?[2Jb"} {
+		if got := columns([][]string{{cell}}, ""); strings.TrimSpace(got) != want {
+			t.Errorf("%q is shown as %q, want %q", cell, got, want)
+		}
 	}
 }

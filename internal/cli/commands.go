@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 // askTimeout bounds a call that does not wait for a reload.
@@ -201,7 +202,7 @@ func (p *program) reload(args []string) (int, error) {
 	case control.ResultAccepted:
 		return p.print("reload accepted; supervisor status shows how it goes\n"), nil
 	}
-	fmt.Fprintf(p.stderr, "supervisor: reload: failed and undone: %s\n", oneLine(result.Error))
+	fmt.Fprintf(p.stderr, "supervisor: reload: failed and undone: %s\n", printable.Line(result.Error))
 	if len(result.LastWords) > 0 {
 		fmt.Fprint(p.stderr, lastWords(result.LastWords))
 	}
@@ -222,7 +223,7 @@ func lastWords(lines []string) string {
 	var b strings.Builder
 	b.WriteString("last words of the worker that failed:\n")
 	for _, line := range lines {
-		fmt.Fprintf(&b, "  %s\n", oneLine(line))
+		fmt.Fprintf(&b, "  %s\n", printable.Line(line))
 	}
 	return b.String()
 }

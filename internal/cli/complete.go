@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 // completeTimeout is how long a person who pressed TAB is kept waiting by a
@@ -61,12 +62,12 @@ func (p *program) ids(args []string) (int, error) {
 			if !plainID.MatchString(rec.ID) {
 				continue
 			}
-			fmt.Fprintf(&b, "%s\tworker %d: %s\n", rec.ID, rec.Worker, clip(oneLine(rec.Cause.Text), 60))
+			fmt.Fprintf(&b, "%s\tworker %d: %s\n", rec.ID, rec.Worker, clip(printable.Line(rec.Cause.Text), 60))
 		}
 		for _, rec := range r.Records { // the newest of a worker is what its number means
 			if !seen[rec.Worker] {
 				seen[rec.Worker] = true
-				fmt.Fprintf(&b, "%d\tworker: %s\n", rec.Worker, clip(oneLine(rec.Cause.Text), 60))
+				fmt.Fprintf(&b, "%d\tworker: %s\n", rec.Worker, clip(printable.Line(rec.Cause.Text), 60))
 			}
 		}
 		text = b.String()

@@ -24,6 +24,7 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/forecast"
+	"github.com/tandem-go/tandem/internal/printable"
 	"github.com/tandem-go/tandem/internal/socket"
 )
 
@@ -201,7 +202,7 @@ func database(env []string) *forecast.Database {
 	defer cancel()
 	var err error
 	if d.Limit, err = serverLimit(ctx, text); err != nil {
-		d.Why = strings.ReplaceAll(oneLine(reason(err)), text, d.Where)
+		d.Why = strings.ReplaceAll(printable.Line(reason(err)), text, d.Where)
 	}
 	return d
 }

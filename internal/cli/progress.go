@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 const (
@@ -133,7 +134,7 @@ func (l *progressLine) ask(ctx context.Context, client *control.Client) bool {
 }
 
 func (l *progressLine) show(p control.Progress) {
-	text := "supervisor: " + l.command + ": " + oneLine(p.Text)
+	text := "supervisor: " + l.command + ": " + printable.Line(p.Text)
 	if l.width > 0 {
 		if r := []rune(text); len(r) >= l.width {
 			text = string(r[:l.width-2]) + "…"

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 func (p *program) status(args []string) (int, error) {
@@ -65,7 +66,7 @@ func statusText(st control.Status) string {
 		b.WriteString(lastWords(r.LastWords))
 	}
 	for _, suspect := range st.Suspects {
-		fmt.Fprintf(&b, "suspected    %s; see supervisor why\n", oneLine(suspect.String()))
+		fmt.Fprintf(&b, "suspected    %s; see supervisor why\n", printable.Line(suspect.String()))
 	}
 	if len(st.Workers) == 0 {
 		b.WriteString("\nno workers\n")
@@ -91,14 +92,14 @@ func columns(rows [][]string, align string) string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(oneLine(cell)))
+			widths[i] = max(widths[i], utf8.RuneCountInString(printable.Line(cell)))
 		}
 	}
 	var b strings.Builder
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
-			cell = oneLine(cell)
+			cell = printable.Line(cell)
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 			if i < len(align) && align[i] == 'r' {
 				line.WriteString(pad + cell + "  ")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 	"github.com/tandem-go/tandem/internal/timeline"
 )
 
@@ -70,7 +71,7 @@ func (p *program) timeline(args []string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w; %w", gone, err)
 	}
-	fmt.Fprintf(p.stderr, "supervisor: timeline: %s\n", oneLine(fmt.Sprintf("reading %s, because %v", dir, gone)))
+	fmt.Fprintf(p.stderr, "supervisor: timeline: %s\n", printable.Line(fmt.Sprintf("reading %s, because %v", dir, gone)))
 	if skipped > 0 {
 		fmt.Fprintf(p.stderr, "supervisor: timeline: skipped: %d cut short or damaged\n", skipped)
 	}
@@ -169,12 +170,12 @@ func (o *eventWriter) event(e timeline.Event) error {
 
 // eventText is one event in one line: when, what and why, who.
 func eventText(e timeline.Event) string {
-	text := oneLine(e.Text)
+	text := printable.Line(e.Text)
 	if e.Actor == "" {
 		return e.Time.Local().Format(eventTime) + "  " + text
 	}
 	pad := strings.Repeat(" ", max(0, textWidth-utf8.RuneCountInString(text)))
-	return e.Time.Local().Format(eventTime) + "  " + text + pad + "  " + oneLine(e.Actor)
+	return e.Time.Local().Format(eventTime) + "  " + text + pad + "  " + printable.Line(e.Actor)
 }
 
 const eventTime = "2006-01-02 15:04:05.000"

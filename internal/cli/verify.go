@@ -14,6 +14,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 	"github.com/tandem-go/tandem/internal/verify"
 )
 
@@ -122,7 +123,7 @@ func (p *program) verifyReload(args []string) (int, error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	say := func(text string) { fmt.Fprintf(p.stderr, "supervisor: verify-reload: %s\n", oneLine(text)) }
+	say := func(text string) { fmt.Fprintf(p.stderr, "supervisor: verify-reload: %s\n", printable.Line(text)) }
 	defer context.AfterFunc(ctx, func() {
 		stop() // the second one ends the program at once
 		say(fmt.Sprintf("interrupted: waits for the requests under way, up to %s, and reports; once more ends it at once", a.timeout))
@@ -202,7 +203,7 @@ func verifyText(r verify.Report) string {
 		if path.LateAfterMs != nil {
 			bound = millis(*path.LateAfterMs)
 		}
-		paths = append(paths, []string{oneLine(path.Path), strconv.Itoa(path.Status), bound})
+		paths = append(paths, []string{printable.Line(path.Path), strconv.Itoa(path.Status), bound})
 	}
 	b.WriteString("\n" + columns(paths, "lrr"))
 	b.WriteString("\n" + columns([][]string{
@@ -211,7 +212,7 @@ func verifyText(r verify.Report) string {
 		latencyRow("during", r.Latency.During),
 	}, "lrrrr"))
 	if s := r.Slowest; s != nil {
-		fmt.Fprintf(&b, "slowest: GET %s, %s, %s\n", oneLine(s.Path), millis(s.TookMs), s.When)
+		fmt.Fprintf(&b, "slowest: GET %s, %s, %s\n", printable.Line(s.Path), millis(s.TookMs), s.When)
 	}
 	rows = [][]string{{"RELOAD", "GENERATION", "RESULT", "TOOK"}}
 	for i, l := range r.Reloads {
@@ -243,8 +244,8 @@ func causesText(r verify.Report) string {
 			count = c.Symptom
 		}
 		fmt.Fprintf(&b, "  %s: %s\n", count, c.Code)
-		b.WriteString(config.Wrap("    "+oneLine(c.Text), 100, "    "))
-		b.WriteString(config.Wrap("    what to do: "+oneLine(c.Remedy), 100, "    "))
+		b.WriteString(config.Wrap("    "+printable.Line(c.Text), 100, "    "))
+		b.WriteString(config.Wrap("    what to do: "+printable.Line(c.Remedy), 100, "    "))
 	}
 	for i, e := range r.Events {
 		if i == 0 {
@@ -254,7 +255,7 @@ func causesText(r verify.Report) string {
 			b.WriteString("  --json has more\n")
 			break
 		}
-		fmt.Fprintf(&b, "  GET %s: %s, after %s, %s\n", oneLine(e.Path), oneLine(e.How), millis(e.Took), e.When)
+		fmt.Fprintf(&b, "  GET %s: %s, after %s, %s\n", printable.Line(e.Path), printable.Line(e.How), millis(e.Took), e.When)
 	}
 	return b.String()
 }
@@ -262,7 +263,7 @@ func causesText(r verify.Report) string {
 func verdict(r verify.Report) string {
 	switch {
 	case r.Problem != "":
-		return "not verified: " + oneLine(r.Problem)
+		return "not verified: " + printable.Line(r.Problem)
 	case r.OK():
 		return "nothing was lost"
 	case r.Lost+r.Wrong > 0:

@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 // why shows the records of workers that ended abnormally: those of the
@@ -133,9 +134,9 @@ func (p *program) directory(dir string, gone error) (source, error) {
 	if err != nil {
 		return source{}, fmt.Errorf("%w; %w", gone, err)
 	}
-	fmt.Fprintf(p.stderr, "supervisor: why: %s\n", oneLine(fmt.Sprintf("reading %s, because %v", dir, gone)))
+	fmt.Fprintf(p.stderr, "supervisor: why: %s\n", printable.Line(fmt.Sprintf("reading %s, because %v", dir, gone)))
 	for _, why := range skipped {
-		fmt.Fprintf(p.stderr, "supervisor: why: skipped: %s\n", oneLine(why.Error()))
+		fmt.Fprintf(p.stderr, "supervisor: why: skipped: %s\n", printable.Line(why.Error()))
 	}
 	return source{
 		list: func() (postmortem.Report, error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 const whenFormat = "2006-01-02 15:04:05 UTC"
@@ -30,13 +31,13 @@ func reportText(r postmortem.Report) string {
 		if i == 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "suspected: %s\n", oneLine(s.String()))
+		fmt.Fprintf(&b, "suspected: %s\n", printable.Line(s.String()))
 	}
 	if r.Dropped > 0 {
 		fmt.Fprintf(&b, "\n%s came too fast to be kept\n", plural(int(min(r.Dropped, 1<<30)), "more abnormal end"))
 	}
 	if r.Problem != "" {
-		fmt.Fprintf(&b, "\n%s\n", oneLine(r.Problem))
+		fmt.Fprintf(&b, "\n%s\n", printable.Line(r.Problem))
 	}
 	return b.String()
 }
@@ -208,7 +209,7 @@ func waits(g postmortem.Group) (text string) {
 func terminal(l string) string {
 	parts := strings.Split(l, "\t")
 	for i := range parts {
-		parts[i] = oneLine(parts[i])
+		parts[i] = printable.Line(parts[i])
 	}
 	return strings.Join(parts, "    ")
 }

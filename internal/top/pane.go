@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 // pane is text that takes the place of tables until it is left.
@@ -100,7 +101,7 @@ func (m *Model) logged(msg linesMsg) tea.Cmd {
 	p.add(msg.items...)
 	if 0 < p.back && p.back < topOfPane { // what is looked at stays where it is
 		for _, l := range msg.items {
-			p.back += len(wrap(clean(expand(l)), m.width))
+			p.back += len(wrap(printable.Line(expand(l)), m.width))
 		}
 	}
 	switch {
@@ -176,7 +177,7 @@ func (p *pane) pieces(n, rows int) (shown []string, back int) {
 		need = topOfPane
 	}
 	for i := len(p.lines) - 1; i >= 0 && len(all) < need; i-- {
-		broken := wrap(clean(expand(p.lines[i])), n)
+		broken := wrap(printable.Line(expand(p.lines[i])), n)
 		for j := len(broken) - 1; j >= 0; j-- {
 			all = append(all, broken[j]) // the last first
 		}

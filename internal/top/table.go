@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 )
 
 // worker is one worker and what is computed of it.
@@ -155,7 +156,7 @@ func permitColumns(names []string) []column {
 	var list []column
 	for _, name := range names {
 		list = append(list, column{
-			name: cut(strings.ToUpper(clean(name)), 10), drop: 1,
+			name: cut(strings.ToUpper(printable.Line(name)), 10), drop: 1,
 			cell: func(w worker) string {
 				for _, p := range w.Permits {
 					if p.Limiter == name {
@@ -261,10 +262,10 @@ func measure(list []column, all []worker, s *series, n int) table {
 	for _, c := range list {
 		w := width(c.name)
 		for i := range all {
-			w = max(w, width(clean(c.cell(all[i]))))
+			w = max(w, width(printable.Line(c.cell(all[i]))))
 		}
 		if c.total != nil {
-			w = max(w, width(clean(c.total(all, s))))
+			w = max(w, width(printable.Line(c.total(all, s))))
 		}
 		t.widths = append(t.widths, w)
 		t.rest -= w + 1
@@ -281,7 +282,7 @@ func (t *table) row(mark string, cell func(column) string) string {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(fill(clean(cell(c)), t.widths[i], !c.left))
+		b.WriteString(fill(printable.Line(cell(c)), t.widths[i], !c.left))
 	}
 	return b.String()
 }

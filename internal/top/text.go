@@ -2,28 +2,9 @@ package top
 
 import (
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
-
-// clean makes text fit for one line of a terminal: nothing in it moves the cursor,
-// turns the direction of writing or takes no place of its own where something else
-// could hide behind it.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n':
-			return ' '
-		case 0xfe00 <= r && r <= 0xfe0f: // they choose between forms of different width
-			return -1
-		case r == utf8.RuneError || !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, strings.TrimRight(text, "\r\n"))
-}
 
 // width is how many cells text takes.
 func width(text string) int { return ansi.StringWidthWc(text) }

@@ -1,5 +1,7 @@
 package top
 
+import "github.com/tandem-go/tandem/internal/printable"
+
 // style is what a piece of text is, from which a theme makes how it looks.
 type style uint8
 
@@ -38,7 +40,7 @@ type span struct {
 func (t *theme) line(n int, spans ...span) string {
 	var out []byte
 	for _, s := range spans {
-		text := cut(clean(s.text), n)
+		text := cut(printable.Line(s.text), n)
 		n -= width(text)
 		code := t[s.style]
 		if code == "" || text == "" {

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 	"github.com/tandem-go/tandem/internal/timeline"
 )
 
@@ -235,9 +236,9 @@ func (r request) text(n int) string {
 		what = r.Method + " " + what
 	}
 	head := fmt.Sprintf("  %7s  worker %-4d  ", age(r.AgeSeconds), r.worker)
-	if id := clean(r.RequestID); id != "" && n >= 100 {
+	if id := printable.Line(r.RequestID); id != "" && n >= 100 {
 		room := n - width(head) - width(id) - 2
-		return head + fill(clean(what), max(20, room), false) + "  " + id
+		return head + fill(printable.Line(what), max(20, room), false) + "  " + id
 	}
 	return head + what
 }

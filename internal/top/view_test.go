@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/internal/control"
+	"github.com/tandem-go/tandem/internal/printable"
 	"github.com/tandem-go/tandem/internal/timeline"
 )
 
@@ -132,7 +133,7 @@ func TestNothingIsTooLarge(t *testing.T) {
 						t.Fatalf("%dx%d: %d lines", columns, rows, len(lines))
 					}
 					for _, l := range lines {
-						if width(l) > columns || l != clean(l) {
+						if width(l) > columns || l != printable.Line(l) {
 							t.Fatalf("%dx%d: %d cells: %q", columns, rows, width(l), l)
 						}
 					}
@@ -161,22 +162,6 @@ func TestThemes(t *testing.T) {
 		}
 		if b.String() != plain {
 			t.Errorf("%s changes the text:\n%s", name, b.String())
-		}
-	}
-}
-
-func TestClean(t *testing.T) {
-	for text, want := range map[string]string{
-		"a\tb\r\n":              "a b",
-		"\x1b[2J\x07\u009b31m":  "?[2J??31m",
-		"\xff\xfe":              "??",
-		"e\u0301 世界 ✓":          "e\u0301 世界 ✓",
-		"safe\u202egnp.exe":     "safe?gnp.exe",
-		"a\u200bb\u2060c\ufeff": "a?b?c?",
-		"✓\ufe0f":               "✓",
-	} {
-		if got := clean(text); got != want {
-			t.Errorf("%q is %q, want %q", text, got, want)
 		}
 	}
 }
