@@ -237,9 +237,6 @@ func TestFromSource(t *testing.T) {
 	root := t.TempDir()
 	run(t, dir, append(env, "ROOT="+root), "make", "image", "ENGINE="+engine(t))
 	image(t, root, "hello")
-	if _, err := os.Stat(filepath.Join(dir, "vendor")); err == nil {
-		t.Error("make image has left vendor behind")
-	}
 }
 
 // engine is a program that stands for docker: it copies what the Dockerfile's first stage would, and runs its commands
@@ -249,7 +246,8 @@ func engine(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "engine")
 	script := `#!/bin/sh
 set -eu
-[ "$*" = "build -t hello ." ]
+[ "$1 $2 $3" = "build -t hello" ]
+cd "$4"
 at=$(mktemp -d)
 trap 'rm -rf "$at"' EXIT
 tar --exclude-from=.dockerignore -cf - . | tar -xf - -C "$at"
