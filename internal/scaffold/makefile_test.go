@@ -30,7 +30,7 @@ func newKit(t *testing.T, origin Origin, engine string) kit {
 		"app/.git/config":        "of git",
 		"temp/somebody's/file":   "of another",
 		"path/engine":            "#!/bin/sh\nset -eu\n[ \"$1 $2 $3\" = 'build -t hello' ]\ncd \"$4\"\n" + engine,
-		"path/go":                "#!/bin/sh\nset -eu\n[ \"$1 $2 $3\" = 'mod vendor -o' ]\nmkdir \"$4\"\necho ours >\"$4/modules.txt\"\n",
+		"path/go":                "#!/bin/sh\nset -eu\n[ \"$1 $2 $3\" = 'mod vendor -o' ]\nmkdir \"$4\"\n[ \"$GOWORK\" = off ]\necho ours >\"$4/modules.txt\"\n",
 		"path/go-that-is-broken": "#!/bin/sh\necho broken >&2\nexit 1\n",
 	} {
 		path := filepath.Join(top, name)
@@ -42,11 +42,11 @@ func newKit(t *testing.T, origin Origin, engine string) kit {
 }
 
 // make calls make in a process group of its own, as a shell does.
-func (k kit) make(t *testing.T, target string) *exec.Cmd {
+func (k kit) make(t *testing.T, target string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "make", target, "ENGINE=engine")
 	cmd.Dir = k.dir
-	cmd.Env = []string{"PATH=" + k.path + ":" + os.Getenv("PATH"), "TMPDIR=" + k.temp}
+	cmd.Env = append([]string{"PATH=" + k.path + ":" + os.Getenv("PATH"), "TMPDIR=" + k.temp}, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
@@ -148,5 +148,38 @@ func TestImageOfASource(t *testing.T) {
 				t.Errorf("for temporary files there was\n%s\nand is\n%s", around, after)
 			}
 		})
+	}
+}
+
+// A workspace above the application is not what it is built with, but one that is asked for is. Images never have one: the
+// go command does not vendor in a workspace.
+func TestWorkspaces(t *testing.T) {
+	for _, origin := range []Origin{{Version: "v1.2.3"}, {Source: "/src/tandem"}} {
+		k := newKit(t, origin, "cat vendor/modules.txt\n")
+		says := filepath.Join(k.path, "go")
+		vendors, err := os.ReadFile(says)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(says, []byte("#!/bin/sh\necho \"workspace: $GOWORK\"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for env, want := range map[string]string{"A=b": "off", "GOWORK=auto": "auto", "GOWORK=/src/go.work": "/src/go.work", "GOWORK=off": "off"} {
+			for target, times := range map[string]int{"build": 1, "test": 1, "check": 3} {
+				out, err := k.make(t, target, env).Output()
+				if got := strings.Count(string(out), "workspace: "+want+"\n"); err != nil || got != times {
+					t.Errorf("%+v: %s make %s: %v\n%s", origin, env, target, err, out)
+				}
+			}
+		}
+		if origin.Source == "" {
+			continue
+		}
+		if err := os.WriteFile(says, vendors, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := k.make(t, "image", "GOWORK=/src/go.work").Output(); err != nil || string(out) != "ours\n" {
+			t.Errorf("make image: %v\n%s", err, out)
+		}
 	}
 }

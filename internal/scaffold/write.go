@@ -142,7 +142,8 @@ func Complete(ctx context.Context, dir string) error {
 	}
 	cmd := exec.CommandContext(ctx, goCommand, "list", "-mod=mod", "-deps", "-test", "./...", "tool")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PWD="+dir)
+	// No workspace has this directory, which has another name in a moment; in one the go command would refuse it.
+	cmd.Env = append(os.Environ(), "PWD="+dir, "GOWORK=off")
 	cmd.WaitDelay = time.Second
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var out bytes.Buffer

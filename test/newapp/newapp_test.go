@@ -57,7 +57,7 @@ func user(t *testing.T, more ...string) []string {
 	caches := strings.Fields(string(out))
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + home,
-		"GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=off", "GOFLAGS=-trimpath", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOWORK=off", "GOENV=off",
+		"GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=off", "GOFLAGS=-trimpath", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off",
 	}, more...)
 }
 
@@ -217,6 +217,10 @@ func TestFromSource(t *testing.T) {
 	t.Parallel()
 	env := user(t)
 	outside := t.TempDir()
+	// A workspace that is about something else.
+	if err := os.WriteFile(filepath.Join(outside, "go.work"), []byte("go 1.26.0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	said := run(t, outside, env, supervisor, "new", "hello", "--source", repository)
 	if !strings.Contains(said, "\n  cd hello\n  make run ") || !strings.Contains(said, "module example.org/hello, with Tandem from the source in "+repository) {
 		t.Errorf("it said %s", said)
@@ -225,8 +229,8 @@ func TestFromSource(t *testing.T) {
 	if out := run(t, dir, env, "gofmt", "-l", "."); out != "" {
 		t.Errorf("not formatted: %s", out)
 	}
-	run(t, dir, env, "go", "vet", "./...")
-	run(t, dir, env, "go", "tool", "tandemvet", "./...")
+	run(t, dir, append(env, "GOWORK=off"), "go", "vet", "./...")
+	run(t, dir, append(env, "GOWORK=off"), "go", "tool", "tandemvet", "./...")
 	if out := run(t, dir, env, "make", "test"); !strings.Contains(out, "ok  \texample.org/hello") {
 		t.Errorf("make test: %s", out)
 	}
