@@ -91,7 +91,7 @@ func commands() []command {
 		},
 		{
 			name: "new", args: "DIR [--module PATH]", short: "write a first app of your own",
-			long:  "Writes a web application into DIR, which must not be there yet or be empty: a sync and an async view, a test, go.mod, Makefile, systemd unit, Dockerfile. Its module is example.org/ and the name of DIR, or --module. It asks the go command for the modules, which may download them; when that fails, nothing is left behind. Tandem is taken from where it is hosted, at the version of this program; a development build takes the source that it lies in. --tandem-version VERSION or --source DIR say it otherwise. Exit code 2 when DIR is not empty or a name is not valid.",
+			long:  "Writes a web application into DIR, which must not be there yet or be empty: a sync and an async view, a test, go.mod, Makefile, systemd unit, Dockerfile. Its module is example.org/ and the name of DIR, or --module. It asks the go command for the modules, which may download them; when that fails, nothing is left behind. Tandem is taken from where it is hosted, at the version of this program; a development build takes the source that it lies in, if nobody else may write to that. --tandem-version VERSION or --source DIR say it otherwise. Exit code 2 when DIR is not empty or a name is not valid.",
 			flags: []string{"--module", "--source", "--tandem-version"}, run: (*program).newApp,
 		},
 		{name: "version", short: "print the version", long: "Prints the version of supervisor and of Go.", run: (*program).version},

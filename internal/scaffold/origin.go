@@ -45,7 +45,8 @@ func Released(version string) (Origin, error) {
 
 // Origin is where the module can be had that the program was built from: by its version, if the go command took it from
 // where it is hosted, or by the version that a release is stamped with; else in a checkout that is near; else by a commit.
-// A release never takes its source from a directory that somebody else may have made above.
+// A release never takes its source from a directory that somebody else may have made above, and a development build from
+// none that others may write to.
 func (b Build) Origin() (Origin, error) {
 	version, source, hosted := b.module()
 	if hosted {
@@ -53,7 +54,7 @@ func (b Build) Origin() (Origin, error) {
 	}
 	if filepath.IsAbs(source) {
 		if o, err := At(source); err == nil {
-			return o, nil
+			return near(o.Source, os.Geteuid())
 		}
 	}
 	if published(b.Version) {
@@ -61,7 +62,7 @@ func (b Build) Origin() (Origin, error) {
 	}
 	for _, dir := range b.Near {
 		if top := above(dir); top != "" {
-			return Origin{Source: top}, nil
+			return near(top, os.Geteuid())
 		}
 	}
 	if published(version) {

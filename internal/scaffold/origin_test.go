@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -15,7 +16,8 @@ func checkout(t *testing.T, module string) string {
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module "+module+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "a", "bin"), 0o700); err != nil {
+	// By the umask others may write to what is made.
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "a", "bin"), 0o700), os.Chmod(dir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	return dir
