@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/test/harness"
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 		if repository, err = filepath.Abs("../.."); err != nil {
 			panic(err)
 		}
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", bin, "./cmd/supervisor")
+		build := exec.Command("go", "build", "-trimpath", "-ldflags=-w", "-buildvcs=false", "-o", bin, "./cmd/supervisor")
 		build.Dir, build.Env = repository, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
@@ -46,7 +47,8 @@ func TestMain(m *testing.M) {
 // supervisor is the program, and repository where its source is.
 var supervisor, repository string
 
-// user is the environment of somebody with an empty home, and Go's caches.
+// user is the environment of somebody with an empty home, and Go's caches. All steps compile and link in the way that
+// make build does, or each package were compiled a second time for the checkers; nothing here reads what DWARF says.
 func user(t *testing.T, more ...string) []string {
 	t.Helper()
 	home := t.TempDir()
@@ -57,8 +59,20 @@ func user(t *testing.T, more ...string) []string {
 	caches := strings.Fields(string(out))
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + home,
-		"GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=off", "GOFLAGS=-trimpath", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off",
+		"GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=off", "GOFLAGS=" + flags, "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off", "CGO_ENABLED=0",
 	}, more...)
+}
+
+const flags = "-trimpath -ldflags=-w"
+
+// value is what a name has in an environment.
+func value(env []string, name string) (found string) {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			found = v
+		}
+	}
+	return found
 }
 
 // patience bounds each wait: for a compiler without a cache, on a busy machine.
@@ -158,9 +172,12 @@ func (s *service) reach(t *testing.T, generation int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	// Not by a program for each look: those would take longer than the reload.
+	client := control.NewKeptClient(filepath.Join(value(s.env, "XDG_RUNTIME_DIR"), "tandem", "supervisor.sock"))
+	defer client.Close()
 	err := harness.Poll(ctx, fmt.Sprint("generation ", generation), func() bool {
-		now := s.status(t)
-		return now.Generation == generation && now.State == "running"
+		now, err := client.Status(ctx)
+		return err == nil && now.Generation == generation && now.State == "running"
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -243,8 +260,8 @@ func TestFromSource(t *testing.T) {
 	image(t, root, "hello")
 }
 
-// engine is a program that stands for docker: it copies what the Dockerfile's first stage would, and runs its commands
-// by a shell, with $ROOT in the place of /image.
+// engine is a program that stands for docker: in what it is to build from, which is a copy, it runs the commands of the
+// Dockerfile's first stage by a shell, with $ROOT in the place of /image.
 func engine(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "engine")
@@ -252,11 +269,9 @@ func engine(t *testing.T) string {
 set -eu
 [ "$1 $2 $3" = "build -t hello" ]
 cd "$4"
-at=$(mktemp -d)
-trap 'rm -rf "$at"' EXIT
-tar --exclude-from=.dockerignore -cf - . | tar -xf - -C "$at"
-awk '/^RUN / { on = 1; sub(/^RUN /, "") } on { print } !/\\$/ { on = 0 }' Dockerfile | sed "s,/image/,$ROOT/,g" >"$at/steps"
-cd "$at" && sh -eux ./steps
+xargs rm -rf <.dockerignore
+awk '/^RUN / { on = 1; sub(/^RUN /, "") } on { print } !/\\$/ { on = 0 }' Dockerfile | sed "s,/image/,$ROOT/,g" >steps
+sh -eux ./steps
 `
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
