@@ -3,8 +3,9 @@
 //
 // Invariant: who adds an event never waits, for a disk or for a reader. What is
 // kept is bounded, in memory and on disk, and where events are missing that is an
-// event itself. Numbers are given once and only rise, also over a restart, as
-// long as the disk answers, and over an upgrade in place.
+// event itself. Numbers are given once and only rise, also over a restart and an
+// upgrade in place, as long as the disk answers. Events from before it did are
+// numbered anew behind what is there, in their order.
 //
 // The smallest use:
 //

@@ -40,15 +40,16 @@ const (
 	StopAsked    Kind = "stop-asked"
 	LogsReopened Kind = "logs-reopened"
 
-	// Missing stands where events are not: they could not be written to disk, or
-	// came faster than a reader took them. In the second case its Seq is 0.
+	// Missing stands where events are not: they could not be written to disk, and its
+	// Seq is that of the last of them; or they came faster than a reader took them,
+	// and it is 0.
 	Missing Kind = "missing"
 )
 
 // Event is one change.
 type Event struct {
 	// Seq counts from 1, is never used again, and goes on over an upgrade in place
-	// and a restart.
+	// and a restart; see the package for when the disk was not there.
 	Seq        uint64    `json:"seq"`
 	Time       time.Time `json:"time"`
 	Kind       Kind      `json:"kind"`

@@ -25,9 +25,12 @@ type Options struct {
 
 // Carried is what an upgrade in place carries over: the rest is on disk.
 type Carried struct {
-	Seq    uint64  `json:"seq"` // of the last event; 0: not known yet, and Events have none
+	Seq    uint64  `json:"seq"` // of the last event
 	Events []Event `json:"events,omitempty"`
 	Lost   uint64  `json:"lost,omitempty"`
+	// Apart says that what is on disk has not been read yet: it may have events with
+	// the same numbers.
+	Apart bool `json:"apart,omitempty"`
 }
 
 // Store keeps events. One goroutine of its own does the writing: no method waits
@@ -40,15 +43,15 @@ type Store struct {
 	ended  chan struct{}
 	begin  sync.Once
 	end    sync.Once
-	loaded chan struct{} // closed when the numbers are known
+	loaded chan struct{} // closed when the disk has been read, or could not be
 
 	mu      sync.Mutex
 	events  []Event // by Seq; the last inMemory count
 	seq     uint64
-	early   []Event // from before the numbers were known
-	disk    *disk   // nil: there is none
-	written uint64  // what has a higher number is not on disk
-	lost    uint64  // events that disk will never see
+	apart   bool   // what is on disk has not been read: events may get other numbers
+	disk    *disk  // nil: there is none, or not yet
+	written uint64 // what has a higher number is not on disk
+	lost    uint64 // events before the first of those that disk will never see
 	problem string
 	readers map[*Subscription]struct{}
 }
@@ -58,18 +61,16 @@ type Store struct {
 func New(path string, o Options) *Store {
 	s := &Store{
 		log: o.Log, path: path, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-		loaded: make(chan struct{}), readers: map[*Subscription]struct{}{}, lost: o.Was.Lost,
+		loaded: make(chan struct{}), readers: map[*Subscription]struct{}{},
+		events: o.Was.Events, seq: o.Was.Seq, apart: o.Was.Apart || o.Was.Seq == 0, lost: o.Was.Lost,
 	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	if s.seq = o.Was.Seq; s.seq == 0 {
-		s.early = o.Was.Events
-	} else if s.events, s.written = o.Was.Events, s.seq; len(s.events) > 0 {
+	if s.written = s.seq; len(s.events) > 0 {
 		s.written = s.events[0].Seq - 1
 	}
 	if path == "" {
-		s.number(nil, true)
 		close(s.loaded)
 	}
 	return s
@@ -77,7 +78,7 @@ func New(path string, o Options) *Store {
 
 // Start begins to read what is on disk already and to write what is added, in
 // the background. It does not fail: what is wrong with the directory is logged
-// once. Close must follow.
+// once, and it is tried again. Close must follow.
 func (s *Store) Start() {
 	s.begin.Do(func() { go s.run() })
 }
@@ -104,28 +105,6 @@ func (s *Store) Add(e Event) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known() {
-		s.add(e)
-		return
-	}
-	s.early = append(s.early, e)
-	if n := len(s.early) - inMemory; n > 0 { // a disk that does not answer
-		s.early, s.lost = slices.Delete(s.early, 0, n), s.lost+uint64(n)
-	}
-}
-
-// known says whether the numbers are.
-func (s *Store) known() bool {
-	select {
-	case <-s.loaded:
-		return true
-	default:
-		return s.seq > 0 // they came over with an upgrade
-	}
-}
-
-// add is Add under the lock, once the numbers are known.
-func (s *Store) add(e Event) {
 	s.seq++
 	e.Seq = s.seq
 	if len(s.events) >= 2*inMemory { // seldom, so that it costs little
@@ -159,19 +138,23 @@ func (s *Store) since(seq uint64) []Event {
 	return kept[i:]
 }
 
+// unwritten gives the events that are not on disk, and how many before them never
+// will be. The caller holds the lock.
+func (s *Store) unwritten() (events []Event, lost uint64) {
+	events = s.since(s.written)
+	if len(events) == 0 {
+		return nil, 0
+	}
+	return events, s.lost + events[0].Seq - s.written - 1 // the first is the oldest that memory still has
+}
+
 // State gives what must be given to the store that takes this one's place. It
 // does not wait for the disk.
 func (s *Store) State() Carried {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known() {
-		return Carried{Events: slices.Clone(s.early), Lost: s.lost}
-	}
-	c := Carried{Seq: s.seq, Events: s.kept(), Lost: s.lost}
-	if s.disk != nil {
-		c.Events = s.since(s.written)
-	}
-	return c
+	events, lost := s.unwritten()
+	return Carried{Seq: s.seq, Events: events, Lost: lost, Apart: s.apart}
 }
 
 // List gives the events that q wants, from memory and, where that does not reach
