@@ -19,7 +19,7 @@ func (s *Supervisor) act(a arbiter.Action) {
 	switch a := a.(type) {
 	case arbiter.Spawn:
 		s.spawns = append(s.spawns, a)
-		s.reasons[a.ID] = startReason(s.events[0], s.core.Snapshot(), a)
+		s.by.Starts[a.ID] = startReason(s.events[0], s.core.Snapshot(), a)
 		s.extend(time.Duration(s.config.BootTimeout))
 	case arbiter.Drain:
 		s.log.Info("worker asked to drain", "worker", a.ID)
@@ -73,8 +73,8 @@ func (s *Supervisor) act(a arbiter.Action) {
 func (s *Supervisor) spawn() {
 	id, n := s.spawns[0].ID, s.spawns[0].Generation
 	s.spawns = s.spawns[1:]
-	reason := s.reasons[id]
-	delete(s.reasons, id)
+	reason := s.by.Starts[id]
+	delete(s.by.Starts, id)
 	w, err := s.launch(id, s.generations[n])
 	if err != nil {
 		s.note(timeline.Event{
@@ -103,7 +103,7 @@ func (s *Supervisor) signal(id arbiter.WorkerID, sig syscall.Signal) {
 	waiting := len(s.spawns)
 	s.spawns = slices.DeleteFunc(s.spawns, func(a arbiter.Spawn) bool { return a.ID == id })
 	if len(s.spawns) < waiting {
-		delete(s.reasons, id)
+		delete(s.by.Starts, id)
 		s.step(arbiter.SpawnFailed{ID: id, Reason: "no longer wanted"})
 	}
 }

@@ -63,10 +63,20 @@ func (s *Supervisor) byStart() string {
 
 func byWorker(w *worker) string { return fmt.Sprintf("worker %d", w.id) }
 
-var names userNames
+var names = userNames{look: func(uid int) (string, error) {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return "", err
+	}
+	return u.Username, nil
+}}
 
-// userNames are the names of users, once they are known.
-type userNames struct{ known sync.Map }
+// userNames are the names of users, once they are known. One that was not found is
+// looked for again: it may have been the directory of users that was away.
+type userNames struct {
+	look  func(uid int) (string, error)
+	known sync.Map
+}
 
 // nameWait bounds how long a request waits for the name of who makes it: where
 // users are in a directory that is away, a stop must not wait for that.
@@ -79,11 +89,10 @@ func (n *userNames) of(uid int) string {
 	}
 	found := make(chan string, 1)
 	go func() {
-		name := ""
-		if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-			name = u.Username
+		name, err := n.look(uid)
+		if err == nil {
+			n.known.Store(uid, name)
 		}
-		n.known.Store(uid, name)
 		found <- name
 	}()
 	limit := time.NewTimer(nameWait)

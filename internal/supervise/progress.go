@@ -126,7 +126,8 @@ func complete(p *control.Progress, all []inFlight) {
 }
 
 // progressText is a progress in one line, fit for a terminal, a log and the service
-// manager: what it says of requests comes from workers.
+// manager: what it says of requests comes from workers. A path is not in it, for it
+// may hold a secret, and what the service manager is told everybody may read.
 func progressText(p *control.Progress) string {
 	var b strings.Builder
 	b.WriteString(p.What)
@@ -168,7 +169,11 @@ func progressText(p *control.Progress) string {
 		} else {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "%s %s for %s", clean(r.Method), clean(r.Route), brief(r.AgeSeconds))
+		route := "(no route)"
+		if r.Matched {
+			route = clean(r.Route)
+		}
+		fmt.Fprintf(&b, "%s %s for %s", clean(r.Method), route, brief(r.AgeSeconds))
 		if len(p.Workers) > 1 {
 			fmt.Fprintf(&b, " at worker %d", r.Worker)
 		}

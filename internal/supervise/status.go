@@ -127,10 +127,12 @@ func fromBoard(ws *control.WorkerStatus, board *scoreboard.Board) {
 		if i == 0 {
 			ws.OldestRequestSeconds = ptr(seconds(r.Age))
 		}
-		ws.OldestRequests = append(ws.OldestRequests, control.RequestStatus{
-			Method: r.Method, Route: r.Route, RequestID: r.ID, AgeSeconds: seconds(r.Age), Matched: r.Matched,
-		})
+		ws.OldestRequests = append(ws.OldestRequests, requestStatus(r))
 	}
+}
+
+func requestStatus(r scoreboard.Request) control.RequestStatus {
+	return control.RequestStatus{Method: r.Method, Route: r.Route, RequestID: r.ID, AgeSeconds: seconds(r.Age), Matched: r.Matched}
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

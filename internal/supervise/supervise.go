@@ -74,10 +74,9 @@ type Supervisor struct {
 	config      *config.Loaded // of the generation that was committed last
 	waiters     map[uint64]waiter
 	ticket      uint64
-	lastWords   []string                    // of the worker that failed the last reload
-	spawns      []arbiter.Spawn             // workers to be started, in this order
-	reasons     map[arbiter.WorkerID]string // for them
-	events      []arbiter.Event             // the one being carried out, and those that came of it
+	lastWords   []string        // of the worker that failed the last reload
+	spawns      []arbiter.Spawn // workers to be started, in this order
+	events      []arbiter.Event // the one being carried out, and those that came of it
 	refused     bool
 	termed      bool // TERM has been received
 	result      *Result
@@ -97,7 +96,6 @@ type Supervisor struct {
 	tickets     tickets
 	actor       string // who asked for what is being done; "": nobody
 	by          accountable
-	undone      time.Time // the last reload that was; zero: none was, or before an upgrade
 	waiting     waiting
 }
 
@@ -152,12 +150,12 @@ func blank(o Options) *Supervisor {
 		newsLate:    make(chan struct{}),
 		oom:         postmortem.NewOOM(os.DirFS("/"), time.Now),
 		workers:     map[arbiter.WorkerID]*worker{},
-		reasons:     map[arbiter.WorkerID]string{},
 		generations: map[arbiter.Generation]*generation{},
 		config:      o.Config,
 		waiters:     map[uint64]waiter{},
 		frozen:      make(chan struct{}),
 		totals:      o.Totals,
+		by:          accountable{Starts: map[arbiter.WorkerID]string{}},
 	}
 	if s.totals == nil {
 		s.totals = metrics.NewTotals()

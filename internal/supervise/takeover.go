@@ -48,7 +48,9 @@ func restore(o Options) (*Supervisor, error) {
 	s.refused, s.termed, s.spawns, s.ticket = st.Refused, st.Termed, st.Spawns, st.Ticket
 	s.lastWords, s.poison, s.lastUpgrade = st.LastWords, st.Poison, st.LastUpgrade
 	s.lookout.print = string(st.Watched)
-	s.by = st.By
+	if s.by = st.By; s.by.Starts == nil {
+		s.by.Starts = map[arbiter.WorkerID]string{}
+	}
 	s.tickets = st.Tickets.tickets(then)
 	s.tickets.rotate(now)
 	s.told.vigil.inRow, s.told.vigil.hung = st.HungInRow, map[arbiter.WorkerID]bool{}

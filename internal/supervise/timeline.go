@@ -15,8 +15,8 @@ import (
 	"github.com/tandem-go/tandem/internal/timeline"
 )
 
-// accountable is who asked for what is under way. The loop owns it, and an
-// upgrade carries it.
+// accountable is who asked for what is under way, and why it is done. The loop owns
+// it, and an upgrade carries it.
 type accountable struct {
 	Asked    []string  `json:"asked,omitempty"`  // for the reload that has not begun
 	Reload   string    `json:"reload,omitempty"` // the one under way
@@ -29,6 +29,9 @@ type accountable struct {
 	Degraded string    `json:"degraded,omitempty"`  // why the service is
 	LastMode string    `json:"last_mode,omitempty"` // the state of the service, as the timeline has it
 	Wanted   int       `json:"wanted,omitempty"`    // workers, as the timeline has it
+	UndoneAt time.Time `json:"undone_at,omitzero"`  // the last reload that was
+
+	Starts map[arbiter.WorkerID]string `json:"starts,omitempty"` // why those that wait for it are started
 }
 
 // namedAskers is how many of those who asked for one reload are named.
@@ -201,7 +204,7 @@ func (s *Supervisor) noteReload(a arbiter.ReloadDone) {
 	case a.Reason != "":
 		e.Kind, e.Cause, e.Worker = timeline.ReloadUndone, a.Reason, uint64(a.Worker)
 		e.Text = fmt.Sprintf("reload to generation %d undone, the old one goes on: %s", a.Generation, a.Reason)
-		s.undone = time.Now()
+		s.by.UndoneAt = time.Now()
 	}
 	s.note(e)
 }

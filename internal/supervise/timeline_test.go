@@ -1,11 +1,14 @@
 package supervise
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -161,6 +164,53 @@ func TestWhoAsks(t *testing.T) {
 	}
 	if got := s.askers(); got != "a0 and a1 and a2 and others" || s.by.Asked != nil {
 		t.Error(got)
+	}
+}
+
+// A name that could not be found is asked for again, one that was found is not.
+func TestTheNamesOfUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // a busy machine would be an answer that comes too late
+		asked := 0
+		names := userNames{look: func(uid int) (string, error) {
+			if asked++; asked == 1 {
+				return "", errors.New("the directory of users is away")
+			}
+			return fmt.Sprintf("user %d", uid), nil
+		}}
+		for i, want := range []string{"", "user 7", "user 7"} {
+			if got := names.of(7); got != want {
+				t.Errorf("%d: %q, want %q", i, got, want)
+			}
+		}
+		if asked != 2 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
+}
+
+// Why workers are started that wait for it, and since when a reload is undone, is
+// known after an upgrade too.
+func TestReasonsGoOver(t *testing.T) {
+	r := build(t, "", "--workers", "2")
+	r.step(arbiter.Start{})
+	r.noteReload(arbiter.ReloadDone{Generation: 2, Reason: "worker 3 exited before it was ready"})
+	was, err := r.save(func(fd int) int { return fd })
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(was)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st saved
+	if err := json.Unmarshal(text, &st); err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Spawns) != 2 || st.By.Starts[st.Spawns[1].ID] != "the first start" {
+		t.Errorf("%+v, %+v", st.Spawns, st.By)
+	}
+	if undo := (&Supervisor{by: st.By}).begun().undo; !undo.Equal(r.begun().undo) || undo.IsZero() {
+		t.Error(undo)
 	}
 }
 

@@ -18,7 +18,7 @@ type waiting struct {
 
 // begun gives the times from which progress is counted.
 func (s *Supervisor) begun() begun {
-	b := begun{stop: s.by.StopAt, asked: s.by.AskedAt, undo: s.undone, drain: map[arbiter.WorkerID]time.Time{}}
+	b := begun{stop: s.by.StopAt, asked: s.by.AskedAt, undo: s.by.UndoneAt, drain: map[arbiter.WorkerID]time.Time{}}
 	for id, w := range s.workers {
 		if !w.leaving.IsZero() {
 			b.drain[id] = w.leaving
@@ -88,7 +88,7 @@ func (s *Supervisor) inFlight(p *control.Progress) (all []inFlight) {
 		}
 		f := inFlight{worker: id, count: w.board.Brief().InFlight}
 		for _, r := range w.board.Oldest(namedRequests) {
-			f.requests = append(f.requests, control.RequestStatus{Method: r.Method, Route: r.Route, RequestID: r.ID, AgeSeconds: seconds(r.Age)})
+			f.requests = append(f.requests, requestStatus(r))
 		}
 		all = append(all, f)
 	}
