@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/postmortem"
+	"github.com/tandem-go/tandem/internal/statedir"
 	"github.com/tandem-go/tandem/internal/upgrade"
 )
 
@@ -16,8 +17,8 @@ const recordsFlush = 2 * time.Second
 
 // openRecords gives the store of the records of dead workers. It is not started:
 // until the control socket is ours, so is not the directory.
-func openRecords(loaded *config.Loaded, taken *upgrade.Taken, log *slog.Logger) (*postmortem.Store, error) {
-	o := postmortem.Options{Log: log}
+func openRecords(loaded *config.Loaded, taken *upgrade.Taken, warner *statedir.Warner) (*postmortem.Store, error) {
+	o := postmortem.Options{Log: warner.Log, Warner: warner}
 	if _, err := taken.Get(partRecords, &o.Was); err != nil {
 		return nil, err
 	}

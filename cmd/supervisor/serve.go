@@ -25,6 +25,7 @@ import (
 	"github.com/tandem-go/tandem/internal/notify"
 	"github.com/tandem-go/tandem/internal/process"
 	"github.com/tandem-go/tandem/internal/socket"
+	"github.com/tandem-go/tandem/internal/statedir"
 	"github.com/tandem-go/tandem/internal/supervise"
 	"github.com/tandem-go/tandem/internal/upgrade"
 )
@@ -113,11 +114,12 @@ func start(loaded *config.Loaded, limits budget.Limits, signals *caught.Signals,
 		}
 		made = append(made, func() { closeAll(listeners) })
 	}
-	records, err := openRecords(loaded, taken, log)
+	warner := &statedir.Warner{Log: log}
+	records, err := openRecords(loaded, taken, warner)
 	if err != nil {
 		return fail(exitFailure, err)
 	}
-	events, err := openTimeline(loaded, taken, log)
+	events, err := openTimeline(loaded, taken, warner)
 	if err != nil {
 		return fail(exitFailure, err)
 	}

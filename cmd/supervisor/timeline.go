@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-go/tandem/internal/config"
+	"github.com/tandem-go/tandem/internal/statedir"
 	"github.com/tandem-go/tandem/internal/timeline"
 	"github.com/tandem-go/tandem/internal/upgrade"
 )
@@ -15,8 +16,8 @@ const timelineFlush = time.Second
 
 // openTimeline gives the store of what changes. As that of the records it is not
 // started: until the control socket is ours, so is not the directory.
-func openTimeline(loaded *config.Loaded, taken *upgrade.Taken, log *slog.Logger) (*timeline.Store, error) {
-	o := timeline.Options{Log: log}
+func openTimeline(loaded *config.Loaded, taken *upgrade.Taken, warner *statedir.Warner) (*timeline.Store, error) {
+	o := timeline.Options{Log: warner.Log, Warner: warner}
 	if _, err := taken.Get(partTimeline, &o.Was); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ const module = "github.com/tandem-go/tandem/"
 // allowed says, for each package, which of our own packages it may import
 // directly. A new package needs a line here, and a reason.
 var allowed = map[string][]string{
-	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/history", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/supervise", "internal/timeline", "internal/upgrade"},
+	"cmd/supervisor": {"internal/admin", "internal/budget", "internal/caught", "internal/cli", "internal/config", "internal/control", "internal/history", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/socket", "internal/statedir", "internal/supervise", "internal/timeline", "internal/upgrade"},
 	"cmd/app":        {"bridge", "middleware", "openapi", "orm", "orm/migrate", "static", "trace", "view", "worker"},
 	"cmd/tandemvet":  {"tandemvet"},
 

@@ -30,6 +30,9 @@ func (s *Store) spare() {
 // flush writes what is not on disk and removes what is too old; false means
 // that something could not be written. Only the store's goroutine calls it.
 func (s *Store) flush() bool {
+	if s.folder == nil { // nobody else sets it
+		s.load()
+	}
 	s.mu.Lock()
 	folder := s.folder
 	var gone, dirty []*entry
@@ -48,7 +51,7 @@ func (s *Store) flush() bool {
 	s.entries = keep
 	s.mu.Unlock()
 	if folder == nil {
-		return true
+		return s.dir == ""
 	}
 	for _, e := range gone {
 		folder.remove(e.ID + suffix)
@@ -67,7 +70,9 @@ func (s *Store) flush() bool {
 			r = *full
 		}
 		if err := folder.write(r); err != nil {
-			s.trouble(fmt.Errorf("post-mortem records that cannot be written are kept in memory: %w", err))
+			if s.failed(fmt.Errorf("post-mortem records that cannot be written are kept in memory: %w", err)) {
+				s.log.Warn("post-mortem records that cannot be written are kept in memory", "directory", s.dir, "error", err)
+			}
 			return false
 		}
 		s.mu.Lock()
@@ -91,13 +96,11 @@ func (s *Store) flush() bool {
 	return true
 }
 
-// trouble says once what is wrong, until it is over.
-func (s *Store) trouble(err error) {
+// failed takes note of what is wrong, and reports whether it is news.
+func (s *Store) failed(err error) (first bool) {
 	s.mu.Lock()
-	said := s.problem != ""
+	defer s.mu.Unlock()
+	first = s.problem == ""
 	s.problem = err.Error()
-	s.mu.Unlock()
-	if !said {
-		s.log.Warn(err.Error(), "directory", s.dir)
-	}
+	return first
 }

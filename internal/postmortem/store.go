@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tandem-go/tandem/internal/statedir"
 )
 
 const (
@@ -42,9 +44,10 @@ type Report struct {
 
 // Options are the parts of a store that may be left away.
 type Options struct {
-	Log *slog.Logger // nil: slog.Default
-	Now func() time.Time
-	Was State // of the store whose place this one takes
+	Log    *slog.Logger     // nil: slog.Default
+	Warner *statedir.Warner // of the state directory; nil: this store warns of it by itself
+	Now    func() time.Time
+	Was    State // of the store whose place this one takes
 }
 
 // Store keeps records in a directory, and those that it cannot write there in
@@ -52,6 +55,7 @@ type Options struct {
 // a disk, but for Get and Close.
 type Store struct {
 	log   *slog.Logger
+	warn  *statedir.Warner
 	now   func() time.Time
 	dir   string
 	queue chan Record
@@ -82,7 +86,7 @@ type entry struct {
 // kept in memory. It touches nothing before Start.
 func New(dir string, o Options) *Store {
 	s := &Store{
-		log: o.Log, now: o.Now, dir: dir,
+		log: o.Log, warn: o.Warner, now: o.Now, dir: dir,
 		queue: make(chan Record, queueLength), ended: make(chan struct{}), tokens: burst,
 		dropped: o.Was.Dropped, was: o.Was.Records,
 	}
@@ -98,7 +102,7 @@ func New(dir string, o Options) *Store {
 
 // Start begins to read what is on disk already and to write what is added, in
 // the background. It does not fail: what is wrong with the directory is logged
-// once, and told by List. Close must follow.
+// once, told by List, and it is tried again. Close must follow.
 func (s *Store) Start() { go s.run() }
 
 // State is what an upgrade carries over: the rest is on disk.
@@ -234,14 +238,17 @@ func (s *Store) run() {
 	}
 }
 
-// load opens the directory and reads what is there.
+// load opens the directory, if there is to be one, and reads what is there. What is
+// in memory already has been written at the last moment before an upgrade.
 func (s *Store) load() {
 	if s.dir == "" {
 		return
 	}
 	folder, err := openFolder(s.dir)
 	if err != nil {
-		s.trouble(fmt.Errorf("post-mortem records are kept in memory only: %w", err))
+		if s.failed(fmt.Errorf("post-mortem records are kept in memory only: %w", err)) && !s.warn.Warned(err) {
+			s.log.Warn("post-mortem records are kept in memory only", "directory", s.dir, "error", err)
+		}
 		return
 	}
 	records, skipped := folder.load()
@@ -252,9 +259,15 @@ func (s *Store) load() {
 	defer s.mu.Unlock()
 	s.folder = folder
 	for _, r := range records {
-		s.entries = append(s.entries, &entry{Record: r.Summary(), key: r.key()})
+		if !s.has(r.ID) {
+			s.entries = append(s.entries, &entry{Record: r.Summary(), key: r.key()})
+		}
 	}
 	s.sort()
+}
+
+func (s *Store) has(id string) bool {
+	return slices.ContainsFunc(s.entries, func(e *entry) bool { return e.ID == id })
 }
 
 // resume takes in what came over with an upgrade.
@@ -262,7 +275,7 @@ func (s *Store) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.was {
-		if !slices.ContainsFunc(s.entries, func(e *entry) bool { return e.ID == r.ID }) {
+		if !s.has(r.ID) {
 			s.entries = append(s.entries, &entry{Record: r.Summary(), key: r.key(), full: &r, size: r.size(), dirty: true})
 		}
 	}
@@ -303,7 +316,7 @@ func (s *Store) take(r Record) {
 func (s *Store) id(r Record) string {
 	base := r.Time.UTC().Format("20060102-150405") + fmt.Sprintf("-w%d", r.Worker)
 	id := base
-	for n := 2; slices.ContainsFunc(s.entries, func(e *entry) bool { return e.ID == id }); n++ {
+	for n := 2; s.has(id); n++ {
 		id = fmt.Sprintf("%s-%d", base, n) // a supervisor that was restarted within the second
 	}
 	return id

@@ -306,6 +306,34 @@ func TestAddNeverWaits(t *testing.T) {
 	}
 }
 
+// A directory that is had later has what was in memory by then.
+func TestADirectoryThatIsHadLater(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(state, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(state, "postmortem", "x")
+	s, log := still(t, dir)
+	s.take(death(1, "x"))
+	for range 2 {
+		if s.flush() {
+			t.Fatal("written to a directory that is not there")
+		}
+	}
+	if n := strings.Count(log.String(), "WARN"); n != 1 || !strings.Contains(s.List().Problem, "--state-dir") {
+		t.Errorf("%d warnings:\n%s", n, log)
+	}
+	if err := os.Remove(state); err != nil {
+		t.Fatal(err)
+	}
+	if !s.flush() || s.List().Problem != "" || s.List().Directory != dir || strings.Count(log.String(), "on disk again") != 1 {
+		t.Errorf("it is there: %+v\n%s", s.List(), log)
+	}
+	if records, _, err := Read(dir); err != nil || len(records) != 1 {
+		t.Errorf("%+v, %v", records, err)
+	}
+}
+
 // A disk that is full: records stay in memory, one warning; when there is room
 // again they are written.
 func TestAFullDisk(t *testing.T) {

@@ -59,12 +59,22 @@ type Dir struct {
 // Open makes the directory, which [Path] has named, if it is missing, checks
 // whose it is, and takes its lock, which an exec gives up.
 func Open(path string) (*Dir, error) {
-	for _, d := range []string{filepath.Dir(filepath.Dir(path)), filepath.Dir(path), path} {
+	kind := filepath.Dir(path)
+	state := filepath.Dir(kind)
+	for _, d := range []string{state, kind, path} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("make the directory: %w; choose another with --state-dir", err)
+			err = fmt.Errorf("make the directory: %w; choose another with --state-dir", err)
+			if d == state || d == kind && !errors.Is(err, unix.ENOTDIR) {
+				err = &UnusableError{state, err}
+			}
+			return nil, err
 		}
 		if err := trusted(d); err != nil { // before anything is made below it
-			return nil, fmt.Errorf("%w: choose another with --state-dir", err)
+			err = fmt.Errorf("%w: choose another with --state-dir", err)
+			if d == state {
+				err = &UnusableError{state, err}
+			}
+			return nil, err
 		}
 	}
 	d, err := inspect(path, os.Getuid())

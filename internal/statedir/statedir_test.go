@@ -1,8 +1,10 @@
 package statedir
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,5 +54,51 @@ func TestOneWriterAndManyReaders(t *testing.T) {
 		if _, err := open(path); err == nil || !strings.Contains(err.Error(), "others can write to it") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What is wrong with the state directory itself is warned of once, whatever was to
+// be kept there; what is wrong with a directory in it is not.
+func TestOneWarningOfTheStateDirectory(t *testing.T) {
+	wide := t.TempDir()
+	if err := os.Chmod(wide, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		state string
+		whole bool
+	}{
+		"others can write to it": {wide, true},
+		"a file":                 {file, true},
+		"below a file":           {filepath.Join(file, "below"), true},
+		"a file in it":           {filepath.Dir(file), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			w := &Warner{Log: slog.New(slog.NewTextHandler(&log, nil))}
+			for range 2 {
+				_, err := Open(filepath.Join(tc.state, "file", "x"))
+				if err == nil || !strings.Contains(err.Error(), "--state-dir") {
+					t.Fatal(err)
+				}
+				if got := w.Warned(err); got != tc.whole {
+					t.Errorf("%v: it is the state directory: %v", err, got)
+				}
+				if (*Warner)(nil).Warned(err) {
+					t.Error("nobody has warned")
+				}
+			}
+			want := 0
+			if tc.whole {
+				want = 1
+			}
+			if n := strings.Count(log.String(), "level=WARN"); n != want || !strings.Contains(log.String(), tc.state) && tc.whole {
+				t.Errorf("%d warnings: %s", n, &log)
+			}
+		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tandem-go/tandem/internal/statedir"
 )
 
 const (
@@ -19,8 +21,9 @@ const (
 
 // Options are the parts of a store that may be left away.
 type Options struct {
-	Log *slog.Logger // nil: slog.Default
-	Was Carried      // of the store whose place this one takes
+	Log    *slog.Logger     // nil: slog.Default
+	Warner *statedir.Warner // of the state directory; nil: this store warns of it by itself
+	Was    Carried          // of the store whose place this one takes
 }
 
 // Carried is what an upgrade in place carries over: the rest is on disk.
@@ -37,6 +40,7 @@ type Carried struct {
 // for a disk, but for List and Close. All may be called from any goroutine.
 type Store struct {
 	log    *slog.Logger
+	warner *statedir.Warner
 	path   string
 	wake   chan struct{} // one waiting: there is something to write
 	stop   chan struct{}
@@ -60,7 +64,7 @@ type Store struct {
 // kept in memory. It touches nothing before Start.
 func New(path string, o Options) *Store {
 	s := &Store{
-		log: o.Log, path: path, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		log: o.Log, warner: o.Warner, path: path, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 		loaded: make(chan struct{}), readers: map[*Subscription]struct{}{},
 		events: o.Was.Events, seq: o.Was.Seq, apart: o.Was.Apart || o.Was.Seq == 0, lost: o.Was.Lost,
 	}

@@ -53,7 +53,7 @@ func (s *Store) attach() bool {
 	}
 	if err == nil {
 		s.join(d, before)
-	} else if !s.failed(err) {
+	} else if !s.failed(err) && !s.warner.Warned(err) {
 		s.log.Warn("the timeline is kept in memory only", "directory", s.path, "error", err)
 	}
 	return err == nil

@@ -28,10 +28,9 @@ type said map[string][]string
 // unquoted are the calls whose message is no literal, by file and what is handed over, and
 // what the runbook calls them.
 var unquoted = map[string]string{
-	"internal/postmortem/flush.go: err.Error()": "post-mortem records that cannot be written are kept in memory",
-	"internal/supervise/supervise.go: doing":    "", // logError's own; its callers are read
-	"worker/occasional.go: text":                "http: …",
-	"worker/occasional.go: what.text":           "", // those of say, which are read
+	"internal/supervise/supervise.go: doing": "", // logError's own; its callers are read
+	"worker/occasional.go: text":             "http: …",
+	"worker/occasional.go: what.text":        "", // those of say, which are read
 }
 
 // quiet are the messages whose level is a variable that is never above info.
