@@ -61,6 +61,7 @@ var allowed = map[string][]string{
 	"internal/handover":     nil,
 	"internal/http1":        nil,
 	"internal/logpipe":      nil,
+	"internal/logtest":      nil,
 	"internal/notify":       nil,
 	"internal/postmortem":   {"internal/cgroup", "internal/statedir"},
 	"internal/oncpu":        nil,

@@ -1,49 +1,30 @@
 package certs
 
 import (
-	"bytes"
 	"crypto/tls"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/tandem-go/tandem/internal/certs/certtest"
+	"github.com/tandem-go/tandem/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // records are the lines of a log, each asked for once.
-type records struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.b.Write(p)
-}
-
-// since gives what was logged since the last call.
-func (r *records) since() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	defer r.b.Reset()
-	return r.b.String()
-}
+type records struct{ *logtest.Log }
 
 // want checks that since the last call one record was logged for each of lines,
 // with all words of it in their order, and none besides.
-func (r *records) want(t *testing.T, lines ...string) {
+func (r records) want(t *testing.T, lines ...string) {
 	t.Helper()
-	text := r.since()
+	text := r.Take()
 	got := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if text == "" {
 		got = nil
@@ -65,20 +46,15 @@ func (r *records) want(t *testing.T, lines ...string) {
 }
 
 // open makes a store, and gives its log.
-func open(t *testing.T, o Options) (*Store, *records) {
+func open(t *testing.T, o Options) (*Store, records) {
 	t.Helper()
-	log := new(records)
-	o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
+	log, said := logtest.New()
+	o.Log = log
 	s, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, log
+	return s, records{said}
 }
 
 // at is a connection whose server side has that address.

@@ -16,11 +16,11 @@ import (
 )
 
 // watched runs f with a store of that pair which looks at its files, in a time of its own.
-func watched(t *testing.T, l certtest.Leaf, f func(t *testing.T, files *files, s *Store, log *records)) {
+func watched(t *testing.T, l certtest.Leaf, f func(t *testing.T, files *files, s *Store, log records)) {
 	synctest.Test(t, func(t *testing.T) {
 		files := newFiles(t, l)
 		s, log := open(t, Options{Pairs: []Pair{files.Pair}})
-		log.since()
+		log.Take()
 		looking(t, s)
 		f(t, files, s, log)
 	})
@@ -39,7 +39,7 @@ func pass(d time.Duration) {
 }
 
 func TestAChangedPairIsServedWithoutTouchingAConnection(t *testing.T) {
-	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log *records) {
+	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log records) {
 		c, inner := net.Pipe()
 		server, client := tls.Server(inner, s.Config(nil)), tls.Client(c, f.client())
 		go func() { _, _ = io.Copy(server, server) }()
@@ -104,7 +104,7 @@ func TestALinkThatIsSetToAnotherDirectory(t *testing.T) {
 }
 
 func TestAHalfWrittenPairIsWaitedFor(t *testing.T) {
-	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log *records) {
+	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log records) {
 		fresh := f.ca.Issue(t, certtest.Leaf{Names: []string{"a.example"}})
 		certtest.Put(t, f.Cert, fresh.CertPEM())
 		pass(3 * lookEvery)
@@ -120,7 +120,7 @@ func TestAHalfWrittenPairIsWaitedFor(t *testing.T) {
 }
 
 func TestABadCertificateKeepsTheOldOneAndSaysSoOnce(t *testing.T) {
-	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log *records) {
+	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log records) {
 		refused := `level=ERROR msg="a changed certificate is not taken in, the one from before is served on" error=" … `
 		certtest.Put(t, f.Cert, []byte("no certificate"))
 		pass(time.Minute)
@@ -208,14 +208,14 @@ func TestAKeyThatEverybodyMayReadIsWarnedOf(t *testing.T) {
 
 // Nothing that is logged or said of a failure has a key in it.
 func TestNoKeyInTheLog(t *testing.T) {
-	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log *records) {
+	watched(t, certtest.Leaf{}, func(t *testing.T, f *files, s *Store, log records) {
 		keyPEM := f.leaf.KeyPEM(t)
 		secret := [][32]byte{[32]byte([]byte("the key of tickets, 32 bytes long"))}
 		s.SetTickets(secret)
 		certtest.Put(t, f.Cert, keyPEM)                                        // swapped by mistake
 		certtest.Put(t, f.Key, append([]byte("-----BEGIN X-----"), keyPEM...)) // and damaged
 		pass(time.Minute)
-		text := log.since()
+		text := log.Take()
 		for _, hidden := range []string{strings.Split(string(keyPEM), "\n")[1][:16], string(secret[0][:8]), hex.EncodeToString(secret[0][:4])} {
 			if strings.Contains(text, hidden) {
 				t.Errorf("%q is in %s", hidden, text)

@@ -22,10 +22,16 @@ func TestLogs(t *testing.T) {
 	if err := c.Logs(t.Context(), LogQuery{Worker: 8}, &b); !errors.As(err, &refused) || refused.Code != http.StatusNotFound {
 		t.Errorf("%v", err)
 	}
-	for query, want := range map[string]string{
+	refuses(t, c, "/v1/logs", map[string]string{
 		"worker=0": "is not the number of a worker", "follow=maybe": "is not 1 or 0", "format=xml": "is not text or json", "tail=5": "there is no parameter",
-	} {
-		res, err := c.do(t.Context(), http.MethodGet, "/v1/logs?"+query, http.NoBody)
+	})
+}
+
+// refuses says that each query is a bad request, and what the answer says.
+func refuses(t *testing.T, c *Client, path string, queries map[string]string) {
+	t.Helper()
+	for query, want := range queries {
+		res, err := c.do(t.Context(), http.MethodGet, path+"?"+query, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,54 +9,37 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-go/tandem/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// journal is a log that a store writes and a test reads.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
-func open(t *testing.T, dir string, was State) (*Store, *journal) {
+func open(t *testing.T, dir string, was State) (*Store, *logtest.Log) {
 	t.Helper()
-	log := new(journal)
-	s := New(dir, Options{Log: slog.New(slog.NewTextHandler(log, nil)), Was: was})
+	log, said := logtest.New()
+	s := New(dir, Options{Log: log, Was: was})
 	s.Start()
-	return s, log
+	return s, said
 }
 
 // still gives a store whose goroutine is the test.
-func still(t *testing.T, dir string) (*Store, *journal) {
+func still(t *testing.T, dir string) (*Store, *logtest.Log) {
 	t.Helper()
-	log := new(journal)
-	s := New(dir, Options{Log: slog.New(slog.NewTextHandler(log, nil))})
+	log, said := logtest.New()
+	s := New(dir, Options{Log: log})
 	s.load()
 	t.Cleanup(func() {
 		if s.folder != nil {
 			s.folder.Close()
 		}
 	})
-	return s, log
+	return s, said
 }
 
 func finish(t *testing.T, s *Store) {

@@ -7,29 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-go/tandem/internal/channel"
 	"github.com/tandem-go/tandem/internal/control"
-	"github.com/tandem-go/tandem/internal/notify"
-	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
 // ticking is a worker that beats on its scoreboard alone, for five times its
 // timeout, and then not any more.
 func ticking() {
-	must := func(err error) {
-		if err != nil {
-			panic(err)
-		}
-	}
-	conn, err := channel.Inherited()
-	must(err)
-	hello, fds, err := conn.Receive()
-	must(err)
-	fd, _ := hello.Take(fds, channel.Scoreboard)
-	board, err := scoreboard.Open(fd)
-	must(err)
-	must(conn.Send(channel.Greeting()))
-	must(notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"))
+	conn, board, _ := handed()
+	greet(conn)
 	tick := time.NewTicker(tickingTimeout / 20)
 	for range 100 {
 		board.Beat()

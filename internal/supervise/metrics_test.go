@@ -12,38 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-go/tandem/internal/arbiter"
-	"github.com/tandem-go/tandem/internal/channel"
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/metrics"
-	"github.com/tandem-go/tandem/internal/notify"
 	"github.com/tandem-go/tandem/internal/postmortem"
-	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
 // counting is a worker that counts three requests, each answered with 200, and
 // one that it never answers. At a USR1 it counts a fourth and dies by SIGKILL in
 // the same moment ("counts"), or fills its board with nonsense ("scribbles").
 func counting(mode string, term <-chan os.Signal) {
-	must := func(err error) {
-		if err != nil {
-			panic(err)
-		}
-	}
 	next := make(chan os.Signal, 1)
 	signal.Notify(next, syscall.SIGUSR1)
-	conn, err := channel.Inherited()
-	must(err)
-	hello, fds, err := conn.Receive()
-	must(err)
-	fd, _ := hello.Take(fds, channel.Scoreboard)
-	board, err := scoreboard.Open(fd)
-	must(err)
+	conn, board, fd := handed()
 	for range 3 {
 		board.Begin("GET", "/", "").End(200)
 	}
 	board.Begin("POST", "/for-ever", "")
-	must(conn.Send(channel.Greeting()))
-	must(notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"))
+	greet(conn)
 	for {
 		select {
 		case <-term:
@@ -77,9 +62,7 @@ func requests(s metrics.Snapshot) map[metrics.Code]uint64 {
 func TestMetricsOfAWorkerThatIsKilled(t *testing.T) {
 	r := start(t, "counts", "--workers", "2")
 	watch := r.Watcher()
-	st := r.until(t, "two workers that speak", func(st control.Status) bool {
-		return ready(2, 1)(st) && st.Workers[0].Requests != nil && st.Workers[1].Requests != nil
-	})
+	st := r.until(t, "two workers that speak", speaking(2, 1))
 	ok, failed := metrics.Code{Method: "GET", Status: 200}, metrics.Code{Method: "GET", Status: 500}
 	snap, err := watch.Metrics(t.Context())
 	if err != nil {
@@ -133,7 +116,7 @@ func TestMetricsOfAWorkerThatIsKilled(t *testing.T) {
 func TestMetricsOfAHostileWorker(t *testing.T) {
 	r := start(t, "scribbles", "--workers", "1")
 	watch := r.Watcher()
-	st := r.until(t, "a worker that speaks", func(st control.Status) bool { return ready(1, 1)(st) && st.Workers[0].Requests != nil })
+	st := r.until(t, "a worker that speaks", speaking(1, 1))
 	if _, err := watch.Metrics(t.Context()); err != nil {
 		t.Fatal(err)
 	}

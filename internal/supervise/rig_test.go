@@ -22,6 +22,7 @@ import (
 	"github.com/tandem-go/tandem/internal/logpipe"
 	"github.com/tandem-go/tandem/internal/notify"
 	"github.com/tandem-go/tandem/internal/process"
+	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
 // The test binary is the supervisor, its shim and its workers.
@@ -105,6 +106,31 @@ func workerMain() {
 	}
 	<-term
 	os.Exit(0)
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// handed gives what a worker of ours is handed first: its end of the channel, and
+// its scoreboard with the descriptor.
+func handed() (conn *channel.Conn, board *scoreboard.Board, fd int) {
+	conn, err := channel.Inherited()
+	must(err)
+	hello, fds, err := conn.Receive()
+	must(err)
+	fd, _ = hello.Take(fds, channel.Scoreboard)
+	board, err = scoreboard.Open(fd)
+	must(err)
+	return conn, board, fd
+}
+
+// greet says that a worker speaks, and is ready.
+func greet(conn *channel.Conn) {
+	must(conn.Send(channel.Greeting()))
+	must(notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"))
 }
 
 // rig is a supervisor over an env file that the test rewrites.
@@ -231,5 +257,17 @@ func ready(n, generation int) func(control.Status) bool {
 			}
 		}
 		return true
+	}
+}
+
+// speaking says the same, and that all of them speak.
+func speaking(n, generation int) func(control.Status) bool {
+	return func(st control.Status) bool {
+		for _, w := range st.Workers {
+			if w.Requests == nil {
+				return false
+			}
+		}
+		return ready(n, generation)(st)
 	}
 }

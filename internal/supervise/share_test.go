@@ -52,27 +52,17 @@ func tenth(n int) int64 { return int64(0.9 * float64(1<<30) / float64(n)) }
 
 func TestWorkersAreToldTheirShareWhenTheirNumberChanges(t *testing.T) {
 	r := start(t, "shares", "--workers", "1")
-	speaks := func(n int) func(control.Status) bool {
-		return func(st control.Status) bool {
-			for _, w := range st.Workers {
-				if w.Requests == nil {
-					return false
-				}
-			}
-			return ready(n, 1)(st)
-		}
-	}
-	r.until(t, "the start", speaks(1))
+	r.until(t, "the start", speaking(1, 1))
 	r.said(t, fmt.Sprintf("began with 2 and %dB", tenth(1)), 1)
 	if err := r.Scale(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	r.said(t, fmt.Sprintf("now has 1 and %d", tenth(2)), 1) // the first one; the other begins with it
 	r.said(t, fmt.Sprintf("began with 1 and %dB", tenth(2)), 1)
-	r.until(t, "the second", speaks(2))
+	r.until(t, "the second", speaking(2, 1))
 	r.Signal(syscall.SIGTTIN)
 	r.said(t, fmt.Sprintf("now has 1 and %d", tenth(3)), 2)
-	r.until(t, "the third", speaks(3))
+	r.until(t, "the third", speaking(3, 1))
 	if _, err := r.Reload(t.Context(), true); err != nil { // as many as before
 		t.Fatal(err)
 	}
@@ -113,7 +103,7 @@ func TestWhatTheOperatorHasSetIsNotToldAnew(t *testing.T) {
 	go func() { r.result <- r.Run(t.Context()) }()
 	t.Cleanup(func() { <-r.done })
 	r.said(t, fmt.Sprintf("began with 7 and %dB", tenth(1)), 1)
-	r.until(t, "the start", func(st control.Status) bool { return ready(1, 1)(st) && st.Workers[0].Requests != nil })
+	r.until(t, "the start", speaking(1, 1))
 	if err := r.Scale(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}

@@ -13,27 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-go/tandem/internal/channel"
 	"github.com/tandem-go/tandem/internal/control"
-	"github.com/tandem-go/tandem/internal/notify"
 	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
 // busy is a worker in the midst of work: requests of several methods and codes
 // have ended, a hundred are in flight, and its two limiters have said how they are.
 func busy(term <-chan os.Signal) {
-	must := func(err error) {
-		if err != nil {
-			panic(err)
-		}
-	}
-	conn, err := channel.Inherited()
-	must(err)
-	hello, fds, err := conn.Receive()
-	must(err)
-	fd, _ := hello.Take(fds, channel.Scoreboard)
-	board, err := scoreboard.Open(fd)
-	must(err)
+	conn, board, _ := handed()
 	for _, method := range []string{"GET", "POST", "PUT"} {
 		for _, code := range []int{200, 204, 404, 500} {
 			board.Begin(method, "/posts/7/", "").End(code)
@@ -44,8 +31,7 @@ func busy(term <-chan os.Signal) {
 	}
 	board.SetPermits(0, scoreboard.Sample{Name: "blocking", Limit: 40, InUse: 12, Queue: 3})
 	board.SetPermits(1, scoreboard.Sample{Name: "cpu", Limit: 1, InUse: 1})
-	must(conn.Send(channel.Greeting()))
-	must(notify.Send(os.Getenv("NOTIFY_SOCKET"), "READY=1"))
+	greet(conn)
 	<-term
 	os.Exit(0)
 }
@@ -56,11 +42,11 @@ func busy(term <-chan os.Signal) {
 func speak(n int) func(control.Status) bool {
 	return func(st control.Status) bool {
 		for _, w := range st.Workers {
-			if w.Requests == nil || w.RSSBytes == nil || *w.RSSBytes < 1<<20 {
+			if w.RSSBytes == nil || *w.RSSBytes < 1<<20 {
 				return false
 			}
 		}
-		return ready(n, 1)(st)
+		return speaking(n, 1)(st)
 	}
 }
 

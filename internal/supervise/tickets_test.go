@@ -143,23 +143,12 @@ func TestAllWorkersHaveTheSameKeysOfTickets(t *testing.T) {
 	first := fmt.Sprintf("%x", r.tickets.keys[0][:4])
 	go func() { r.result <- r.Run(t.Context()) }()
 	t.Cleanup(func() { <-r.done })
-	speak := func(n, generation int) {
-		t.Helper()
-		r.until(t, "workers that speak", func(st control.Status) bool {
-			for _, w := range st.Workers {
-				if w.Requests == nil {
-					return false
-				}
-			}
-			return ready(n, generation)(st)
-		})
-	}
-	speak(2, 1)
+	r.until(t, "workers that speak", speaking(2, 1))
 	r.said(t, "hello with keys "+first+".", 2)
 	if _, err := r.Reload(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	speak(2, 2)
+	r.until(t, "workers that speak", speaking(2, 2))
 	r.said(t, "hello with keys "+first+".", 4)
 	r.send(aged{})
 	r.said(t, " "+first+".", 6) // behind a newer one
@@ -170,7 +159,7 @@ func TestAllWorkersHaveTheSameKeysOfTickets(t *testing.T) {
 	if err := r.Scale(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	speak(3, 2)
+	r.until(t, "workers that speak", speaking(3, 2))
 	r.said(t, "hello with keys "+second+" "+first+".", 1)
 	r.Signal(syscall.SIGTERM)
 	<-r.result
@@ -190,7 +179,7 @@ func TestAWorkerThatSpeaksLateIsToldTheKeys(t *testing.T) {
 	s := r.Supervisor
 	go func() { r.result <- r.Run(t.Context()) }()
 	t.Cleanup(func() { <-r.done })
-	r.until(t, "the worker", func(st control.Status) bool { return ready(1, 1)(st) && st.Workers[0].Requests != nil })
+	r.until(t, "the worker", speaking(1, 1))
 	s.send(behind{})
 	if err := r.Scale(t.Context(), 1); err != nil {
 		t.Fatal(err)

@@ -1,13 +1,11 @@
 package timeline
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,32 +17,16 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/tandem-go/tandem/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// journal collects what is logged.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
-func open(t *testing.T, path string, was Carried) (*Store, *journal) {
+func open(t *testing.T, path string, was Carried) (*Store, *logtest.Log) {
 	t.Helper()
-	j := &journal{}
-	s := New(path, Options{Log: slog.New(slog.NewTextHandler(j, nil)), Was: was})
+	log, j := logtest.New()
+	s := New(path, Options{Log: log, Was: was})
 	s.Start()
 	t.Cleanup(func() { finish(t, s) })
 	return s, j
