@@ -17,7 +17,8 @@ type client struct {
 	rng   *rand.Rand
 	id    string
 	index int
-	n     int
+	n     int // requests sent
+	slot  int // of those that a rate sets times for, the next one
 	conn  *conn
 }
 
@@ -35,6 +36,7 @@ func (c *client) run(ctx, sending context.Context) {
 			return
 		}
 		c.n++
+		c.slot++
 		id := fmt.Sprintf("%s-%dz", c.id, c.n) // no id is the beginning of another
 		c.rec.inFlight.Add(1)
 		result, answer := c.one(ctx, id, intended)
@@ -67,8 +69,8 @@ func (c *client) pause(sending context.Context, start time.Time) (time.Time, boo
 	var until, intended time.Time
 	switch {
 	case c.group.Rate > 0:
-		k := float64(c.n*c.group.Clients + c.index)
-		intended = start.Add(time.Duration(k / c.group.Rate * float64(time.Second)))
+		c.skip(start)
+		intended = c.due(start, c.slot)
 		until = intended
 	case c.n == 0 && c.group.ThinkMax > 0:
 		// Clients that all begin at once would think in step.
@@ -91,6 +93,28 @@ func (c *client) pause(sending context.Context, start time.Time) (time.Time, boo
 	return intended, sending.Err() == nil
 }
 
+// due is the moment of a slot of a group with a rate.
+func (c *client) due(start time.Time, slot int) time.Time {
+	k := float64(slot*c.group.Clients + c.index)
+	return start.Add(time.Duration(k / c.group.Rate * float64(time.Second)))
+}
+
+// skip leaves out the slots whose moments have passed, but for the last ones that the
+// backlog allows; at the end of the sending, all of them. What comes due later is nobody's.
+func (c *client) skip(start time.Time) {
+	if c.load.Backlog <= 0 {
+		return
+	}
+	now, backlog := time.Now(), c.load.Backlog
+	if until := c.rec.sendingUntil(now); until.Before(now) {
+		now, backlog = until, 0
+	}
+	for !c.due(start, c.slot+backlog).After(now) {
+		c.slot++
+		c.rec.unsent.Add(1)
+	}
+}
+
 func (c *client) think() time.Duration {
 	if c.group.ThinkMax <= c.group.ThinkMin {
 		return c.group.ThinkMin
@@ -108,9 +132,11 @@ func (c *client) watch(sending context.Context, until time.Time) {
 }
 
 // drop lets go of a connection that the server ended while it was idle. What
-// came on it without having been asked for is a second answer.
+// came on it without having been asked for is a second answer, unless it says that the
+// server has waited for a request for long enough: that is how some close an idle connection
+// (RFC 9110, section 15.5.9). Nothing of a request had been sent by then.
 func (c *client) drop() {
-	if extra := c.conn.unasked(); extra != "" {
+	if extra := c.conn.unasked(); extra != "" && !c.conn.timedOut() {
 		c.add(result{Event: Event{
 			Outcome: Doubled, Mode: c.group.Mode, ID: c.conn.lastID, Tag: c.conn.tag, Target: c.group.Target,
 			How: "bytes after the answer: " + extra, Nth: c.conn.nth, Time: time.Now(),

@@ -296,6 +296,16 @@ func (c *conn) unasked() string {
 	return strconv.Quote(string(b))
 }
 
+// timedOut says whether what came without a request is the head of a 408.
+func (c *conn) timedOut() bool {
+	const head = "HTTP/1.1 408 "
+	if c.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+		return false
+	}
+	b, err := c.br.Peek(len(head))
+	return err == nil && (string(b) == head || string(b) == "HTTP/1.0 408 ")
+}
+
 // finish reads to the end of a connection that the server is to close, and
 // returns what came after the answer. It waits no longer than a second: to
 // close late is no fault.

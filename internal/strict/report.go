@@ -55,6 +55,9 @@ type Report struct {
 	// Connections is how many were opened; IdleClosed how many of them the
 	// server ended between two requests, which is its right.
 	Connections, IdleClosed int
+	// Unsent is how many requests were not sent in time and so not at all, because
+	// Load.Backlog does not let their client make up for them. Counts has none of them.
+	Unsent int
 	// Events lists every request that was neither OK nor Refused, in the
 	// order of their ends, at most 10000.
 	Events []Event
@@ -122,16 +125,17 @@ func (r Report) list(n int) string {
 // String is the report for people: one line of counts, one of latency, then
 // what went wrong.
 func (r Report) String() string {
-	return fmt.Sprintf("%d requests in %s: %d ok, %d lost, %d wrong, %d doubled, %d late, %d refused, %d faults; %d connections, %d closed while idle\n  latency %s\n%s",
+	return fmt.Sprintf("%d requests in %s: %d ok, %d lost, %d wrong, %d doubled, %d late, %d refused, %d faults, %d not sent in time; %d connections, %d closed while idle\n  latency %s\n%s",
 		r.Sent(), r.Elapsed.Round(time.Millisecond), r.Counts[OK], r.Counts[Lost], r.Counts[Wrong], r.Counts[Doubled],
-		r.Counts[Late], r.Counts[Refused], r.Counts[Fault], r.Connections, r.IdleClosed, &r.Latency, r.list(20))
+		r.Counts[Late], r.Counts[Refused], r.Counts[Fault], r.Unsent, r.Connections, r.IdleClosed, &r.Latency, r.list(20))
 }
 
 // recorder gathers what the clients see.
 type recorder struct {
-	inFlight, connections, idleClosed atomic.Int64
-	left                              atomic.Int64 // may still be sent
-	bounded                           bool
+	inFlight, connections, idleClosed, unsent atomic.Int64
+	left                                      atomic.Int64 // may still be sent
+	bounded                                   bool
+	until                                     atomic.Pointer[time.Time] // when the sending ends, or has ended
 
 	mu      sync.Mutex
 	rep     Report
@@ -147,7 +151,23 @@ type waiter struct {
 func newRecorder(l Load) *recorder {
 	r := &recorder{bounded: l.Requests > 0, rep: Report{Started: time.Now(), Counts: map[Outcome]int{}}}
 	r.left.Store(int64(l.Requests))
+	until := r.rep.Started.Add(l.Duration)
+	r.until.Store(&until)
 	return r
+}
+
+// stopSending notes that nothing is due any more from now on.
+func (r *recorder) stopSending(now time.Time) {
+	now = r.sendingUntil(now)
+	r.until.Store(&now)
+}
+
+// sendingUntil is now, or the end of the sending if that was before.
+func (r *recorder) sendingUntil(now time.Time) time.Time {
+	if until := *r.until.Load(); until.Before(now) {
+		return until
+	}
+	return now
 }
 
 // take asks for leave to send one request.
@@ -194,6 +214,7 @@ func (r *recorder) end() {
 	r.rep.Elapsed = time.Since(r.rep.Started)
 	r.rep.Connections = int(r.connections.Load())
 	r.rep.IdleClosed = int(r.idleClosed.Load())
+	r.rep.Unsent = int(r.unsent.Load())
 }
 
 func (r *recorder) report() Report {

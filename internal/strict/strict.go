@@ -90,6 +90,7 @@ type Group struct {
 	// second over all its clients, at times fixed beforehand. Latency then
 	// counts from the intended time, so that a stall is not hidden by the
 	// requests that it kept from being sent. Think times are ignored.
+	// Load.Backlog bounds what a client makes up for after one.
 	Rate float64
 	// Check says whether the answer is right. Nil accepts what has an
 	// expected status.
@@ -124,6 +125,11 @@ type Load struct {
 	Timeout time.Duration
 	// LateAfter makes slower answers Late. 0 means never.
 	LateAfter time.Duration
+	// Backlog, when above 0, is how many requests whose times have passed a client of
+	// a group with a Rate makes up for. Those before them are not sent, and counted in
+	// Report.Unsent: a client that catches up with a whole stall does so in a burst, which may
+	// itself be what a server fails at.
+	Backlog int
 	// EndWhenRefused ends each client at its first refusal. Without it a
 	// refused client tries again after RefusedPause.
 	EndWhenRefused bool
@@ -174,8 +180,13 @@ type Running struct {
 // flight short; they are then not counted.
 func Start(ctx context.Context, l Load) *Running {
 	l = l.withDefaults()
-	sending, stop := context.WithTimeout(ctx, l.Duration)
-	r := &Running{rec: newRecorder(l), stop: stop, ended: make(chan struct{})}
+	sending, cancel := context.WithTimeout(ctx, l.Duration)
+	r := &Running{rec: newRecorder(l), ended: make(chan struct{})}
+	stop := func() {
+		r.rec.stopSending(time.Now())
+		cancel()
+	}
+	r.stop = stop
 	prefix := fmt.Sprintf("%08x", rand.Uint32())
 	var all sync.WaitGroup
 	for gi, g := range l.Groups {
