@@ -1,6 +1,6 @@
 // Package cli is the command line of supervisor. Its invariant: what the user
 // asked for goes to stdout, everything else is one line on stderr, and the exit
-// code says how it went (0 done, 1 failed, 2 usage or configuration).
+// code says how it went (0 done, 1 failed, 2 usage or configuration, 5 nothing verified).
 //
 // The smallest use:
 //
@@ -16,13 +16,15 @@ import (
 
 	"github.com/tandem-go/tandem/internal/config"
 	"github.com/tandem-go/tandem/internal/printable"
+	"github.com/tandem-go/tandem/internal/verify"
 )
 
 // The exit codes of the commands. A supervisor that runs has more.
 const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
+	exitOK       = 0
+	exitFailure  = 1
+	exitUsage    = 2
+	exitUnjudged = 5 // of verify-reload: 3 and 4 are those of a supervisor that does not start
 )
 
 // Main runs what args (without the program's name) ask for and returns the exit
@@ -105,6 +107,9 @@ func (p *program) fail(what string, err error) int {
 	var command *config.CommandError
 	if errors.As(err, &setting) || errors.As(err, &mine) || errors.As(err, &command) {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[*verify.UnjudgedError](err); ok {
+		return exitUnjudged
 	}
 	return exitFailure
 }

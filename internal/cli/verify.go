@@ -146,9 +146,12 @@ func (p *program) verifyReload(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	code := exitOK
-	if !report.OK() {
-		code = exitFailure
+	code := exitFailure
+	switch report.Result {
+	case verify.ResultOK:
+		code = exitOK
+	case verify.ResultUnjudged:
+		code = exitUnjudged
 	}
 	if a.json {
 		if failed, err := p.printJSON(report); failed != exitOK || err != nil {
@@ -193,6 +196,9 @@ func verifyText(r verify.Report) string {
 		{"late", strconv.Itoa(r.Late), "above the bound of its path"},
 		{"closed", strconv.Itoa(r.Closed.Announced + r.Closed.Unannounced), fmt.Sprintf("kept connections: %d with Connection: close, %d without a word", r.Closed.Announced, r.Closed.Unannounced)},
 	}
+	if r.Unsent > 0 {
+		rows = append(rows, []string{"unsent", strconv.Itoa(r.Unsent), "not sent in time: their clients waited for an answer still"})
+	}
 	if r.Faults > 0 {
 		rows = append(rows, []string{"faults", strconv.Itoa(r.Faults), "of this client: they say nothing of the service"})
 	}
@@ -203,7 +209,11 @@ func verifyText(r verify.Report) string {
 		if path.LateAfterMs != nil {
 			bound = millis(*path.LateAfterMs)
 		}
-		paths = append(paths, []string{printable.Line(path.Path), strconv.Itoa(path.Status), bound})
+		status := strconv.Itoa(path.Status)
+		for _, also := range path.Also {
+			status += " " + strconv.Itoa(also)
+		}
+		paths = append(paths, []string{printable.Line(path.Path), status, bound})
 	}
 	b.WriteString("\n" + columns(paths, "lrr"))
 	b.WriteString("\n" + columns([][]string{
@@ -261,17 +271,19 @@ func causesText(r verify.Report) string {
 }
 
 func verdict(r verify.Report) string {
+	text := "nothing was lost, and a reload failed"
 	switch {
-	case r.Problem != "":
+	case r.Result == verify.ResultUnjudged:
 		return "not verified: " + printable.Line(r.Problem)
 	case r.OK():
 		return "nothing was lost"
 	case r.Lost+r.Wrong > 0:
-		return "requests were lost or answered otherwise"
-	case r.Faults > 0:
-		return "not verified: the client itself failed"
+		text = "requests were lost or answered otherwise"
 	}
-	return "nothing was lost, and a reload failed"
+	if r.Problem != "" {
+		text += "; and not all was seen: " + printable.Line(r.Problem)
+	}
+	return text
 }
 
 func latencyRow(name string, q verify.Quantiles) []string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,6 +61,13 @@ func (j *judge) note(p Path) {
 			Remedy: "give a --path that works",
 		})
 	}
+	if len(p.Also) > 0 {
+		j.blame(Cause{
+			Symptom: SymptomNote, Code: "several-statuses", subject: p.Path,
+			Text:   fmt.Sprintf("GET %s answered %s already before the first reload, which --expect allows: how often each came since is not judged", p.Path, statuses(p)),
+			Remedy: "give a --path that has one",
+		})
+	}
 	if _, ok := j.late[p.Path]; !ok && len(j.Reloads) > 0 {
 		j.blame(Cause{
 			Symptom: SymptomNote, Code: "too-few-before", subject: p.Path,
@@ -79,6 +87,25 @@ func (j *judge) note(p Path) {
 			Symptom: SymptomNote, Code: "app-closes", subject: p.Path,
 			Text:   fmt.Sprintf("the app ends the connection after each answer of GET %s, also without a reload: nothing is known of kept connections there", p.Path),
 			Remedy: "look for Connection: close, or HTTP/1.0, in the app or in what stands before it",
+		})
+	}
+}
+
+// statuses names all that a path had before the first reload.
+func statuses(p Path) string {
+	text := strconv.Itoa(p.Status)
+	for _, status := range p.Also {
+		text += " and " + strconv.Itoa(status)
+	}
+	return text
+}
+
+// unreached remarks that the load was not seen to come to this service.
+func (j *judge) unreached() {
+	if j.Unreached != "" {
+		j.blame(Cause{
+			Symptom: SymptomNote, Code: "reach-not-proven", Text: j.Unreached,
+			Remedy: "find the User-Agent " + userAgent + " in the app's own access log",
 		})
 	}
 }
@@ -194,6 +221,10 @@ func (j *judge) wrong(s Sample) Cause {
 		c.Remedy = "lower --rate, or exempt this machine"
 	case j.Proxied && (s.Status == http.StatusBadGateway || s.Status == http.StatusGatewayTimeout || s.Status == http.StatusServiceUnavailable):
 		c = j.gateway(c, s, what)
+	case j.before(s):
+		c.Code = "broken-before"
+		c.Text = fmt.Sprintf("GET %s answered now %d, now %d%s without any reload: the app does so of its own accord", s.Path, want, s.Status, quote(s.Body))
+		c.Remedy = "supervisor logs, at the times below; mend that first, or give a --path that always answers alike"
 	case j.lasts(s):
 		c.Code = "new-generation-answers-otherwise"
 		c.Text = what + ", since the new generation serves" + quote(s.Body)

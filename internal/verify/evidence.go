@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -22,17 +23,32 @@ type Evidence struct {
 	TLS        bool
 	Timeout    time.Duration // that one request had
 	Gone       string        // why the supervisor could not be asked at the end; "" if it could
+	Ended      string        // why it ended before all was seen; "" if it did not
+	Unreached  string        // what could not be seen of whether the load came to the supervisor's workers
+	Unsent     int           // requests that were not sent, for their clients waited for an answer still
 }
 
 // Path is what a path answered before the first reload.
 type Path struct {
 	Path   string
-	Status int
+	Status int // the first
+	// Also are others that it had before the first reload, and that were expected.
+	Also []int
 	// Closes: each answer ends its connection, also without a reload.
 	Closes bool
 	// Unframed: the end of its answers is that of the connection, so that a cut cannot be seen.
 	Unframed bool
 	Median   time.Duration
+}
+
+// right says whether a status is one that the path had before the first reload.
+func (p *Path) right(status int) bool { return status == p.Status || slices.Contains(p.Also, status) }
+
+// saw notes a status that the path has before the first reload.
+func (p *Path) saw(status int) {
+	if !p.right(status) {
+		p.Also = append(p.Also, status)
+	}
 }
 
 // Sample is the end of one request.
@@ -68,6 +84,7 @@ type Reload struct {
 	Generation   int
 	OK           bool
 	Refused      bool // there was none: Error says why
+	Unseen       bool // its end was not waited for
 	Error        string
 	LastWords    []string
 }
@@ -106,13 +123,44 @@ func (r Reload) over() time.Time {
 }
 
 // path is what is known of a path.
-func (e Evidence) path(name string) Path {
-	for _, p := range e.Paths {
-		if p.Path == name {
-			return p
+func (e Evidence) path(name string) *Path {
+	for i := range e.Paths {
+		if e.Paths[i].Path == name {
+			return &e.Paths[i]
 		}
 	}
-	return Path{Path: name}
+	return &Path{Path: name}
+}
+
+// unsound says what failed of itself before the first reload; "" if nothing did. What fails
+// without a reload cannot be blamed on one, nor be told from what one costs.
+func (e Evidence) unsound() string {
+	lost, wrong, all, first := 0, 0, 0, Sample{}
+	for _, s := range e.Samples {
+		if !e.before(s) || s.Outcome == Fault {
+			continue
+		}
+		all++
+		switch {
+		case s.Outcome != Answered:
+			lost++
+		case !e.path(s.Path).right(s.Status):
+			wrong++
+		default:
+			continue
+		}
+		if lost+wrong == 1 {
+			first = s
+		}
+	}
+	if lost+wrong == 0 {
+		return ""
+	}
+	how := first.How
+	if first.Outcome == Answered {
+		how = fmt.Sprintf("status %d", first.Status)
+	}
+	return fmt.Sprintf("of %d requests before the first reload %d lost and %d answered otherwise (the first: GET %s: %s): what a reload costs cannot be told from what fails anyway", all, lost, wrong, first.Path, how)
 }
 
 // near is how far apart what is seen by a look at the status twenty times a second and

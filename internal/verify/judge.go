@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-go/tandem/internal/strict"
@@ -12,7 +13,9 @@ import (
 // Report is what a verification says. Times are in milliseconds where a name says so,
 // else in seconds.
 type Report struct {
-	Result   string        `json:"result"` // ok, or failed: something was lost or wrong, or a reload failed
+	// Result is ok; failed: something was lost or wrong, or a reload failed; or not-verified: Problem says
+	// why neither can be said.
+	Result   string        `json:"result"`
 	Target   string        `json:"target"`
 	Seconds  float64       `json:"seconds"`
 	Paths    []PathReport  `json:"paths"`
@@ -21,6 +24,7 @@ type Report struct {
 	Wrong    int           `json:"wrong"`   // another status than before
 	Late     int           `json:"late"`    // above LateAfterMs of its path
 	Faults   int           `json:"faults"`  // of the client itself
+	Unsent   int           `json:"unsent"`  // not sent in time, and so not at all: their clients waited for an answer still
 	Closed   Closed        `json:"closed"`  // kept connections that the server ended
 	Latency  Latency       `json:"latency"` // of whole answers, from when each was to be sent
 	Slowest  *Slowest      `json:"slowest"` // since the first reload began
@@ -32,14 +36,16 @@ type Report struct {
 
 // The results of a [Report].
 const (
-	ResultOK     = "ok"
-	ResultFailed = "failed"
+	ResultOK       = "ok"
+	ResultFailed   = "failed"
+	ResultUnjudged = "not-verified"
 )
 
 // PathReport is one path of a [Report].
 type PathReport struct {
 	Path   string `json:"path"`
-	Status int    `json:"status"` // before the first reload
+	Status int    `json:"status"`         // before the first reload
+	Also   []int  `json:"also,omitempty"` // others that it had then, and that were expected
 	// LateAfterMs is above what an answer is late; nil: too few came before the first reload
 	// to say.
 	LateAfterMs *float64 `json:"late_after_ms"`
@@ -76,7 +82,7 @@ type Slowest struct {
 // ReloadEnd is one reload of a [Report].
 type ReloadEnd struct {
 	Generation int      `json:"generation"`
-	Result     string   `json:"result"` // ok, failed (undone), refused (there was none)
+	Result     string   `json:"result"` // ok, failed (undone), refused (there was none), unseen (its end was not waited for)
 	Error      string   `json:"error,omitempty"`
 	LastWords  []string `json:"last_words,omitempty"`
 	Seconds    float64  `json:"seconds"`
@@ -93,16 +99,33 @@ type EventReport struct {
 // OK says that nothing was lost or wrong and that every reload went well.
 func (r Report) OK() bool { return r.Result == ResultOK }
 
+// problem is why what was seen is not all that there was to see; "" if it is.
+func (e Evidence) problem(faults int) string {
+	var list []string
+	add := func(is bool, text string) {
+		if is {
+			list = append(list, text)
+		}
+	}
+	unsound := e.unsound()
+	add(unsound != "", unsound)
+	add(e.Ended != "", e.Ended)
+	add(faults > 0, "the client itself failed")
+	add(e.Gone != "", "the supervisor could not be asked at the end: "+e.Gone)
+	add(len(list) == 0 && len(e.Reloads) == 0, "there was no reload")
+	return strings.Join(list, "; ")
+}
+
 const maxEvents = 20
 
 // Judge says what the evidence shows, and what caused it. It is a function of its
 // argument alone.
 func Judge(e Evidence) Report {
 	j := judge{Evidence: e, late: bounds(e)}
-	r := Report{Result: ResultOK, Requests: len(e.Samples), Paths: []PathReport{}, Reloads: []ReloadEnd{}, Causes: []Cause{}, Events: []EventReport{}}
+	r := Report{Result: ResultOK, Requests: len(e.Samples), Unsent: e.Unsent, Paths: []PathReport{}, Reloads: []ReloadEnd{}, Causes: []Cause{}, Events: []EventReport{}}
 	var before, during strict.Histogram
 	for _, p := range e.Paths {
-		pr := PathReport{Path: p.Path, Status: p.Status}
+		pr := PathReport{Path: p.Path, Status: p.Status, Also: p.Also}
 		if bound, ok := j.late[p.Path]; ok {
 			is := ms(bound)
 			pr.LateAfterMs = &is
@@ -127,9 +150,9 @@ func Judge(e Evidence) Report {
 				into = &before
 			}
 			into.Add(s.Took)
-			if want := e.path(s.Path).Status; s.Status != want {
+			if p := e.path(s.Path); !p.right(s.Status) {
 				r.Wrong++
-				how = fmt.Sprintf("status %d, and %d before", s.Status, want)
+				how = fmt.Sprintf("status %d, and %d before", s.Status, p.Status)
 				j.blame(j.wrong(s))
 			} else if bound, ok := j.late[s.Path]; ok && !first && s.Took > bound {
 				r.Late++
@@ -157,17 +180,28 @@ func Judge(e Evidence) Report {
 	for _, l := range e.Reloads {
 		end := ReloadEnd{Generation: l.Generation, Result: ResultOK, Error: l.Error, LastWords: l.LastWords, Seconds: l.Ended.Sub(l.Began).Seconds()}
 		if !l.OK {
-			failed, end.Result = true, ResultFailed
-			if l.Refused {
+			end.Result = ResultFailed
+			switch {
+			case l.Unseen:
+				end.Result = "unseen"
+			case l.Refused:
 				end.Result = "refused"
 			}
-			j.blame(undone(l))
+			if !l.Unseen {
+				failed = true
+				j.blame(undone(l))
+			}
 		}
 		r.Reloads = append(r.Reloads, end)
 	}
-	if failed || r.Lost+r.Wrong+r.Faults > 0 || e.Gone != "" || len(e.Reloads) == 0 {
+	r.Problem = e.problem(r.Faults)
+	switch {
+	case failed, r.Lost+r.Wrong > 0 && e.unsound() == "":
 		r.Result = ResultFailed
+	case r.Problem != "":
+		r.Result = ResultUnjudged
 	}
+	j.unreached()
 	r.Latency = Latency{Before: quantiles(&before), During: quantiles(&during)}
 	r.Causes = j.causes()
 	return r

@@ -240,7 +240,17 @@ func TestCauses(t *testing.T) {
 				e.Samples[i].Status = 500
 			}
 		}, true, []string{"note: broken-before"}, ""},
-		"no length": {func(e *Evidence) { e.Paths[0].Unframed, e.Paths[0].Closes = true, true }, true, []string{"note: no-length"}, ""},
+		"fails of itself": {
+			func(e *Evidence) { e.Samples = append(e.Samples, answered(1, 500), answered(3.1, 500)) }, false,
+			[]string{"wrong: broken-before", "wrong: unknown"},
+			"without any reload",
+		},
+		"a rate limit of itself": {func(e *Evidence) { e.Samples = append(e.Samples, answered(1, 429)) }, false, []string{"wrong: rate-limited"}, "--rate"},
+		"two statuses, which is allowed": {func(e *Evidence) {
+			e.Paths[0].Also, e.Samples = []int{503}, append(e.Samples, answered(1, 503), answered(5, 503))
+		}, true, []string{"note: several-statuses"}, "200 and 503"},
+		"reach not seen": {func(e *Evidence) { e.Unreached = "it is dark" }, true, []string{"note: reach-not-proven"}, "dark"},
+		"no length":      {func(e *Evidence) { e.Paths[0].Unframed, e.Paths[0].Closes = true, true }, true, []string{"note: no-length"}, ""},
 		"the worst comes first": {func(e *Evidence) {
 			e.Departures = []Departure{foreign}
 			e.Closings = []time.Time{at(3), at(3.1), at(3.2)}
@@ -264,6 +274,53 @@ func TestCauses(t *testing.T) {
 		}
 		if r.OK() != tc.ok {
 			t.Errorf("%s: %s", name, r.Result)
+		}
+	}
+}
+
+// A verdict says no more than was seen, and what was seen goes before what was not.
+func TestVerdicts(t *testing.T) {
+	cut := func(seconds float64) func(*Evidence) {
+		return func(e *Evidence) { e.Samples = append(e.Samples, lost(seconds, "closed before any reply")) }
+	}
+	unseen := func(e *Evidence) { e.Reloads[0].OK, e.Reloads[0].Unseen, e.Ended = false, true, "interrupted" }
+	fault := func(e *Evidence) {
+		e.Samples = append(e.Samples, with(lost(5, "no port"), func(s *Sample) { s.Outcome = Fault }))
+	}
+	for name, tc := range map[string]struct {
+		changes []func(*Evidence)
+		result  string
+		problem string
+	}{
+		"all well":                       {nil, ResultOK, ""},
+		"lost":                           {[]func(*Evidence){cut(5)}, ResultFailed, ""},
+		"lost before":                    {[]func(*Evidence){cut(1)}, ResultUnjudged, "of 21 requests before the first reload 1 lost and 0 answered otherwise (the first: GET /: closed before any reply)"},
+		"lost before and since":          {[]func(*Evidence){cut(1), cut(5)}, ResultUnjudged, "of 21 requests before the first reload 1 lost"},
+		"lost before, and it fails":      {[]func(*Evidence){cut(1), func(e *Evidence) { e.Reloads[0].OK = false }}, ResultFailed, "of 21 requests before the first reload 1 lost"},
+		"a fault before":                 {[]func(*Evidence){func(e *Evidence) { fault(e); e.Samples[80].End = at(1) }}, ResultUnjudged, "the client itself failed"},
+		"interrupted":                    {[]func(*Evidence){unseen}, ResultUnjudged, "interrupted"},
+		"lost, and interrupted":          {[]func(*Evidence){cut(5), unseen}, ResultFailed, "interrupted"},
+		"lost, and a fault":              {[]func(*Evidence){cut(5), fault}, ResultFailed, "the client itself failed"},
+		"the supervisor is gone":         {[]func(*Evidence){func(e *Evidence) { e.Gone = "it is gone" }}, ResultUnjudged, "it is gone"},
+		"a reload that fails":            {[]func(*Evidence){func(e *Evidence) { e.Reloads[0].OK = false }}, ResultFailed, ""},
+		"none, for a reason":             {[]func(*Evidence){func(e *Evidence) { e.Reloads, e.Ended = nil, "interrupted" }}, ResultUnjudged, "interrupted"},
+		"not sent in time, and all well": {[]func(*Evidence){func(e *Evidence) { e.Unsent = 5 }}, ResultOK, ""},
+	} {
+		e := quiet()
+		for _, change := range tc.changes {
+			change(&e)
+		}
+		r := Judge(e)
+		if r.Result != tc.result || (r.Problem == "") != (tc.problem == "") || !strings.HasPrefix(r.Problem, tc.problem) && !strings.HasSuffix(r.Problem, tc.problem) {
+			t.Errorf("%s: %s, %q; want %s, %q", name, r.Result, r.Problem, tc.result, tc.problem)
+		}
+		if r.Unsent != e.Unsent {
+			t.Errorf("%s: %d unsent", name, r.Unsent)
+		}
+		for _, l := range r.Reloads {
+			if (l.Result == "unseen") != e.Reloads[0].Unseen {
+				t.Errorf("%s: %+v", name, l)
+			}
 		}
 	}
 }
@@ -317,7 +374,7 @@ func TestReportInJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"result":"failed"`, `"paths":[]`, `"reloads":[]`, `"causes":[]`, `"events":[]`, `"slowest":null`} {
+	for _, want := range []string{`"result":"not-verified"`, `"problem":"there was no reload"`, `"paths":[]`, `"reloads":[]`, `"causes":[]`, `"events":[]`, `"slowest":null`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%s has no %s", text, want)
 		}

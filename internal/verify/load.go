@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -27,7 +26,14 @@ func (r *run) learn(ctx context.Context) error {
 		return err
 	}
 	if st.State != "running" {
-		return fmt.Errorf("the supervisor is %s, so what a reload would cost cannot be told: wait until supervisor status says running", st.State)
+		return unjudged("the supervisor is %s, so what a reload would cost cannot be told: wait until supervisor status says running", st.State)
+	}
+	r.own = !r.Target.Proxied || r.Target.among(st.Listeners)
+	r.reach.look(st, 0, 0)
+	if r.reach.foreign {
+		if r.seen.Unreached, err = r.place(ctx, st, r.own); err != nil {
+			return err
+		}
 	}
 	r.Progress("learning what the paths answer")
 	for _, name := range r.Paths {
@@ -37,9 +43,16 @@ func (r *run) learn(ctx context.Context) error {
 		}
 		r.seen.Paths = append(r.seen.Paths, p)
 	}
-	r.seen.Proxied = r.Target.Proxied && !r.Target.among(st.Listeners)
+	r.seen.Proxied = !r.own
 	r.seen.TLS, r.seen.Timeout = r.Target.TLS != nil, r.Timeout
-	return nil
+	if st, err = r.status(ctx); err != nil {
+		return err
+	}
+	r.reach.look(st, r.answered, 0)
+	if !r.own {
+		return nil // of a few requests all may go elsewhere
+	}
+	return r.reached() // so that no load is put on another's server
 }
 
 func (r *run) learnPath(ctx context.Context, name string) (Path, error) {
@@ -53,18 +66,25 @@ func (r *run) learnPath(ctx context.Context, name string) (Path, error) {
 	asking, enough := context.WithCancel(ctx)
 	defer enough()
 	l.Observe = func(e strict.Event, a *strict.Answer) { // of one client: never twice at once
+		if a != nil {
+			r.answered++
+		}
 		switch {
 		case problem != nil:
 		case a == nil:
 			problem = r.unanswered(name, e)
 		case a.Status == http.StatusBadRequest && wantsTLS.Match(a.Body):
-			problem = fmt.Errorf("%s speaks TLS: give a --url https://… with the name of its certificate, or --insecure where it is self-signed", r.Target.Name)
-		case p.Status != 0 && p.Status != a.Status:
-			problem = fmt.Errorf("GET %s answers now %d, now %d, without any reload: nothing can be told from that; give another --path", name, p.Status, a.Status)
+			problem = unjudged("%s speaks TLS: give a --url https://… with the name of its certificate, or --insecure where it is self-signed", r.Target.Name)
+		case p.Status != 0 && p.Status != a.Status && !slices.Contains(r.Expect, a.Status):
+			problem = unjudged("GET %s answers now %d, now %d, without any reload: nothing can be told from that; give another --path", name, p.Status, a.Status)
 		case !r.expected(a.Status):
 			problem = r.unexpected(name, a.Status)
 		default:
-			p.Status, p.Closes, p.Unframed = a.Status, a.Close, a.Unframed
+			if p.Status == 0 {
+				p.Status = a.Status
+			}
+			p.saw(a.Status)
+			p.Closes, p.Unframed = a.Close, a.Unframed
 			took = append(took, e.Took)
 		}
 		if problem != nil {
@@ -76,24 +96,24 @@ func (r *run) learnPath(ctx context.Context, name string) (Path, error) {
 	case problem != nil:
 		return p, problem
 	case ctx.Err() != nil:
-		return p, fmt.Errorf("ask GET %s: %w", name, ctx.Err())
+		return p, unjudged("ask GET %s: %w", name, ctx.Err())
 	}
 	p.Median = median(took)
 	return p, nil
 }
 
 // expected says whether a path with that status can be verified. One that is not there or
-// not allowed is answered alike by whatever serves.
+// not allowed is answered alike by whatever serves, and one that fails cannot be broken by a reload.
 func (r *run) expected(status int) bool {
 	if len(r.Expect) > 0 {
 		return slices.Contains(r.Expect, status)
 	}
-	return status < 400 || status > 499
+	return status < 400
 }
 
 func (r *run) unexpected(name string, status int) error {
 	if len(r.Expect) > 0 {
-		return fmt.Errorf("GET %s answers %d without any reload, which --expect does not name", name, status)
+		return unjudged("GET %s answers %d without any reload, which --expect does not name", name, status)
 	}
 	why := "the request is refused"
 	switch status {
@@ -104,23 +124,26 @@ func (r *run) unexpected(name string, status int) error {
 	case http.StatusTooManyRequests:
 		why = "a rate limit holds this client back"
 	}
-	return fmt.Errorf("GET %s answers %d without any reload (%s), so it would verify nothing: give another --path, or --expect %d if that is what it is to answer", name, status, why, status)
+	if status >= 500 {
+		why = "it fails already"
+	}
+	return unjudged("GET %s answers %d without any reload (%s), so it would verify nothing: give another --path, or --expect %d if that is what it is to answer", name, status, why, status)
 }
 
 func (r *run) unanswered(name string, e strict.Event) error {
 	switch {
 	case strings.HasPrefix(e.How, "TLS handshake"):
-		return fmt.Errorf("%s: %s: give a --url with the name of the certificate, or --insecure where it is self-signed", r.Target.Name, e.How)
+		return unjudged("%s: %s: give a --url with the name of the certificate, or --insecure where it is self-signed", r.Target.Name, e.How)
 	case e.Outcome == strict.Refused && r.Target.Proxied:
-		return fmt.Errorf("nothing answers at %s (%s): is the --url right?", r.Target.Name, e.How)
+		return unjudged("nothing answers at %s (%s): is the --url right?", r.Target.Name, e.How)
 	case e.Outcome == strict.Refused:
-		return fmt.Errorf("nothing answers at %s (%s), where the supervisor says that it listens: from another network namespace give a --url", r.Target.Name, e.How)
+		return unjudged("nothing answers at %s (%s), where the supervisor says that it listens: from another network namespace give a --url", r.Target.Name, e.How)
 	case strings.HasPrefix(e.How, "timeout") && strings.HasSuffix(e.How, "within the reply"):
-		return fmt.Errorf("GET %s begins to answer and does not end: a stream cannot be judged so; give another --path", name)
+		return unjudged("GET %s begins to answer and does not end: a stream cannot be judged so; give another --path", name)
 	case strings.HasPrefix(e.How, "malformed"), strings.HasPrefix(e.How, "closed"), strings.HasPrefix(e.How, "reset"):
-		return fmt.Errorf("GET %s of %s without any reload: %s; if it speaks TLS give a --url https://…", name, r.Target.Name, e.How)
+		return unjudged("GET %s of %s without any reload: %s; if it speaks TLS give a --url https://…", name, r.Target.Name, e.How)
 	}
-	return fmt.Errorf("GET %s of %s without any reload: %s; give a --path that answers", name, r.Target.Name, e.How)
+	return unjudged("GET %s of %s without any reload: %s; give a --path that answers", name, r.Target.Name, e.How)
 }
 
 // wantsTLS is how servers answer HTTP where they speak TLS: Go's, nginx's and others.
@@ -135,10 +158,14 @@ func (r *run) base() strict.Load {
 	}
 }
 
+// backlog is how many requests that are overdue each client makes up for: after a stall as
+// many come at once as there are clients, which is no more than may be under way at any time.
+const backlog = 1
+
 // load is for the whole run; it is stopped when all reloads are over.
 func (r *run) load() strict.Load {
 	l := r.base()
-	l.Duration = r.Within
+	l.Duration, l.Backlog = r.Within, backlog
 	l.Groups = groups(r.seen.Paths, r.Kept, max(0, r.Short), r.Rate)
 	l.Observe = r.observe
 	l.IdleClosed = func(c strict.Closing) {
@@ -198,8 +225,13 @@ func (r *run) observe(e strict.Event, a *strict.Answer) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if a != nil && s.Outcome == Answered && s.Status != r.seen.path(s.Path).Status {
-		s.Body = string(a.Body)
+	if s.Outcome == Answered {
+		r.answered++
+		if p := r.seen.path(s.Path); len(r.seen.Reloads) == 0 && slices.Contains(r.Expect, s.Status) {
+			p.saw(s.Status)
+		} else if !p.right(s.Status) {
+			s.Body = string(a.Body)
+		}
 	}
 	r.seen.Samples = append(r.seen.Samples, s)
 	if s.Outcome == Answered {

@@ -50,7 +50,7 @@ func FromListeners(listeners []string) (Target, error) {
 	if unix != "" {
 		return Target{Name: "unix:" + unix, Addr: "unix:" + unix, Host: "localhost"}, nil
 	}
-	return Target{}, fmt.Errorf("the supervisor names no listener that can be reached from here (%s): give a --url", strings.Join(listeners, " "))
+	return Target{}, unjudged("the supervisor names no listener that can be reached from here (%s): give a --url", strings.Join(listeners, " "))
 }
 
 // FromURL reads a URL of scheme http or https without a path. The name is resolved once, so
@@ -74,7 +74,7 @@ func FromURL(ctx context.Context, text string, insecure bool) (Target, error) {
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil {
-		return Target{}, fmt.Errorf("find the address of %s: %w", u.Hostname(), err)
+		return Target{}, unjudged("find the address of %s: %w", u.Hostname(), err)
 	}
 	ip := ips[0].Unmap()
 	own, err := ownAddress(ip)

@@ -28,6 +28,8 @@ type Supervisor interface {
 	Status(ctx context.Context) (control.Status, error)
 	Reload(ctx context.Context, wait bool) (control.ReloadResult, error)
 	Why(ctx context.Context) (postmortem.Report, error)
+	// Peer is the process that answers; 0 where the kernel does not say.
+	Peer(ctx context.Context) (pid int, err error)
 }
 
 // Config says what to do. All but Supervisor, Target and Paths has a default.
@@ -43,12 +45,14 @@ type Config struct {
 	Within     time.Duration // bound on the whole; 5 minutes
 	Before     time.Duration // for how long to look before the first reload; 2 s
 	Rest       time.Duration // how long to go on after each reload; 1 s
-	// Expect are the statuses that a path may have. Empty: any but 400 to 499.
+	// Expect are the statuses that a path may have before the first reload, also by turns.
+	// Empty: one below 400.
 	Expect []int
 	// Progress is told what begins. Nil: nobody is.
 	Progress func(string)
 
-	drain time.Duration // for how long a drain is waited for; longer than any request of ours
+	drain   time.Duration // for how long a drain is waited for; longer than any request of ours
+	network func(pid string) (string, error)
 }
 
 func (c Config) withDefaults() Config {
@@ -73,6 +77,9 @@ func (c Config) withDefaults() Config {
 	span(&c.Before, 2*time.Second)
 	span(&c.Rest, time.Second)
 	span(&c.drain, c.Timeout+askTimeout)
+	if c.network == nil {
+		c.network = network
+	}
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
@@ -90,7 +97,8 @@ const (
 )
 
 // Run puts the target under load, reloads, and judges. An error says that nothing could be
-// verified; what went wrong under load is in the report. It returns when all requests have ended, at the
+// verified, as [*UnjudgedError] unless the supervisor could not be asked; what went wrong under
+// load is in the report. It returns when all requests have ended, at the
 // latest a request's timeout after Within or the end of ctx.
 func Run(ctx context.Context, c Config) (Report, error) {
 	c = c.withDefaults()
@@ -107,9 +115,6 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	}
 	report := Judge(r.seen)
 	report.Target, report.Seconds = c.Target.Name, time.Since(began).Seconds()
-	if r.ended != "" {
-		report.Result, report.Problem = ResultFailed, r.ended
-	}
 	return report, nil
 }
 
@@ -118,12 +123,15 @@ type run struct {
 	Config
 	known map[string]int // records that there were before, with their counts
 	ended string         // why it ended before all reloads were done
+	own   bool           // the target is a listener of the supervisor
 
 	learned chan struct{} // closed when each path has enough answers
 
-	mu     sync.Mutex // guards what follows: the clients write it
-	seen   Evidence
-	counts map[string]int // answers by path
+	mu       sync.Mutex // guards what follows: the clients write it
+	seen     Evidence
+	counts   map[string]int // answers by path
+	answered uint64         // whole answers, those while it learned included
+	reach    reach
 }
 
 // reloads is the part under load.
@@ -146,15 +154,19 @@ func (r *run) reloads(ctx context.Context) error {
 	defer done()
 
 	r.before(ctx)
+	if err := r.reached(); err != nil {
+		return err
+	}
 	r.each(ctx)
 	if r.ended == "" {
 		wait(ctx, r.Rest)
 		r.stopped(ctx, "after the last reload, before it was seen what that had left")
 	}
-	load.Stop()
+	unsent := load.Stop().Unsent
 	done()
 	watch.Wait()
 	r.afterwards(ctx)
+	r.seen.Unsent, r.seen.Ended = unsent, r.ended
 	return nil
 }
 
@@ -204,10 +216,15 @@ func (r *run) stopped(ctx context.Context, where string) bool {
 	return r.ended != ""
 }
 
-// reload asks for one and reports whether it went well.
+// reload asks for one and reports whether it went well. There is none for a service whose
+// requests fail without one.
 func (r *run) reload(ctx context.Context, which string) bool {
-	l := Reload{Began: time.Now()}
 	r.mu.Lock()
+	if r.seen.unsound() != "" {
+		r.mu.Unlock()
+		return false
+	}
+	l := Reload{Began: time.Now()}
 	r.seen.Reloads = append(r.seen.Reloads, l) // so that what comes meanwhile has it to refer to
 	at := len(r.seen.Reloads) - 1
 	r.mu.Unlock()
@@ -216,7 +233,7 @@ func (r *run) reload(ctx context.Context, which string) bool {
 	switch {
 	case ctx.Err() != nil:
 		r.stopped(ctx, "in "+which)
-		l.Refused, l.Error = true, "it was not over when this had to end"
+		l.Unseen, l.Error = true, "it was not over when this had to end"
 	case err != nil:
 		l.Refused, l.Error = true, err.Error()
 	default:
@@ -282,9 +299,10 @@ func (r *run) status(ctx context.Context) (control.Status, error) {
 func (r *run) watch(ctx context.Context) {
 	seen := map[uint64]*Departure{} // by worker; From is when it was last ready
 	for first := true; ; first = false {
+		answered := r.soFar()
 		st, err := r.status(ctx)
 		if err == nil {
-			r.look(st, seen, first)
+			r.look(st, answered, seen, first)
 		}
 		if !wait(ctx, lookEvery) {
 			break
@@ -299,10 +317,11 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
-func (r *run) look(st control.Status, seen map[uint64]*Departure, first bool) {
+func (r *run) look(st control.Status, answered uint64, seen map[uint64]*Departure, first bool) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.reach.look(st, answered, uint64(r.Kept+max(0, r.Short)))
 	there := map[uint64]bool{}
 	for _, w := range st.Workers {
 		there[w.ID] = true

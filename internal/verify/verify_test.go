@@ -8,6 +8,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,6 +122,8 @@ type service struct {
 	reload  func(s *service) (control.ReloadResult, error)
 	status  atomic.Int64 // what / answers
 	asked   func()       // at each question for the status
+	handler func(w http.ResponseWriter, nth int64)
+	begun   atomic.Int64 // requests, which workers that count have
 
 	mu      sync.Mutex
 	records []postmortem.Record
@@ -131,8 +135,17 @@ func (s *service) Status(context.Context) (control.Status, error) {
 	if s.asked != nil {
 		s.asked()
 	}
-	return control.Status{State: s.state, Workers: s.workers}, nil
+	st := control.Status{State: s.state, Workers: slices.Clone(s.workers)}
+	for i, w := range st.Workers {
+		if w.Requests != nil {
+			begun := uint64(s.begun.Load()) + *w.Requests
+			st.Workers[i].Requests = &begun
+		}
+	}
+	return st, nil
 }
+
+func (s *service) Peer(context.Context) (int, error) { return os.Getpid(), nil }
 
 func (s *service) Why(context.Context) (postmortem.Report, error) {
 	s.mu.Lock()
@@ -147,6 +160,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not what verify-reload sends", http.StatusTeapot)
 		return
 	}
+	nth := s.begun.Add(1)
 	switch r.URL.Path {
 	case "/endless":
 		_ = http.NewResponseController(w).Flush()
@@ -154,6 +168,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/unsteady":
 		w.WriteHeader(int(200 + s.status.Add(1)%2))
 	default:
+		if s.handler != nil {
+			s.handler(w, nth)
+		}
 		w.WriteHeader(int(s.status.Load()))
 	}
 }
@@ -312,7 +329,8 @@ func TestExpectedStatus(t *testing.T) {
 		{200, []int{404}, "--expect does not name"},
 		{200, nil, ""},
 		{302, nil, ""},
-		{500, nil, ""}, // noted, as broken-before
+		{500, nil, "it fails already"},
+		{500, []int{500}, ""}, // noted, as broken-before
 	} {
 		r := run{Config: Config{Expect: tc.expect}}
 		if ok := r.expected(tc.status); ok != (tc.want == "") {
@@ -323,7 +341,8 @@ func TestExpectedStatus(t *testing.T) {
 	}
 	s, c := newService(t, false)
 	s.status.Store(404)
-	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "GET / answers 404") {
+	_, err := Run(t.Context(), c)
+	if _, ok := errors.AsType[*UnjudgedError](err); !ok || !strings.Contains(err.Error(), "GET / answers 404") {
 		t.Error(err)
 	}
 }

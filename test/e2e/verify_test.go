@@ -3,9 +3,14 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tandem-go/tandem/test/harness"
@@ -14,6 +19,7 @@ import (
 // verified is what supervisor verify-reload --json says.
 type verified struct {
 	Result   string
+	Problem  string
 	Requests int
 	Lost     int
 	Wrong    int
@@ -101,6 +107,38 @@ func TestVerifyReload(t *testing.T) {
 		}
 		if c := v.Causes[0]; c.Symptom != "wrong" || !strings.Contains(c.Text, "/dashboard/") || c.Count != v.Wrong {
 			t.Errorf("%+v", v.Causes)
+		}
+	})
+	// Neither is a verdict about the service, and none of them reloads it.
+	t.Run("another server", func(t *testing.T) {
+		t.Parallel()
+		s, _ := serve(within(t), t, 1, harness.Config{})
+		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		defer other.Close()
+		res := command(within(t), t, s, "verify-reload", "--url", other.URL)
+		if res.Code != 5 || res.Stdout != "" || !strings.Contains(res.Stderr, "the workers of this supervisor have begun 0: the --url leads to another service") {
+			t.Errorf("exit %d:\n%s%s", res.Code, res.Stdout, res.Stderr)
+		}
+		if st, err := s.Status(within(t)); err != nil || st.Generation != 1 {
+			t.Errorf("%v: generation %d", err, st.Generation)
+		}
+	})
+	t.Run("what fails anyway", func(t *testing.T) {
+		t.Parallel()
+		s, _ := serve(within(t), t, 1, harness.Config{})
+		var n atomic.Int64
+		pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.Addr})
+		flaky := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if k := n.Add(1); k > 5 && k%10 == 0 {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			pass.ServeHTTP(w, r)
+		}))
+		defer flaky.Close()
+		v := verifyReload(t, s, 5, "--path", "/modern/", "--url", flaky.URL)
+		if v.Result != "not-verified" || v.Wrong == 0 || len(v.Reloads) > 0 || v.Causes[0].Cause != "broken-before" || !strings.Contains(v.Problem, "before the first reload") {
+			t.Errorf("%+v", v)
 		}
 	})
 	t.Run("through a unix socket", func(t *testing.T) {
