@@ -54,6 +54,7 @@ var measurements = []measurement{
 	{"isolation", "Light requests beside CPU-bound ones", isolation},
 	{"blocked", "Health beside blocked views", blocked},
 	{"waiting", "Ten thousand requests that wait", waiting},
+	{"streams", "Light requests beside ten thousand event streams", streams},
 	{"profiles", "Mixed and sync-only", profiles},
 	{"posts", "A list out of a database, beside Django's", posts},
 	{"overhead", "The ORM over bun", overhead},

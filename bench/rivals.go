@@ -58,6 +58,8 @@ func rival(args []string) error {
 		return chatty(ctx, n, len(args) > 2)
 	case "crowd":
 		return crowd(ctx)
+	case "listen":
+		return listenTo(ctx, args[1])
 	case "views":
 		return serveViews(ctx)
 	case "iterate":
@@ -107,6 +109,7 @@ func serveTwin(ctx context.Context, ln net.Listener) error {
 		wait(r.Context(), longWait)
 		_, _ = io.WriteString(w, "done")
 	})
+	mux.HandleFunc("GET /events/", twinEvents)
 	mux.HandleFunc("/echo/", timed(func(_ http.ResponseWriter, r *http.Request) any {
 		n, _ := io.Copy(io.Discard, r.Body)
 		return map[string]any{"target": r.RequestURI, "body_len": n}

@@ -23,6 +23,7 @@ import (
 type service struct {
 	name   string
 	addr   string
+	pid    int                             // of the process that was started
 	h2c    bool                            // it speaks HTTP/2 by prior knowledge
 	reload func(ctx context.Context) error // nil: it cannot
 	close  func() error
@@ -94,7 +95,7 @@ func command(ctx context.Context, name, dir string, env []string, line func(addr
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
-	s := &service{name: name, addr: addr, close: sync.OnceValue(func() error {
+	s := &service{name: name, addr: addr, pid: cmd.Process.Pid, close: sync.OnceValue(func() error {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:

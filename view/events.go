@@ -22,7 +22,10 @@ const (
 
 const (
 	lastEvents = 2 * time.Second  // how long a sequence may go on when the worker drains
-	eventWrite = 30 * time.Second // how long the client may take for one event
+	eventWrite = 30 * time.Second // how long the client may take for one event, at most
+	// eventSpare is how much of eventWrite may be gone when an event is written: the
+	// deadline of a stream that talks a lot is not moved at each of its events.
+	eventSpare = 5 * time.Second
 )
 
 // Event is one server-sent event.
@@ -50,7 +53,10 @@ func (e Event) append(b []byte) ([]byte, error) {
 		return b, fmt.Errorf("event with the retry %v: it is in the past", e.Retry)
 	}
 	field := func(name, value string) {
-		for line := range strings.SplitSeq(newlines.Replace(value), "\n") {
+		if strings.IndexByte(value, '\r') >= 0 {
+			value = newlines.Replace(value)
+		}
+		for line := range strings.SplitSeq(value, "\n") {
 			b = append(append(append(append(b, name...), ": "...), line...), '\n')
 		}
 	}
@@ -99,8 +105,8 @@ func Reconnect(d time.Duration) EventsOption {
 
 // Events answers with server-sent events, each flushed to the client before the
 // next is asked for. The sequence runs on the request's goroutine, after all
-// middleware has returned. It is stopped when the client goes away, or does not
-// take an event within 30 seconds. While it is silent a comment is sent every 15
+// middleware has returned. It is stopped when the client goes away, or takes
+// no event for 25 to 30 seconds. While it is silent a comment is sent every 15
 // seconds.
 //
 // When the worker drains the request's ctx ends, with the cause [ErrDraining]. What
@@ -159,6 +165,8 @@ type eventStream struct {
 	begun bool
 	over  bool
 	err   error     // of writing
+	spoke time.Time // when the last writing began
+	taken time.Time // the deadline of writing
 	until time.Time // when the sequence has had its time to say goodbye; zero while nobody drains
 	buf   []byte
 }
@@ -166,6 +174,7 @@ type eventStream struct {
 func (s *eventStream) run(e *events) error {
 	if s.every > 0 {
 		s.mu.Lock()
+		s.spoke = time.Now()
 		s.beat = time.AfterFunc(s.every, s.heartbeat)
 		s.mu.Unlock()
 	}
@@ -225,7 +234,7 @@ func (s *eventStream) drains() (late, draining bool) {
 	return draining && time.Now().After(s.until), draining
 }
 
-// write sends an event, and puts the next heartbeat off.
+// write sends an event.
 func (s *eventStream) write(e Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,24 +250,35 @@ func (s *eventStream) flush() error {
 	if s.err != nil {
 		return s.err
 	}
-	s.begun = true
-	_ = s.rc.SetWriteDeadline(time.Now().Add(eventWrite)) // not every writer can
+	now := time.Now()
+	s.begun, s.spoke = true, now
+	if s.taken.Sub(now) < eventWrite-eventSpare {
+		s.taken = now.Add(eventWrite)
+		_ = s.rc.SetWriteDeadline(s.taken) // not every writer can
+	}
 	if _, s.err = s.w.Write(s.buf); s.err == nil {
 		s.err = s.rc.Flush()
-	}
-	if s.beat != nil {
-		s.beat.Reset(s.every)
 	}
 	return s.err
 }
 
+// heartbeat is called when the stream may have been silent for long enough. Its timer
+// is not moved at each event: it looks when the last one was.
 func (s *eventStream) heartbeat() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.over {
-		s.buf = append(s.buf[:0], ":\n\n"...)
-		_ = s.flush() // the sequence is told by its ctx, or at its next event
+	if s.over {
+		return
 	}
+	silent := time.Since(s.spoke)
+	if silent >= s.every {
+		silent = 0
+		s.buf = append(s.buf[:0], ":\n\n"...)
+		if s.flush() != nil {
+			return // the sequence is told by its ctx, or at its next event
+		}
+	}
+	s.beat.Reset(s.every - silent)
 }
 
 // end waits for a heartbeat that is being sent; there is none after it.

@@ -106,6 +106,41 @@ func TestASlowReaderOfEventsIsGivenUp(t *testing.T) {
 	})
 }
 
+// Whoever has had events for long is given up when it takes no more: after 25 to 30 seconds,
+// since the deadline is not moved at every event.
+func TestAReaderThatStopsIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTimedWriter()
+		moved, last := 0, time.Time{}
+		s := newSite(t, 1, []view.Route{eventsAt(func(yield func(view.Event, error) bool) {
+			for n := 0; ; n++ {
+				w.stuck = n == 100
+				begun := time.Now()
+				if !yield(view.Event{Data: "x"}, nil) {
+					if took := time.Since(begun); took < 25*time.Second || took > 30*time.Second {
+						t.Errorf("given up after %v", took)
+					}
+					return
+				}
+				if w.bound != last {
+					moved, last = moved+1, w.bound
+				}
+				if left := time.Until(w.bound); left < 25*time.Second {
+					t.Errorf("event %d: the next would have %v", n, left)
+				}
+				time.Sleep(time.Second)
+			}
+		}, view.Heartbeat(0))}) // a heartbeat would wait for the event that waits, on a lock
+		func() {
+			defer func() { _ = recover() }() // the response is cut
+			s.ServeHTTP(w, httptest.NewRequest("GET", "/events", nil))
+		}()
+		if moved < 15 || moved > 20 {
+			t.Errorf("the deadline was moved %d times in 100 events of a second", moved)
+		}
+	})
+}
+
 // One that yields on when its worker drains is stopped, two seconds later.
 func TestEventsThatDoNotHeedADrainAreStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,8 +33,11 @@ func (c *conn) judge(b []byte) int {
 	}
 	if refused != nil && c.refused == nil {
 		c.refused = refused
-		c.server.said.refused.say(c.server.logger, slog.LevelInfo, "refused", "client", c.RemoteAddr().String(),
-			"status", refused.Status, "because", refused.Reason, "clause", refused.Clause)
+		attrs := []any{"client", c.RemoteAddr().String(), "status", refused.Status, "because", refused.Reason}
+		if refused.Clause != "" { // a limit has none
+			attrs = append(attrs, "clause", refused.Clause)
+		}
+		c.server.said.refused.say(c.server.logger, slog.LevelInfo, "refused", attrs...)
 	}
 	return pass
 }

@@ -142,10 +142,17 @@ func stream(ctx context.Context, r *view.Request) (view.Response, error) {
 func events(ctx context.Context, r *view.Request) (view.Response, error) {
 	id, _ := strconv.ParseUint(r.LastEventID(), 10, 64)
 	return view.Events(func(yield func(view.Event, error) bool) {
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
 		for {
 			id++
 			event := view.Event{ID: strconv.FormatUint(id, 10), Data: fmt.Sprintf(`{"event":%d,"worker":%d}`, id, worker.Self().ID)}
-			if !yield(event, nil) || wait(ctx, time.Second) != nil {
+			if !yield(event, nil) {
+				return
+			}
+			select {
+			case <-second.C:
+			case <-ctx.Done():
 				return
 			}
 		}
