@@ -81,11 +81,15 @@ func tandemOrigin(source, wanted string) (scaffold.Origin, error) {
 func next(app scaffold.App, dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is in %s: module %s, with Tandem from %s\n\n", app.Name, dir, app.Module, app.Origin)
-	for _, line := range [][2]string{
+	lines := [][2]string{
 		{"cd " + quoted(dir), ""},
 		{"make run", "build, and serve on 127.0.0.1:8000; Ctrl-C ends it"},
 		{"curl -i http://127.0.0.1:8000/", "in another terminal"},
-	} {
+	}
+	if filepath.Clean(dir) == "." { // where one is already
+		lines = lines[1:]
+	}
+	for _, line := range lines {
 		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-32s %s", line[0], comment(line[1])), " "))
 	}
 	return b.String()
