@@ -19,6 +19,9 @@ const (
 	maxStreams = 16
 	// takeTimeout is how long a browser may take nothing of what it is sent.
 	takeTimeout = 10 * time.Second
+	// endTake is how long it may when its stream is to end: an upgrade or a stop waits
+	// for that.
+	endTake = 100 * time.Millisecond
 	// retry is after how many milliseconds a browser asks again, retryFull when
 	// there were too many.
 	retry     = 1000
@@ -36,42 +39,42 @@ const (
 // streams are the pages that are live.
 type streams struct {
 	mu   sync.Mutex
-	n    int
+	open map[*stream]struct{}
 	why  string        // not empty: there are to be none
 	over chan struct{} // closed when all are to end
 	idle chan struct{} // closed when the last of them has; nil: nobody waits for it
 }
 
-// begin takes a place. over is closed when the stream is to end; done gives the
-// place back. Without a place why says the reason.
-func (s *streams) begin() (over <-chan struct{}, done func(), why string) {
+// begin takes a place for out. over is closed when it is to end; done gives the place
+// back. Without a place why says the reason.
+func (s *streams) begin(out *stream) (over <-chan struct{}, done func(), why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.why != "":
 		return nil, nil, s.why
-	case s.n == maxStreams:
+	case len(s.open) == maxStreams:
 		return nil, nil, endFull
 	}
 	if s.over == nil {
-		s.over = make(chan struct{})
+		s.over, s.open = make(chan struct{}), make(map[*stream]struct{})
 	}
-	s.n++
-	return s.over, s.done, ""
+	s.open[out] = struct{}{}
+	return s.over, func() { s.done(out) }, ""
 }
 
-func (s *streams) done() {
+func (s *streams) done(out *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.n--
-	if s.n == 0 && s.idle != nil {
+	delete(s.open, out)
+	if len(s.open) == 0 && s.idle != nil {
 		close(s.idle)
 		s.idle = nil
 	}
 }
 
 // end ends all that there are, and refuses others until resume. The channel is
-// closed when there are none.
+// closed when there are none: soon, for who does not read is not waited for.
 func (s *streams) end(why string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,11 +83,14 @@ func (s *streams) end(why string) <-chan struct{} {
 		close(s.over)
 		s.over = nil
 	}
+	for out := range s.open {
+		out.within(endTake)
+	}
 	if s.idle == nil {
 		s.idle = make(chan struct{})
 	}
 	idle := s.idle
-	if s.n == 0 {
+	if len(s.open) == 0 {
 		close(s.idle)
 		s.idle = nil
 	}
@@ -148,10 +154,10 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request, backend Backend) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	out := &stream{w: w, rc: http.NewResponseController(w)}
+	out := newStream(w)
 	// The bounds of a connection are for a request that is answered at once.
 	_ = out.rc.SetReadDeadline(time.Time{})
-	over, done, why := s.streams.begin()
+	over, done, why := s.streams.begin(out)
 	if s.History == nil && why == "" {
 		done()
 		why = endNone
@@ -200,7 +206,9 @@ func (s *Server) follow(ctx context.Context, out *stream, watch *history.Watch, 
 			out.event("events", appendEvents(nil, events))
 		case <-over:
 			out.event("end", strconv.AppendQuote(nil, s.streams.reason()))
-			_ = out.flush()
+			if out.flush() == nil {
+				out.within(takeTimeout) // it does read: what net/http adds is not cut off
+			}
 			return
 		case <-ctx.Done():
 			return
@@ -213,7 +221,25 @@ type stream struct {
 	w   http.ResponseWriter
 	rc  *http.ResponseController
 	buf bytes.Buffer
+
+	mu   sync.Mutex
+	take time.Duration // how long the browser may take nothing
 }
+
+func newStream(w http.ResponseWriter) *stream {
+	return &stream{w: w, rc: http.NewResponseController(w), take: takeTimeout}
+}
+
+// within bounds what is being written, and what will be. Any goroutine may call it.
+func (s *stream) within(take time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.take = take
+	s.limit()
+}
+
+// limit is called with the lock.
+func (s *stream) limit() { _ = s.rc.SetWriteDeadline(time.Now().Add(s.take)) }
 
 func (s *stream) retry(ms int) { fmt.Fprintf(&s.buf, "retry: %d\n\n", ms) }
 
@@ -227,7 +253,9 @@ func (s *stream) event(name string, data []byte) {
 }
 
 func (s *stream) flush() error {
-	_ = s.rc.SetWriteDeadline(time.Now().Add(takeTimeout))
+	s.mu.Lock()
+	s.limit()
+	s.mu.Unlock()
 	_, err := s.buf.WriteTo(s.w)
 	if err == nil {
 		err = s.rc.Flush()

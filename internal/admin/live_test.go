@@ -218,22 +218,64 @@ func TestStreamsAndAnUpgrade(t *testing.T) {
 	s.listen(t, "/live").until("hour")
 }
 
-// Who does not read is let go: by the time that a write may take.
+// Who does not read is let go: by the time that a write may take, and sooner when all
+// streams are to end, also when that was in the middle of a write.
 func TestAReaderThatDoesNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		here, there := net.Pipe()
-		defer there.Close()
-		w := &deadWriter{httptest.NewRecorder(), here}
-		out := &stream{w: w, rc: http.NewResponseController(w)}
-		out.event("tick", []byte("1"))
-		began := time.Now()
-		if err := out.flush(); err == nil {
-			t.Error("it was written to nobody")
-		}
-		if took := time.Since(began); took != takeTimeout {
-			t.Errorf("given up after %v", took)
-		}
+	for name, c := range map[string]struct{ end, want time.Duration }{
+		"for long":  {time.Minute, takeTimeout},
+		"at an end": {3 * time.Second, 3*time.Second + endTake},
+		"after it":  {0, endTake},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			here, there := net.Pipe()
+			defer there.Close()
+			out := newStream(&deadWriter{httptest.NewRecorder(), here})
+			var all streams
+			_, done, _ := all.begin(out)
+			began := time.Now()
+			timer := time.AfterFunc(c.end, func() { all.end(endUpgrade) })
+			defer timer.Stop()
+			if c.end == 0 {
+				synctest.Wait()
+			}
+			out.event("tick", []byte("1"))
+			if err := out.flush(); err == nil {
+				t.Errorf("%s: it was written to nobody", name)
+			}
+			done()
+			if took := time.Since(began); took != c.want {
+				t.Errorf("%s: given up after %v", name, took)
+			}
+		})
+	}
+}
+
+// A stopped browser does not hold up an upgrade: its connection is full, and it is
+// let go before the bound of the others.
+func TestAnUpgradeDoesNotWaitForAReader(t *testing.T) {
+	events := make(happening)
+	s := serveWith(t, "127.0.0.1:0", func(server *Server) {
+		recorded(t, server)
+		server.Events = events
 	})
+	conn, err := net.Dial("tcp", s.Addr().Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	events <- []Event{{Kind: "state", Cause: strings.Repeat("x", 6<<20)}} // more than the buffers hold
+	ctx, cancel := context.WithTimeout(t.Context(), takeTimeout-time.Second)
+	defer cancel()
+	s.Pause(ctx)
+	if ctx.Err() != nil {
+		t.Error("it was waited for")
+	}
 }
 
 // deadWriter writes to a connection that nobody reads.
