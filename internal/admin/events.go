@@ -13,6 +13,7 @@ const maxEvents = 200
 type Event struct {
 	Seq        uint64    `json:"seq"`
 	Time       time.Time `json:"time"`
+	Moment     time.Time `json:"-"` // the same by the clock that only goes forward; zero: not known
 	Kind       string    `json:"kind"`
 	Worker     uint64    `json:"worker,omitempty"`
 	Generation int       `json:"generation,omitempty"`
@@ -29,7 +30,22 @@ type Events interface {
 	Follow(ctx context.Context, atMost int) <-chan []Event
 }
 
-func appendEvents(to []byte, events []Event) []byte {
-	text, _ := json.Marshal(events) // numbers, times and strings
+// placedEvent is an event, and where on the clock of the history it is.
+type placedEvent struct {
+	Event
+	At *int64 `json:"at,omitempty"`
+}
+
+// appendEvents writes events; at gives the place of a moment.
+func appendEvents(to []byte, events []Event, at func(time.Time) int64) []byte {
+	placed := make([]placedEvent, len(events))
+	for i, e := range events {
+		placed[i].Event = e
+		if !e.Moment.IsZero() {
+			n := at(e.Moment)
+			placed[i].At = &n
+		}
+	}
+	text, _ := json.Marshal(placed) // numbers, times and strings
 	return append(to, text...)
 }

@@ -203,7 +203,7 @@ func (s *Server) follow(ctx context.Context, out *stream, watch *history.Watch, 
 			if !goesOn {
 				return // the next stream begins with what was missed
 			}
-			out.event("events", appendEvents(nil, events))
+			out.event("events", appendEvents(nil, events, s.History.At))
 		case <-over:
 			out.event("end", strconv.AppendQuote(nil, s.streams.reason()))
 			if out.flush() == nil {

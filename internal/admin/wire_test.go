@@ -95,3 +95,25 @@ func TestAnHourOfNothingIsSmall(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 }
+
+// An event is placed by the clock of the history; of one whose place is not known the
+// page is told none.
+func TestEventsHaveAPlace(t *testing.T) {
+	moment := time.Now()
+	at := func(m time.Time) int64 { return m.Sub(moment).Milliseconds() }
+	text := appendEvents(nil, []Event{
+		{Seq: 1, Time: moment.Add(-time.Hour), Moment: moment},
+		{Seq: 2, Time: moment},
+		{Seq: 3, Time: moment, Moment: moment.Add(-time.Second)},
+	}, at)
+	var got []struct {
+		Seq uint64
+		At  *int64
+	}
+	if err := json.Unmarshal(text, &got); err != nil || len(got) != 3 {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if got[0].At == nil || *got[0].At != 0 || got[1].At != nil || got[2].At == nil || *got[2].At != -1000 || strings.Contains(string(text), "Moment") {
+		t.Errorf("%s", text)
+	}
+}

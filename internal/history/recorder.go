@@ -91,9 +91,10 @@ const maxClock = 1000 * 366 * 24 * 3600 * 1000
 
 // Now is the clock of the history, in milliseconds: it only goes forward, whoever
 // sets the time of day, and goes on over an upgrade.
-func (r *Recorder) Now() int64 { return r.clock(time.Now()) }
+func (r *Recorder) Now() int64 { return r.At(time.Now()) }
 
-func (r *Recorder) clock(at time.Time) int64 { return r.before + at.Sub(r.born).Milliseconds() }
+// At is where on that clock a moment of this process is.
+func (r *Recorder) At(moment time.Time) int64 { return r.before + moment.Sub(r.born).Milliseconds() }
 
 // State is the history for another program. It costs a millisecond or two.
 func (r *Recorder) State() State {
@@ -161,7 +162,7 @@ func (r *Recorder) tell(seen *readings, is Reading) {
 		seen.last = seen.last[1:]
 	}
 	tick := &Tick{Wall: is.At, State: is.State, Live: Between(seen.last[0], is)}
-	tick.Live.At = r.clock(is.At)
+	tick.Live.At = r.At(is.At)
 	if is.At.Sub(seen.hour.At) >= second-every/2 {
 		whole := Between(seen.hour, is)
 		whole.At = tick.Live.At

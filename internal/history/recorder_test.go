@@ -202,3 +202,17 @@ func TestTheEnd(t *testing.T) {
 		w.End()
 	})
 }
+
+// Where a moment is does not depend on the time of day.
+func TestWhereAMomentIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := record(t, Options{Was: State{Now: 50_000, Samples: encode([]Sample{{At: 1}})}})
+		time.Sleep(3 * time.Second)
+		if at := r.At(time.Now().Add(-2 * time.Second)); at != 51_000 {
+			t.Errorf("two seconds ago is %d", at)
+		}
+		if at := r.At(time.Now().Add(-time.Minute)); at != -7000 {
+			t.Errorf("a minute ago is %d", at)
+		}
+	})
+}

@@ -27,6 +27,14 @@ func (w *Watcher) Follow(ctx context.Context, atMost int) <-chan []admin.Event {
 		}
 		sub := w.timeline.Subscribe(after)
 		defer sub.Close()
+		for i, e := range slices.Backward(past) {
+			if e.Kind == timeline.SupervisorStarted { // before it was another clock
+				for j := range i {
+					past[j].Clock = 0
+				}
+				break
+			}
+		}
 		shown := showing{drained: map[uint64]bool{}}
 		for next, missed := past, uint64(0); err == nil && missed == 0; next, missed, err = sub.Next(ctx) {
 			select {
@@ -46,7 +54,7 @@ func (s showing) events(events []timeline.Event) []admin.Event {
 	shown := make([]admin.Event, 0, len(events))
 	for _, e := range events {
 		a := admin.Event{
-			Seq: e.Seq, Time: e.Time, Kind: string(e.Kind), Worker: e.Worker, Generation: e.Generation, Actor: shownActor(e.Actor),
+			Seq: e.Seq, Time: e.Time, Moment: e.Moment(), Kind: string(e.Kind), Worker: e.Worker, Generation: e.Generation, Actor: shownActor(e.Actor),
 		}
 		// Those of the others may quote a path, or a worker's last words.
 		if slices.Contains(plainCauses, e.Kind) {

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"reflect"
 	"testing"
 	"time"
@@ -46,5 +47,33 @@ func TestWhatOfTheTimelineIsShown(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("shown is\n%+v, want\n%+v", got, want)
+	}
+}
+
+// An event is where it was, whatever the time of day was set to since; those of the
+// supervisor before, which may have been before a boot, are nowhere.
+func TestMomentsOfTheTimeline(t *testing.T) {
+	store := timeline.New("", timeline.Options{})
+	began, anHourOff := time.Now(), time.Now().Add(-time.Hour)
+	for _, kind := range []timeline.Kind{timeline.Scaled, timeline.SupervisorStarted, timeline.WorkerReady} {
+		store.Add(timeline.Event{Kind: kind, Time: anHourOff})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &Watcher{timeline: store}
+	comes := w.Follow(ctx, 10)
+	got := <-comes
+	store.Add(timeline.Event{Kind: timeline.Scaled})
+	got = append(got, <-comes...)
+	cancel()
+	if len(got) != 4 || !got[0].Moment.IsZero() {
+		t.Fatalf("%+v", got)
+	}
+	for _, e := range got[1:] {
+		if since := e.Moment.Sub(began); since < -5*time.Millisecond || since > time.Since(began)+5*time.Millisecond {
+			t.Errorf("event %d was %v after the test began", e.Seq, since)
+		}
+	}
+	if _, more := <-comes; more {
+		t.Error("it goes on")
 	}
 }

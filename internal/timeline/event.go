@@ -50,14 +50,18 @@ const (
 type Event struct {
 	// Seq counts from 1, is never used again, and goes on over an upgrade in place
 	// and a restart; see the package for when the disk was not there.
-	Seq        uint64    `json:"seq"`
-	Time       time.Time `json:"time"`
-	Kind       Kind      `json:"kind"`
-	Worker     uint64    `json:"worker,omitempty"`     // the supervisor's number of it, not its pid
-	Generation int       `json:"generation,omitempty"` // of the worker, the reload or the service
-	Cause      string    `json:"cause,omitempty"`      // why
-	Actor      string    `json:"actor,omitempty"`      // who
-	Text       string    `json:"text"`                 // all of it in a line, for a person
+	Seq  uint64    `json:"seq"`
+	Time time.Time `json:"time"`
+	// Clock is when it was on the machine's monotonic clock, in milliseconds: between
+	// two events of one boot it is what has passed, whatever was done to the time of
+	// day. 0: not known.
+	Clock      int64  `json:"clock_ms,omitempty"`
+	Kind       Kind   `json:"kind"`
+	Worker     uint64 `json:"worker,omitempty"`     // the supervisor's number of it, not its pid
+	Generation int    `json:"generation,omitempty"` // of the worker, the reload or the service
+	Cause      string `json:"cause,omitempty"`      // why
+	Actor      string `json:"actor,omitempty"`      // who
+	Text       string `json:"text"`                 // all of it in a line, for a person
 }
 
 const (

@@ -104,9 +104,7 @@ func (s *Store) Close(ctx context.Context) error {
 // never waits.
 func (s *Store) Add(e Event) {
 	e.bound()
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
+	e.stamp()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seq++

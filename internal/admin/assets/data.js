@@ -2,7 +2,9 @@
 const COLUMNS = ["at", "other", "s2xx", "s3xx", "s4xx", "s5xx", "p50", "p99", "inFlight", "permits", "inUse", "queue", "ready", "wanted", "connections", "span"];
 const KEPT = 3600;
 
-const hour = { stamps: [], memory: new Map(), live: null, wall: 0, now: 0 };
+// The memory is a row for each sample, as the stream has it: id, KiB, id, KiB. There are
+// only so many in one, and so in an hour, however many workers come and go.
+const hour = { stamps: [], memory: [], live: null, wall: 0, now: 0 };
 for (const c of COLUMNS) hour[c] = [];
 
 // undelta reads a column: differences, and for zeros in a row an array of their number.
@@ -19,44 +21,41 @@ function undelta(list, each) {
 function loadHour(m) {
   for (const c of COLUMNS) hour[c] = undelta(m[c]);
   hour.stamps = hour.at.map((n, i) => n + i * 1000);
-  hour.memory = new Map();
-  for (const s of m.memory) {
-    const to = series(s.id);
-    undelta(s.kib).forEach((kib, i) => { to[s.from + i] = kib; });
-  }
+  hour.memory = hour.stamps.map(() => []);
+  for (const s of m.memory) undelta(s.kib).forEach((kib, i) => hour.memory[s.from + i].push(s.id, kib));
   hour.live = null;
   hour.now = m.now;
   hour.wall = m.wall;
-}
-
-function series(id) {
-  let s = hour.memory.get(id);
-  if (!s) hour.memory.set(id, s = new Array(hour.stamps.length).fill(-1));
-  return s;
 }
 
 // takeTick adds a whole second to the hour, and keeps the moment beside it.
 function takeTick(t) {
   if (t.whole) {
     COLUMNS.forEach((c, i) => { (c === "at" ? hour.stamps : hour[c]).push(t.whole[i]); });
-    const pairs = new Map(t.whole[COLUMNS.length] ? pairsOf(t.whole[COLUMNS.length]) : []);
-    for (const id of pairs.keys()) if (!hour.memory.has(id)) hour.memory.set(id, new Array(hour.stamps.length - 1).fill(-1));
-    for (const [id, s] of hour.memory) s.push(pairs.has(id) ? pairs.get(id) : -1);
+    hour.memory.push(t.whole[COLUMNS.length]);
     if (hour.stamps.length > KEPT) {
       hour.stamps.shift();
+      hour.memory.shift();
       for (const c of COLUMNS) if (c !== "at") hour[c].shift();
-      for (const [id, s] of hour.memory) { s.shift(); if (s.every((n) => n < 0)) hour.memory.delete(id); }
     }
   }
   hour.live = {};
   COLUMNS.forEach((c, i) => { hour.live[c] = t.live[i]; });
-  hour.live.memory = new Map(pairsOf(t.live[COLUMNS.length]));
+  hour.live.memory = t.live[COLUMNS.length];
   hour.now = hour.live.at;
   hour.wall = t.wall;
 }
 
-function* pairsOf(list) {
-  for (let i = 0; i < list.length; i += 2) yield [list[i], list[i + 1]];
+// LINES is how many workers a plot tells apart: those that were there last, and of
+// these the newest. The others are one line, as the server's own others are.
+const LINES = 24;
+
+function toldApart(rows) {
+  const seen = new Map();
+  rows.forEach((row, at) => { for (let i = 0; i < row.length; i += 2) seen.set(row[i], at); });
+  const others = seen.delete(0), ids = [...seen.keys()].sort((a, b) => seen.get(b) - seen.get(a) || b - a);
+  const told = ids.slice(0, LINES).sort((a, b) => a - b);
+  return others || told.length < ids.length ? [...told, 0] : told;
 }
 
 // view is the window as the plots show it: points of a second, or for an hour steps
@@ -72,16 +71,12 @@ function view(seconds) {
   }
   const v = { from, to: hour.now, at: [], memory: new Map() };
   for (const c of COLUMNS) if (c !== "at") v[c] = [];
-  const ids = [];
-  for (const [id, s] of hour.memory) {
-    let seen = false;
-    for (let i = first; i < n && !seen; i++) seen = s[i] >= 0;
-    if (seen || hour.live && hour.live.memory.has(id)) { ids.push(id); v.memory.set(id, []); }
-  }
-  ids.sort((a, b) => (a || 1e12) - (b || 1e12));
-  v.ids = ids;
+  const rows = hour.memory.slice(first);
+  if (hour.live) rows.push(hour.live.memory);
+  const ids = v.ids = toldApart(rows), is = new Map();
+  for (const id of ids) v.memory.set(id, []);
   let bin = -1, last = 0;
-  const put = (at, get, kib) => {
+  const put = (at, get, row) => {
     const b = step ? Math.floor(at / step) : at;
     const fresh = b !== bin;
     if (fresh && v.at.length && at - last > 5000) { // a gap: nobody has looked
@@ -99,15 +94,20 @@ function view(seconds) {
       else if (SUMMED.has(c)) v[c][k] = v[c][k] < 0 ? x : v[c][k] + Math.max(0, x);
       else v[c][k] = Math.max(v[c][k], x);
     }
+    is.clear();
+    for (let i = 0; i < row.length; i += 2) {
+      const id = v.memory.has(row[i]) ? row[i] : 0;
+      is.set(id, (is.get(id) || 0) + row[i + 1]);
+    }
     for (const id of ids) {
-      const s = v.memory.get(id), x = kib(id);
+      const s = v.memory.get(id), x = is.has(id) ? is.get(id) : -1;
       if (fresh) s.push(x); else s[k] = Math.max(s[k], x);
     }
   };
-  for (let i = first; i < n; i++) put(hour.stamps[i], (c) => hour[c][i], (id) => hour.memory.get(id)[i]);
+  for (let i = first; i < n; i++) put(hour.stamps[i], (c) => hour[c][i], hour.memory[i]);
   const live = hour.live;
   if (live && !step && live.at > (n ? hour.stamps[n - 1] : 0)) {
-    put(live.at, (c) => live[c], (id) => live.memory.has(id) ? live.memory.get(id) : -1);
+    put(live.at, (c) => live[c], live.memory);
   }
   for (const c of ["other", "s2xx", "s3xx", "s4xx", "s5xx"]) v[c] = v[c].map((x, i) => x < 0 ? -1 : x * 1000 / Math.max(1, v.span[i]));
   return v;

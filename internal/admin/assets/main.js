@@ -40,13 +40,12 @@ function redraw() {
   wanted = true;
   requestAnimationFrame(() => { wanted = false; draw(); });
 }
-document.addEventListener("visibilitychange", redraw);
-
 // look takes what is shown from what there is; paused, that stays as it was.
 function look() {
   const v = page.shown = view(page.seconds);
   page.wall = hour.wall;
-  page.marks = page.events.map((e) => ({ at: hour.now - (hour.wall - Date.parse(e.time)), kind: markOf(e) })).filter((m) => m.kind && m.at >= v.from && m.at <= v.to);
+  // By the clock of the samples: the time of day is set, and goes on while the machine sleeps.
+  page.marks = page.events.map((e) => ({ at: e.at, kind: markOf(e) })).filter((m) => m.kind && m.at >= v.from && m.at <= v.to);
 }
 
 function draw() {
@@ -104,9 +103,12 @@ function showState(now) {
   if (now === state) return;
   state = now;
   badge(byId("state").parentElement, now);
-  document.title = "Tandem: " + now;
+  title();
   say(byId("told"), "The service is " + now + ".");
 }
+
+// title says nothing of the state while nobody tells us.
+function title() { document.title = document.hidden ? "Tandem" : "Tandem: " + state; }
 
 const WHY = {
   stop: "The supervisor is stopping.", upgrade: "The supervisor is being upgraded.",
@@ -114,9 +116,23 @@ const WHY = {
 };
 let source = null, heard = 0, why = "", again = 0;
 
-function connect() {
+// A page that nobody sees takes no stream, which costs the supervisor work. The next
+// stream begins with the hour, so that nothing is missed.
+document.addEventListener("visibilitychange", () => {
+  title();
+  if (document.hidden) leave(); else connect();
+});
+
+function leave() {
   clearTimeout(again);
   if (source) source.close();
+  source = null;
+  counted = new Map();
+}
+
+function connect() {
+  leave();
+  if (document.hidden) return;
   heard = performance.now();
   const s = source = new EventSource("live?rate=" + page.rate);
   const on = (name, f) => s.addEventListener(name, (e) => { if (s === source) { heard = performance.now(); f(JSON.parse(e.data)); } });
@@ -155,6 +171,7 @@ function connect() {
 
 // A connection that nobody closes may be dead all the same: there is a tick a second.
 setInterval(() => {
+  if (!source) return;
   const silent = performance.now() - heard;
   if (silent > 15000) { link("Connection lost. Trying again.", false); connect(); }
   else if (silent > 4000 && !lost) link("No news for some seconds.", false);
@@ -209,4 +226,5 @@ byId("marks").append(...Object.entries(legend).map(([kind, text]) =>
 choose("window", narrow("window", ["300", "3600"], "300"));
 choose("rate", page.rate = narrow("rate", ["1", "10"], "1"));
 setWindow(Number(narrow("window", ["300", "3600"], "300")));
+title();
 connect();

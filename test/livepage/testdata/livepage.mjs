@@ -14,6 +14,13 @@ async function ask(what) {
   if (done) throw new Error("nobody answers to " + what);
   return value;
 }
+// seconds waits until the supervisor has recorded so many more, as another reader.
+async function seconds(n) {
+  const over = new AbortController(), { body } = await fetch(admin + "/live", { signal: over.signal });
+  let text = "";
+  for await (const part of body.pipeThrough(new TextDecoderStream())) if ((text += part).split(`"whole":`).length > n) break;
+  over.abort();
+}
 const wrong = []; // what is not as it should be, and no reason to look no further
 function must(ok, text) { if (!ok) wrong.push(text); }
 
@@ -67,7 +74,7 @@ try {
   // A request in flight, without its query.
   await ask("request");
   await page.waitForFunction(() => document.getElementById("requests-rows").textContent.includes("/stream/"));
-  must(!(await page.content()).includes("n=9999"), "the query of a request is on the page");
+  must(!(await page.content()).includes("n=1000"), "the query of a request is on the page");
 
   // A reload, and a crash.
   await ask("reload");
@@ -81,14 +88,42 @@ try {
   await told(`worker exited ${killed}`);
   await told("killed by SIGKILL");
   for (const mark of ["reload", "crash"]) await page.waitForSelector(`#grid svg .gl.${mark}`, { state: "attached" });
+  // They stay where they are when the time of day is set.
+  const moved = await page.evaluate(() => {
+    const places = () => { look(); return page.marks.map((m) => m.at); };
+    const before = places();
+    for (const e of page.events) e.time = new Date(Date.parse(e.time) - 3600e3).toISOString();
+    const after = places();
+    return before.length === 0 || String(before) !== String(after) ? `from ${before} to ${after}` : "";
+  });
+  must(moved === "", `another time of day moves the marks ${moved}`);
 
-  // An upgrade in place goes on with the hour.
+  // An upgrade in place goes on with the hour, and with what has happened in it.
+  const marked = await page.evaluate(() => page.marks.map((m) => m.at));
   const samples = () => page.evaluate(() => hour.stamps.length);
   const [had, first] = [await samples(), await page.evaluate(() => hour.stamps[0])];
   await ask("upgrade");
   await page.waitForFunction(() => document.getElementById("link").textContent === "Live");
   await page.waitForFunction((n) => hour.stamps.length > n, had);
   must(await page.evaluate(() => hour.stamps[0]) === first, "the hour of before the upgrade is gone");
+  await told("upgrade done");
+  const marks = await page.evaluate(() => { look(); return page.marks.map((m) => m.at); });
+  must(marked.every((at, i) => Math.abs(marks[i] - at) < 500), `the upgrade moves the marks from ${marked} to ${marks}`);
+
+  // A page that is hidden takes no stream, and has missed nothing when it is seen again.
+  const see = (hidden) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    const was = source;
+    document.dispatchEvent(new Event("visibilitychange"));
+    return { ended: was && was.readyState === EventSource.CLOSED, title: document.title, last: hour.stamps[hour.stamps.length - 1] };
+  }, hidden);
+  const hid = await see(true);
+  must(hid.ended && hid.title === "Tandem", `hidden it has its stream still: ${JSON.stringify(hid)}`);
+  await seconds(1);
+  must(await page.evaluate(() => source === null && hour.stamps[hour.stamps.length - 1]) === hid.last, "it is told something while it is hidden");
+  await see(false);
+  await page.waitForFunction((last) => document.title.startsWith("Tandem: ") && hour.stamps[hour.stamps.length - 1] > last, hid.last);
+  must(await page.evaluate(() => hour.stamps.every((at, i) => i === 0 || at - hour.stamps[i - 1] < 5000)), "there is a gap where it was hidden");
 
   // By the keyboard alone.
   const reached = [];
@@ -151,6 +186,18 @@ try {
   await ask("start");
   await page.waitForFunction(() => document.getElementById("link").textContent === "Live");
   await page.waitForFunction((first) => hour.stamps.length > 0 && hour.stamps.length < 30 && document.getElementById("generation").textContent === "1", first);
+
+  // However many workers come and go, it keeps and draws no more of them than it tells apart.
+  const many = await page.evaluate(() => {
+    source.close();
+    const row = (i) => [...COLUMNS.map((c) => c === "at" ? hour.now + 1000 : 0), [i + 1, 7, i + 2, 5]];
+    for (let i = 0; i < 5000; i++) takeTick({ wall: 0, whole: row(i), live: row(i) });
+    page.seconds = 3600;
+    draw();
+    const v = page.shown, k = v.at.length - 1;
+    return { kept: hour.memory.flat().length, drawn: document.querySelectorAll("#grid figure:last-of-type .l").length, now: v.ids.map((id) => v.memory.get(id)[k]).reduce((sum, n) => sum + Math.max(0, n), 0), lines: LINES + 1 };
+  });
+  must(many.kept === 4 * 3600 && many.drawn === many.lines && many.now >= 12, `of 5000 workers it keeps and draws ${JSON.stringify(many)}`);
 
   // Without JavaScript.
   const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
