@@ -60,7 +60,7 @@ func TestLivePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	admin := fmt.Sprintf("127.0.0.1:%d", port)
-	s := &scene{t: t, ctx: ctx, config: harness.Config{Bin: bin, Args: []string{"--workers", "2", "--bake", "50ms", "--admin", admin}}}
+	s := &scene{t: t, ctx: ctx, config: harness.Config{Bin: bin, Args: []string{"--workers", "2", "--bake", "50ms", "--graceful-timeout", "1s", "--admin", admin}}}
 	s.start()
 	script, err := Script(ctx, ".", "livepage.mjs", "ADMIN=http://"+admin)
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *scene) do(what string) string {
 	case "request":
 		s.run(func(ctx context.Context) {
 			for ctx.Err() == nil { // one that a reload or a crash ends begins again
-				get(ctx, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+s.at.Load().(string)+"/stream/?n=9999&ms=100")
+				get(ctx, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+s.at.Load().(string)+"/stream/?n=1000&ms=100")
 				pause := time.NewTimer(100 * time.Millisecond)
 				select {
 				case <-pause.C:
