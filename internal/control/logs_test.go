@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -43,38 +44,67 @@ func refuses(t *testing.T, c *Client, path string, queries map[string]string) {
 	}
 }
 
+// told is a writer that says that it was written to.
+type told func()
+
+func (f told) Write(p []byte) (int, error) { f(); return len(p), nil }
+
+// crowd begins n times to follow something, each of which says that it has begun, and
+// gives how they end.
+func crowd(t *testing.T, n int, follow func(begun func()) error) (ended <-chan error) {
+	t.Helper()
+	ends := make(chan error, n)
+	for n > 0 {
+		begun, over := make(chan struct{}), make(chan error, 1)
+		go func() { over <- follow(sync.OnceFunc(func() { close(begun) })) }()
+		select {
+		case <-begun:
+			n--
+			go func() { ends <- <-over }()
+		case err := <-over:
+			// On a busy machine the request itself may come too late for so little patience.
+			t.Logf("asked again after %v", err)
+		}
+	}
+	return ends
+}
+
+// turnedAway says that there is no place for one more.
+func turnedAway(t *testing.T, follow func() error) {
+	t.Helper()
+	for {
+		err := follow()
+		if refused, ok := errors.AsType[*RefusedError](err); ok {
+			if refused.Code != http.StatusServiceUnavailable {
+				t.Errorf("one too many: %v", err)
+			}
+			return
+		}
+		if err == nil {
+			t.Fatal("one too many had a place")
+		}
+		t.Logf("asked again after %v", err)
+	}
+}
+
 // Those who follow are bounded, do not take the commands' place, come to no harm
 // by the deadline of a request, and end when the server does.
 func TestFollowersAreBounded(t *testing.T) {
 	path, stop := serve(t, &fake{}, func(s *Server) { s.patience = 20 * time.Millisecond })
 	c := NewClient(path)
-	ended := make(chan error, maxFollowers)
-	for n := 0; n < maxFollowers; {
-		r, w := io.Pipe()
-		over := make(chan error, 1)
-		go func() {
-			err := c.Logs(t.Context(), LogQuery{Follow: true}, w)
-			w.Close()
-			over <- err
-		}()
-		line, err := bufio.NewReader(r).ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			// On a busy machine the request itself may come too late for so little patience.
-			t.Logf("asked again after %v", <-over)
-			continue
+	ended := crowd(t, maxFollowers, func(begun func()) error {
+		return c.Logs(t.Context(), LogQuery{Follow: true}, told(begun))
+	})
+	turnedAway(t, func() error { return c.Logs(t.Context(), LogQuery{Follow: true}, io.Discard) })
+	for {
+		_, err := c.Status(t.Context())
+		if err == nil {
+			break
 		}
-		if err != nil || !strings.Contains(line, "Follow:true") {
-			t.Fatalf("%q, %v", line, err)
+		if _, refused := errors.AsType[*RefusedError](err); refused {
+			t.Fatalf("status beside them: %v", err)
 		}
-		n++
-		go func() { ended <- <-over }()
-	}
-	var refused *RefusedError
-	if err := c.Logs(t.Context(), LogQuery{Follow: true}, io.Discard); !errors.As(err, &refused) || refused.Code != http.StatusServiceUnavailable {
-		t.Errorf("one too many: %v", err)
-	}
-	if _, err := c.Status(t.Context()); err != nil {
-		t.Errorf("status beside them: %v", err)
+		t.Logf("asked again after %v", err)
 	}
 	stop()
 	for range maxFollowers {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"reflect"
 	"slices"
@@ -53,28 +51,13 @@ func TestTimelineQueryGoesThere(t *testing.T) {
 func TestTimelineIsFollowed(t *testing.T) {
 	path, stop := serve(t, &fake{}, func(s *Server) { s.patience = 20 * time.Millisecond })
 	c := NewClient(path)
-	ended := make(chan error, maxFollowers)
-	for range maxFollowers {
-		begun := make(chan struct{}, 2)
-		go func() {
-			ended <- c.Timeline(t.Context(), timeline.Query{Follow: true}, func(timeline.Event) error { begun <- struct{}{}; return nil })
-		}()
-		<-begun
-	}
-	var refused *RefusedError
-	err := c.Timeline(t.Context(), timeline.Query{Follow: true}, nil)
-	if !errors.As(err, &refused) || refused.Code != http.StatusServiceUnavailable {
-		t.Errorf("one too many: %v", err)
-	}
+	ended := crowd(t, maxFollowers, func(begun func()) error {
+		return c.Timeline(t.Context(), timeline.Query{Follow: true}, func(timeline.Event) error { begun(); return nil })
+	})
+	turnedAway(t, func() error { return c.Timeline(t.Context(), timeline.Query{Follow: true}, nil) })
 	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	logs := make(chan error, 1)
-	go func() { logs <- c.Logs(ctx, LogQuery{Follow: true}, w) }()
-	if _, err := r.Read(make([]byte, 1)); err != nil {
-		t.Error(err)
-	}
+	logs := crowd(t, 1, func(begun func()) error { return c.Logs(ctx, LogQuery{Follow: true}, told(begun)) })
 	cancel()
-	r.Close()
 	<-logs
 	stop()
 	for range maxFollowers {
