@@ -25,11 +25,15 @@ const (
 	isOpen    = "run: in a terminal of its own" // it goes on; the page ends it
 	isUntil   = "run: until it prints that"     // again and again, until it prints what the next block has
 	isNot     = "not run here: "
-	isPrinted = "prints" // of text: what the block of commands before prints, among other lines
+
+	isPrinted = "prints"       // of text: what the block of commands before prints, among other lines
+	isThere   = "prints there" // the same, of the terminal that was opened last: it is waited for
+	butFor    = ", but for "   // after these two: numbers that are others each time
 )
 
 // notRun says how many blocks of commands are not run by a test, by page: one more is to be thought about.
 var notRun = map[string]int{
+	"CONTRIBUTING.md":                 1,
 	"README.md":                       0,
 	"docs/foreign-workers.md":         6, // test/foreign runs these servers
 	"docs/install.md":                 5, // root, packages
@@ -40,10 +44,11 @@ var notRun = map[string]int{
 	"docs/releasing.md":               2,
 	"docs/tandemvet.md":               1,
 	"docs/tutorial.md":                3,
+	"examples/shop/README.md":         1,
 }
 
 // run are the pages whose commands are run, each by a test.
-var runPages = []string{"README.md", "docs/operations.md", "docs/tutorial.md", "docs/upgrade.md", "docs/verify-reload.md"}
+var runPages = []string{"README.md", "docs/operations.md", "docs/tutorial.md", "docs/upgrade.md", "docs/verify-reload.md", "examples/shop/README.md"}
 
 // languages are what a block may be in. One that is none is text.
 var languages = []string{"go", "html", "json", "nginx", "python", "sh", "text"}
@@ -61,21 +66,36 @@ func blocks(text string) (all []block) {
 	return all
 }
 
-// pages are README.md and those of docs, by their path in the repository.
+// prints is isPrinted or isThere of a block that says what is printed, else "".
+func (b block) prints() string {
+	kind, _, _ := strings.Cut(b.mark, butFor)
+	if kind != isPrinted && kind != isThere {
+		return ""
+	}
+	return kind
+}
+
+// varying are the numbers that the mark of such a block names.
+func (b block) varying() []string {
+	_, list, _ := strings.Cut(b.mark, butFor)
+	return strings.Fields(strings.NewReplacer(", ", " ", " and ", " ").Replace(list))
+}
+
+// allPages are those that a newcomer reads, and those of docs, by their path in the repository.
 func allPages(t *testing.T) (paths []string) {
 	t.Helper()
 	files, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d pages, %v", len(files), err)
 	}
-	paths = []string{"README.md"}
+	paths = []string{"README.md", "CONTRIBUTING.md", "examples/shop/README.md"}
 	for _, f := range files {
 		paths = append(paths, "docs/"+filepath.Base(f))
 	}
 	return paths
 }
 
-// TestEveryCommandIsRunOrListed: each block of commands in README.md and docs says above it that a test runs it, and one
+// TestEveryCommandIsRunOrListed: each block of commands in these pages says above it that a test runs it, and one
 // does, or why none can. So does a new one.
 func TestEveryCommandIsRunOrListed(t *testing.T) {
 	for _, path := range allPages(t) {
@@ -92,8 +112,11 @@ func TestEveryCommandIsRunOrListed(t *testing.T) {
 			reason, listed := strings.CutPrefix(b.mark, isNot)
 			switch {
 			case b.language != "sh":
-				if b.mark == isPrinted && !slices.Contains(runPages, path) {
+				switch {
+				case b.prints() != "" && !slices.Contains(runPages, path):
 					t.Errorf("%s: nothing is run that could print it", at)
+				case b.prints() == "" && b.mark != "":
+					t.Errorf("%s: there is no mark %q of what is no block of commands", at, b.mark)
 				}
 			case slices.Contains([]string{isRun, isWritten, isOpen, isUntil}, b.mark):
 				if !slices.Contains(runPages, path) {

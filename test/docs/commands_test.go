@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,12 +13,15 @@ import (
 	"github.com/tandem-go/tandem/test/harness"
 )
 
+// built is what programs has made, "" before.
+var built string
+
 // programs builds supervisor and app as make build does, once, and gives the directory that has them.
-var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "docs")
-	if err != nil {
+var programs = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "docs"); err != nil {
 		return "", err
 	}
+	built = dir
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir, "./cmd/supervisor", "./cmd/app")
 	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -27,28 +31,33 @@ var programs = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, _ := programs(); dir != "" {
-		_ = os.RemoveAll(dir)
+	// The pages' commands wait most of the time, each for a supervisor of its own: for workers to bake, to drain, for clients.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8")
 	}
+	code := m.Run()
+	_ = os.RemoveAll(built) // which "" makes nothing
 	os.Exit(code)
 }
 
-// newcomer is the environment of somebody with an empty home, Go's caches, no network, and a port of their own, which
-// stands for 8000.
-func newcomer(t *testing.T, path string) (env []string, own *strings.Replacer) {
+// newcomer is the environment of somebody with an empty home, Go's caches, no network, and ports of their own, which
+// stand for 8000 and 9000.
+func newcomer(t *testing.T, path string) (env []string, own addresses) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE", "GOMODCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	caches := strings.Fields(string(out))
-	home, port := t.TempDir(), freePort(t)
+	home := t.TempDir()
+	own = freeAddresses(t)
 	return []string{
 		"PATH=" + path + ":" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + home,
 		"LC_ALL=C.UTF-8", "GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOFLAGS=-trimpath", "GOPROXY=off", "GOSUMDB=off",
-		"GOTOOLCHAIN=local", "GOENV=off", "SUPERVISOR_BIND=127.0.0.1:" + port,
-	}, strings.NewReplacer("127.0.0.1:8000", "127.0.0.1:"+port)
+		"GOTOOLCHAIN=local", "GOENV=off", "SUPERVISOR_BIND=" + own.service,
+		"SUPERVISOR_LOG_FORMAT=text", // as on a terminal
+	}, own
 }
 
 // TestTutorial does what docs/tutorial.md says, from the second step on.
@@ -83,6 +92,23 @@ func TestReadme(t *testing.T) {
 	open(t, dir, env).follow("README.md", own)
 }
 
+// TestShop does what examples/shop/README.md says, there, in a copy of this checkout.
+func TestShop(t *testing.T) {
+	t.Parallel()
+	harness.Needs(t, "curl", "curl", "--version")
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, own := newcomer(t, "/nowhere")
+	dir := filepath.Join(t.TempDir(), "tandem")
+	copyCheckout(t, dir)
+	if err := os.CopyFS(filepath.Join(dir, "bin"), os.DirFS(bin)); err != nil { // make build
+		t.Fatal(err)
+	}
+	open(t, filepath.Join(dir, "examples/shop"), env).follow("examples/shop/README.md", own)
+}
+
 // copyCheckout copies the files of this checkout that git knows, or would.
 func copyCheckout(t *testing.T, to string) {
 	t.Helper()
@@ -108,22 +134,23 @@ func TestCommandsOnAService(t *testing.T) {
 	s := open(t, t.TempDir(), env)
 	s.beside("the service", "exec supervisor --workers 2")
 	err = harness.Poll(s.ctx, "the service", func() bool {
-		_, err := s.do("supervisor status | grep -q '^state *running'\n")
+		_, err := s.do("supervisor status | grep '^state *running'")
 		return err == nil
 	})
 	if err != nil {
 		s.fail("%v", err)
 	}
-	service := s.others
+	service := s.others[0]
 	s.others = nil // it goes on over the pages
 	for _, page := range []string{"docs/verify-reload.md", "docs/upgrade.md"} {
 		s.follow(page, own)
 	}
-	s.others = service
-	if printed, err := s.do("supervisor stop\n"); err != nil {
+	s.others = []*other{service}
+	if printed, err := s.do("supervisor stop"); err != nil {
 		s.fail("%v: %s", err, printed)
 	}
-	if err := <-service[0].done; err != nil {
-		s.fail("the service: %v", err)
+	<-service.done
+	if service.err != nil {
+		s.fail("the service: %v", service.err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,24 +46,23 @@ func TestOperations(t *testing.T) {
 	if err := os.CopyFS(bin, os.DirFS(built)); err != nil {
 		t.Fatal(err)
 	}
-	port, admin := freePort(t), freePort(t)
-	own := strings.NewReplacer("127.0.0.1:8000", "127.0.0.1:"+port, "127.0.0.1:9000", "127.0.0.1:"+admin)
+	own := freeAddresses(t)
 
 	var script strings.Builder
 	all, last := blocks(page(t, "operations.md")), 0
-	prints := map[int]string{}
+	prints := map[int]block{}
 	script.WriteString("set -euo pipefail\n")
 	for _, b := range all {
-		switch b.mark {
-		case isRun, isWritten:
+		switch {
+		case b.mark == isRun, b.mark == isWritten:
 			last = b.line
 			content := b.content
 			if b.mark != isRun {
 				content = fmt.Sprintf(written, content)
 			}
-			fmt.Fprintf(&script, "echo '== %d'\n%s", b.line, own.Replace(content))
-		case isPrinted:
-			prints[last] = b.content
+			fmt.Fprintf(&script, "echo '== %d'\n%s", b.line, own.here(content))
+		case b.prints() == isPrinted:
+			prints[last] = b
 		}
 	}
 	output, err := bash(t, dir, script.String(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+dir, "DATABASE_URL="+url)
@@ -79,12 +77,13 @@ func TestOperations(t *testing.T) {
 		log, _ := os.ReadFile(filepath.Join(dir, "tandem.log"))
 		t.Fatalf("docs/operations.md:%d: %v, after\n%s\nlog:\n%s", last, err, printed[last], tail(string(log), 20))
 	}
-	number := regexp.MustCompile(`\d+(\.\d+)?`) // of a worker, of a machine's CPUs
-	for at, want := range prints {
-		for line := range strings.Lines(want) {
-			if line = strings.TrimSpace(line); !strings.Contains(number.ReplaceAllString(printed[at], "N"), number.ReplaceAllString(line, "N")) {
-				t.Errorf("docs/operations.md:%d does not print %q but\n%s", at, line, printed[at])
-			}
+	for at, b := range prints {
+		want, err := expect(b)
+		if err != nil {
+			t.Errorf("docs/operations.md:%d: %v", b.line, err)
+		}
+		if line := want.missing(own.there(printed[at])); line != "" {
+			t.Errorf("docs/operations.md:%d does not print %q but\n%s", at, line, printed[at])
 		}
 	}
 	// What is in the copy was written while it was made, and is what the restored file has.
@@ -118,13 +117,29 @@ func bash(t *testing.T, dir, script string, env ...string) (string, error) {
 	return out.String(), err
 }
 
-func freePort(t *testing.T) string {
+// addresses are a test's own, in the place of those in the pages: 127.0.0.1:8000 and, for --admin, 127.0.0.1:9000.
+type addresses struct{ service, admin string }
+
+func freeAddresses(t *testing.T) addresses {
 	t.Helper()
-	port, err := harness.FreePort()
-	if err != nil {
-		t.Fatal(err)
+	var ports [2]int
+	for i := range ports {
+		var err error
+		if ports[i], err = harness.FreePort(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return strconv.Itoa(port)
+	return addresses{fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])}
+}
+
+// here makes a page's commands the test's.
+func (a addresses) here(commands string) string {
+	return strings.NewReplacer("127.0.0.1:8000", a.service, "127.0.0.1:9000", a.admin).Replace(commands)
+}
+
+// there makes what a test has printed the page's.
+func (a addresses) there(printed string) string {
+	return strings.NewReplacer(a.service, "127.0.0.1:8000", a.admin, "127.0.0.1:9000").Replace(printed)
 }
 
 func tail(text string, n int) string {

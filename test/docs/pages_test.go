@@ -162,6 +162,36 @@ func declared(t *testing.T, dir string) map[string]bool {
 	return names
 }
 
+// TestMakeTargetsExist: what the pages say that make makes is a target, here or in the application of supervisor new.
+func TestMakeTargetsExist(t *testing.T) {
+	targets := map[string]bool{}
+	for _, path := range []string{"../../Makefile", "../../internal/scaffold/app/Makefile.tmpl"} {
+		for _, m := range regexp.MustCompile(`(?m)^([a-z0-9-]+):`).FindAllStringSubmatch(read(t, path), -1) {
+			targets[m[1]] = true
+		}
+	}
+	named := 0
+	for _, from := range allPages(t) {
+		text := read(t, filepath.Join("../..", from))
+		code := regexp.MustCompile("`(make [^`\n]*)`").FindAllString(fence.ReplaceAllString(text, ""), -1)
+		for _, b := range blocks(text) {
+			if b.language == "sh" {
+				code = append(code, strings.Split(b.content, "\n")...)
+			}
+		}
+		for _, line := range code {
+			for _, m := range regexp.MustCompile("(?:^|[`&;] ?)(?:[A-Z_]+=\\S+ )*(?:sudo )?make(?: -C \\S+)? ([a-z0-9-]+)").FindAllStringSubmatch(line, -1) {
+				if named++; !targets[m[1]] {
+					t.Errorf("%s: there is no target %s of make: %s", from, m[1], line)
+				}
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("only %d targets were looked up", named)
+	}
+}
+
 // TestLinksOfThePages: files and headings that they point to are there.
 func TestLinksOfThePages(t *testing.T) {
 	for _, from := range allPages(t) {

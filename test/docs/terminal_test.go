@@ -1,17 +1,11 @@
 package docs
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,128 +16,112 @@ import (
 // patience bounds a page's commands: some compile, on a busy machine.
 const patience = 6 * time.Minute
 
-// terminal is a shell that is given one block of commands after the other.
+// soon bounds what is waited for without anything to compile.
+const soon = time.Minute
+
+// terminal is where one block of commands is run after the other, each by a shell that ends at the first command that
+// fails, be it within a pipe, and at a variable that is not set. The directory and what is exported go on to the next.
 type terminal struct {
 	t      *testing.T
 	ctx    context.Context
 	env    []string
-	dir    string // of its files
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	screen *screen
+	dir    string // of its own files
+	start  string // the directory of the first block
+	group  int    // of all processes that are started in it
 	others []*other
 }
 
 // other is a terminal in which something goes on.
 type other struct {
-	at     string
-	screen *screen
-	done   chan error
+	at   string
+	file string // that has what was printed
+	done chan struct{}
+	err  error // once that is closed
 }
 
-// screen is what was printed, and a way to hear of more.
-type screen struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{}
+func (o *other) printed() string {
+	text, _ := os.ReadFile(o.file)
+	return string(text)
 }
 
-func newScreen() *screen { return &screen{more: make(chan struct{}, 1)} }
-
-func (s *screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case s.more <- struct{}{}:
-	default:
-	}
-	return s.text.Write(p)
-}
-
-func (s *screen) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-// open starts a shell. All that it and those beside it have started is gone at the end of the test.
+// open makes a terminal. All that was started in it is gone at the end of the test.
 func open(t *testing.T, dir string, env []string) *terminal {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	s := &terminal{t: t, ctx: ctx, env: env, dir: t.TempDir(), screen: newScreen()}
-	s.cmd = s.start(dir, s.screen, "bash", "--norc", "--noprofile")
-	var err error
-	if s.in, err = s.cmd.StdinPipe(); err != nil {
+	s := &terminal{t: t, ctx: ctx, env: env, dir: t.TempDir(), start: dir}
+	// It holds the group's number, and so is the last of it that is waited for.
+	holder := exec.CommandContext(context.WithoutCancel(ctx), "sleep", "infinity") // ended below
+	holder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := holder.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s.group = holder.Process.Pid
 	t.Cleanup(func() {
-		_ = s.in.Close()
-		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-		_ = s.cmd.Wait()
+		cancel()
+		_ = syscall.Kill(-s.group, syscall.SIGKILL)
+		for _, o := range s.others {
+			<-o.done
+		}
+		_ = holder.Wait()
 	})
 	return s
 }
 
-// start makes a command in a process group of its own.
-func (s *terminal) start(dir string, out io.Writer, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(s.ctx, name, args...)
-	cmd.Dir, cmd.Env = dir, s.env
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	return cmd
+// shell makes a command of commands. What it prints goes into the file, which no process that goes on in the background
+// keeps from being read.
+func (s *terminal) shell(commands, file string) (*exec.Cmd, error) {
+	out, err := os.Create(file)
+	if err != nil {
+		return nil, err
+	}
+	s.t.Cleanup(func() { _ = out.Close() })
+	script := fmt.Sprintf("set -euo pipefail\n[ ! -e '%[1]s' ] || . '%[1]s'\n%[2]s\n{ export -p; printf 'cd %%q\\n' \"$PWD\"; } >'%[1]s'\n", filepath.Join(s.dir, "state"), commands)
+	cmd := exec.CommandContext(s.ctx, "bash", "--norc", "--noprofile", "-c", script)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.start, s.env, out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: s.group}
+	return cmd, nil
 }
 
-// do runs commands to their end, and gives what they print and the status of the last that has failed.
+// do runs commands to their end, and gives what they print.
 func (s *terminal) do(commands string) (printed string, err error) {
 	s.t.Helper()
-	file := filepath.Join(s.dir, "commands")
-	if err := os.WriteFile(file, []byte(commands), 0o600); err != nil {
+	file := filepath.Join(s.dir, "printed")
+	cmd, err := s.shell(commands, file)
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	before := len(s.screen.String())
-	const end = "\x00end "
-	fmt.Fprintf(s.in, "failed=0; trap 'failed=$?' ERR; source %s </dev/null; trap - ERR; printf '\\0end %%d\\n' $failed\n", file)
-	for {
-		text := s.screen.String()[before:]
-		if printed, status, ok := strings.Cut(text, end); ok && strings.HasSuffix(status, "\n") {
-			if status != "0\n" {
-				return printed, errors.New("exit status " + strings.TrimSpace(status))
-			}
-			return printed, nil
-		}
-		select {
-		case <-s.screen.more:
-		case <-s.ctx.Done():
-			return text, s.ctx.Err()
-		}
+	err = cmd.Run()
+	if s.ctx.Err() != nil {
+		err = s.ctx.Err()
 	}
+	text, bad := os.ReadFile(file)
+	if bad != nil {
+		s.t.Fatal(bad)
+	}
+	return string(text), err
 }
 
 // beside runs commands in another terminal that is in the same directory.
 func (s *terminal) beside(at, commands string) {
 	s.t.Helper()
-	where, err := s.do("pwd\n")
+	o := &other{at: at, file: filepath.Join(s.dir, fmt.Sprintf("beside-%d", len(s.others))), done: make(chan struct{})}
+	// What it exports, and where it goes, is its own.
+	cmd, err := s.shell("("+commands+"\n)", o.file)
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	o := &other{at: at, screen: newScreen(), done: make(chan error, 1)}
-	cmd := s.start(strings.TrimSpace(where), o.screen, "bash", "-e", "-c", commands)
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	go func() { o.done <- cmd.Wait() }()
+	go func() {
+		o.err = cmd.Wait()
+		close(o.done)
+	}()
 	s.others = append(s.others, o)
-	s.t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 }
 
 // follow does what a page says, in its order. What goes on beside must have ended well when the page does.
-func (s *terminal) follow(path string, own *strings.Replacer) {
+func (s *terminal) follow(path string, own addresses) {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join("../..", path))
 	if err != nil {
@@ -152,42 +130,51 @@ func (s *terminal) follow(path string, own *strings.Replacer) {
 	ran := 0
 	all := blocks(string(text))
 	for i, b := range all {
-		at := fmt.Sprintf("%s:%d", path, b.line)
-		var want string
-		if i+1 < len(all) && all[i+1].mark == isPrinted {
-			want = all[i+1].content
+		at, began := fmt.Sprintf("%s:%d", path, b.line), time.Now()
+		var want expected
+		if i+1 < len(all) && all[i+1].prints() == isPrinted {
+			if want, err = expect(all[i+1]); err != nil {
+				s.fail("%s:%d: %v", path, all[i+1].line, err)
+			}
 		}
-		switch b.mark {
-		case isRun:
-			printed, err := s.do(own.Replace(b.content))
+		switch {
+		case b.mark == isRun:
+			printed, err := s.do(own.here(b.content))
+			printed = own.there(printed)
 			if err != nil {
 				s.fail("%s: %v, after\n%s", at, err, printed)
 			}
-			if line := missing(printed, want, own); line != "" {
+			if line := want.missing(printed); line != "" {
 				s.fail("%s does not print %q but\n%s", at, line, printed)
 			}
-			ran++
-		case isUntil:
+		case b.mark == isUntil:
 			var printed string
-			err := harness.Poll(s.ctx, at, func() bool {
+			ctx, cancel := context.WithTimeout(s.ctx, soon)
+			err := harness.Poll(ctx, at, func() bool {
 				var err error
-				printed, err = s.do(own.Replace(b.content))
-				return err == nil && missing(printed, want, own) == ""
+				printed, err = s.do(own.here(b.content))
+				printed = own.there(printed)
+				return err == nil && want.missing(printed) == ""
 			})
+			cancel()
 			if err != nil {
-				s.fail("%v: it does not print %q but\n%s", err, missing(printed, want, own), printed)
+				s.fail("%v: it does not print %q but\n%s", err, want.missing(printed), printed)
 			}
-			ran++
-		case isOpen:
-			s.beside(at, own.Replace(b.content))
-			ran++
+		case b.mark == isOpen:
+			s.beside(at, own.here(b.content))
+		case b.prints() == isThere:
+			s.there(at, b, own)
+		default:
+			continue
 		}
+		ran++
+		s.t.Logf("%s: %v", at, time.Since(began).Round(time.Millisecond))
 	}
 	for _, o := range s.others {
 		select {
-		case err := <-o.done:
-			if err != nil {
-				s.fail("%s: %v", o.at, err)
+		case <-o.done:
+			if o.err != nil {
+				s.fail("%s: %v", o.at, o.err)
 			}
 		case <-s.ctx.Done():
 			s.fail("%s goes on at the end of the page", o.at)
@@ -198,36 +185,29 @@ func (s *terminal) follow(path string, own *strings.Replacer) {
 	}
 }
 
+// there waits until the terminal that was opened last has printed a block.
+func (s *terminal) there(at string, b block, own addresses) {
+	s.t.Helper()
+	if len(s.others) == 0 {
+		s.fail("%s: there is no other terminal", at)
+	}
+	o := s.others[len(s.others)-1]
+	want, err := expect(b)
+	if err != nil {
+		s.fail("%s: %v", at, err)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, 2*soon) // it may be built first
+	defer cancel()
+	err = harness.Poll(ctx, at, func() bool { return want.missing(own.there(o.printed())) == "" })
+	if err != nil {
+		s.fail("%v: %s does not print %q", err, o.at, want.missing(own.there(o.printed())))
+	}
+}
+
 func (s *terminal) fail(format string, args ...any) {
 	s.t.Helper()
 	for _, o := range s.others {
-		s.t.Logf("%s printed\n%s", o.at, tail(o.screen.String(), 60))
+		s.t.Logf("%s printed\n%s", o.at, tail(o.printed(), 60))
 	}
 	s.t.Fatalf(format, args...)
-}
-
-// changing is what differs from run to run: numbers, with what they are of, and how far columns are apart.
-var changing = regexp.MustCompile(`\d+(\.\d+)?((µs|ms|s|m|h|KiB|MiB)\b)?`)
-
-func stable(line string) string {
-	return strings.Join(strings.Fields(changing.ReplaceAllString(line, "N")), " ")
-}
-
-// missing gives the first line of what is to be printed that is not. In a line, … stands for anything.
-func missing(printed, want string, own *strings.Replacer) string {
-	var lines []string
-	for line := range strings.Lines(printed) {
-		lines = append(lines, stable(line))
-	}
-	all := strings.Join(lines, "\n")
-	for line := range strings.Lines(want) {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		pattern := strings.ReplaceAll(regexp.QuoteMeta(stable(own.Replace(line))), "…", ".*")
-		if !regexp.MustCompile(pattern).MatchString(all) {
-			return line
-		}
-	}
-	return ""
 }
