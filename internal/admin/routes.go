@@ -20,15 +20,45 @@ const (
 	askTimeout   = 5 * time.Second
 )
 
+// A Page is one of those that the admin listener has.
+type Page struct {
+	Path  string
+	Type  string // of its content
+	About string // what it answers, for the reference
+
+	serve func(s *Server, w http.ResponseWriter, r *http.Request, backend Backend, metrics http.Handler)
+}
+
+// Pages are all that there are. The listener serves these and no others.
+func Pages() []Page {
+	return []Page{
+		{"/livez", "text/plain", fmt.Sprintf("200 while the supervisor's loop, which does all its work, answers within %v; else 503. Workers that hang do not change it: they are the supervisor's to replace.", probeTimeout), func(s *Server, w http.ResponseWriter, r *http.Request, backend Backend, _ http.Handler) {
+			s.livez(w, r, backend)
+		}},
+		{"/readyz", "text/plain", "200 while at least one worker is ready; 503 during the start, when no worker is ready, and from the moment on that a stop is asked for. One line says why: `ready: running, 2 of 2 workers ready`.", func(s *Server, w http.ResponseWriter, r *http.Request, backend Backend, _ http.Handler) {
+			s.readyz(w, r, backend)
+		}},
+		{"/metrics", "Prometheus's text format or OpenMetrics", fmt.Sprintf("[The series](metrics.md#series); 503 when the loop does not answer within %v.", askTimeout), func(s *Server, w http.ResponseWriter, r *http.Request, _ Backend, metrics http.Handler) {
+			s.metrics(w, r, metrics)
+		}},
+		{"/", "text/html", "[The live page](live-page.md), for a person with a browser.", func(s *Server, w http.ResponseWriter, r *http.Request, backend Backend, _ http.Handler) {
+			s.page(w, r, backend)
+		}},
+		{"/live", "text/event-stream", "[Its stream](live-page.md#the-stream); the page is its only reader, and what is in it may change with every release.", func(s *Server, w http.ResponseWriter, r *http.Request, backend Backend, _ http.Handler) {
+			s.live(w, r, backend)
+		}},
+	}
+}
+
 // routes says what is where.
 func (s *Server) routes(backend Backend, metrics http.Handler) http.Handler {
-	pages := map[string]http.HandlerFunc{
-		"/livez":   func(w http.ResponseWriter, r *http.Request) { s.livez(w, r, backend) },
-		"/readyz":  func(w http.ResponseWriter, r *http.Request) { s.readyz(w, r, backend) },
-		"/metrics": func(w http.ResponseWriter, r *http.Request) { s.metrics(w, r, metrics) },
-		"/":        func(w http.ResponseWriter, r *http.Request) { s.page(w, r, backend) },
-		"/live":    func(w http.ResponseWriter, r *http.Request) { s.live(w, r, backend) },
+	pages := map[string]http.HandlerFunc{}
+	var paths []string
+	for _, p := range Pages() {
+		paths = append(paths, p.Path)
+		pages[p.Path] = func(w http.ResponseWriter, r *http.Request) { p.serve(s, w, r, backend, metrics) }
 	}
+	there := strings.Join(paths, ", ")
 	host := s.hosts()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -45,7 +75,7 @@ func (s *Server) routes(backend Backend, metrics http.Handler) http.Handler {
 		case !host(r.Host):
 			reply(w, http.StatusMisdirectedRequest, "on a loopback address the admin listener answers to an IP address or localhost as the host alone, so that no other site's page can read it under a name of its own; a proxy in front of it sends one of these")
 		case !found:
-			reply(w, http.StatusNotFound, "there is no such page; there are /livez, /readyz, /metrics, /live and /")
+			reply(w, http.StatusNotFound, "there is no such page; there are "+there)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
 			reply(w, http.StatusMethodNotAllowed, "the admin listener is read-only: GET and HEAD; commands go to the control socket")

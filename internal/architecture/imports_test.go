@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/supervise": {"internal/admin", "internal/arbiter", "internal/budget", "internal/caught", "internal/channel", "internal/config", "internal/control", "internal/fleet", "internal/handover", "internal/logpipe", "internal/metrics", "internal/notify", "internal/postmortem", "internal/process", "internal/scoreboard", "internal/socket", "internal/timeline", "internal/upgrade", "internal/watch"},
 	"internal/cli":       {"internal/budget", "internal/config", "internal/control", "internal/forecast", "internal/postmortem", "internal/printable", "internal/process", "internal/scaffold", "internal/socket", "internal/timeline", "internal/top", "internal/verify"},
 	"internal/top":       {"internal/config", "internal/control", "internal/postmortem", "internal/printable", "internal/quantile", "internal/timeline"},
-	"internal/docgen":    {"internal/cli", "internal/config", "internal/parity"},
+	"internal/docgen":    {"internal/admin", "internal/cli", "internal/config", "internal/control", "internal/parity"},
 	"internal/config":    {"internal/budget", "internal/socket"},
 
 	"internal/admin":   {"internal/control", "internal/history", "internal/socket"},

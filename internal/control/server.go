@@ -30,15 +30,17 @@ const (
 
 // errorBody is the answer to what went wrong.
 type errorBody struct {
-	Error string `json:"error"`
+	Error string `json:"error"` // what was not done, why, and what to do
 }
 
+// scaleBody is how many workers there should be.
 type scaleBody struct {
-	Workers *int `json:"workers"`
+	Workers *int `json:"workers"` // 1 to 4096, until the next reload or restart
 }
 
+// stopBody is how to stop.
 type stopBody struct {
-	Now bool `json:"now"`
+	Now bool `json:"now"` // a quick stop: requests in flight are cut
 }
 
 // Serve answers requests until ctx ends or Close is called, and then returns nil.
@@ -118,29 +120,24 @@ func (s *Server) guard(next http.Handler) http.Handler {
 
 func routes(b Backend) http.Handler {
 	mux := http.NewServeMux()
-	handle := func(method, path string, h http.HandlerFunc) {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != method {
-				w.Header().Set("Allow", method)
-				reply(w, http.StatusMethodNotAllowed, errorBody{fmt.Sprintf("%s takes %s, not %s", path, method, r.Method)})
+	var paths []string
+	for _, e := range Endpoints() {
+		followers := make(chan struct{}, maxFollowers)
+		if !strings.Contains(e.Path, "{") {
+			paths = append(paths, e.Path)
+		}
+		mux.HandleFunc(e.Path, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != e.Method {
+				w.Header().Set("Allow", e.Method)
+				reply(w, http.StatusMethodNotAllowed, errorBody{fmt.Sprintf("%s takes %s, not %s", e.Path, e.Method, r.Method)})
 				return
 			}
-			h(w, r)
+			e.serve(w, r, b, followers)
 		})
 	}
-	handle(http.MethodGet, "/v1/status", func(w http.ResponseWriter, r *http.Request) { status(w, r, b) })
-	handle(http.MethodPost, "/v1/reload", func(w http.ResponseWriter, r *http.Request) { reload(w, r, b) })
-	handle(http.MethodPost, "/v1/scale", func(w http.ResponseWriter, r *http.Request) { scale(w, r, b) })
-	handle(http.MethodPost, "/v1/stop", func(w http.ResponseWriter, r *http.Request) { stop(w, r, b) })
-	handle(http.MethodGet, "/v1/why", func(w http.ResponseWriter, r *http.Request) { why(w, r, b) })
-	handle(http.MethodGet, "/v1/why/{which}", func(w http.ResponseWriter, r *http.Request) { whyOne(w, r, b) })
-	followers := make(chan struct{}, maxFollowers)
-	handle(http.MethodGet, "/v1/logs", func(w http.ResponseWriter, r *http.Request) { logs(w, r, b, followers) })
-	watchers := make(chan struct{}, maxFollowers)
-	handle(http.MethodGet, "/v1/timeline", func(w http.ResponseWriter, r *http.Request) { events(w, r, b, watchers) })
-	handle(http.MethodPost, "/v1/upgrade", func(w http.ResponseWriter, r *http.Request) { upgrade(w, r, b) })
+	there := strings.Join(paths, ", ")
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are /v1/status, /v1/reload, /v1/scale, /v1/stop, /v1/upgrade, /v1/why, /v1/logs and /v1/timeline; a command that asks for it is of another version: supervisor status says which runs", r.URL.Path)})
+		reply(w, http.StatusNotFound, errorBody{fmt.Sprintf("there is no %q; there are %s; a command that asks for it is of another version: supervisor status says which runs", r.URL.Path, there)})
 	})
 	return mux
 }

@@ -11,7 +11,7 @@ import (
 func commandsPage([]byte) ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("# Commands\n\nWritten by `make docs` from what `supervisor help` prints. Without a command `supervisor` runs a service: its flags are in [Configuration](configuration.md), its signals and exit codes in [Signals and reload](signals.md).\n\n")
-	b.WriteString("Commands that talk to a supervisor that runs find it by `--control PATH`, else by `SUPERVISOR_CONTROL`, else where a supervisor of the same user puts its socket by default. They exit with 0 when it was done, 1 when it failed, and 2 when it was not understood.\n\n")
+	b.WriteString("Commands that talk to a supervisor that runs find it by `--control PATH`, else by `SUPERVISOR_CONTROL`, else where a supervisor of the same user puts its socket by default. They exit with 0 when it was done, 1 when it failed, and 2 when it was not understood. What they ask for can be asked for by any program: [the control socket's requests, and the fields of what is answered](status.md).\n\n")
 	b.WriteString("| command | | talks to a supervisor |\n|---|---|---|\n")
 	all := cli.Commands()
 	for _, c := range all {

@@ -22,6 +22,7 @@ var pages = map[string]func(was []byte) ([]byte, error){
 	"docs/commands.md":         commandsPage,
 	"docs/django-to-tandem.md": includeGo,
 	"docs/proxies.md":          includeFiles,
+	"docs/status.md":           statusPage,
 	"docs/sync-and-async.md":   parity.Insert, // a part of it is
 	"docs/man/supervisor.1":    supervisorManual,
 	"docs/man/app.1":           appManual,

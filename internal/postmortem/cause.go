@@ -22,14 +22,14 @@ const (
 
 // Cause is why a worker ended, as far as can be known.
 type Cause struct {
-	Class      string `json:"class"`
-	Text       string `json:"text"`              // in one line
-	Meaning    string `json:"meaning,omitempty"` // what that usually means, and what to do
-	Signal     string `json:"signal,omitempty"`  // "SIGSEGV"
-	ExitCode   *int   `json:"exit_code"`         // null: it did not exit
-	CoreDumped bool   `json:"core_dumped,omitempty"`
-	Asked      string `json:"asked,omitempty"`    // what the supervisor had asked of it, and why
-	Evidence   string `json:"evidence,omitempty"` // what the class is concluded from
+	Class      string `json:"class"`                 // exec, boot, hung, drain, oom, panic, signal or exit
+	Text       string `json:"text"`                  // in one line
+	Meaning    string `json:"meaning,omitempty"`     // what that usually means, and what to do
+	Signal     string `json:"signal,omitempty"`      // "SIGSEGV"
+	ExitCode   *int   `json:"exit_code"`             // null: it did not exit
+	CoreDumped bool   `json:"core_dumped,omitempty"` // the kernel wrote a core
+	Asked      string `json:"asked,omitempty"`       // what the supervisor had asked of it, and why
+	Evidence   string `json:"evidence,omitempty"`    // what the class is concluded from
 }
 
 // Facts is what the end of one worker left behind.

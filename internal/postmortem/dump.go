@@ -23,28 +23,28 @@ const (
 // Dump is the goroutine dump of a Go program, with goroutines that stand at the
 // same place in the same state folded into one group.
 type Dump struct {
-	Head       []string `json:"head"`   // what it said before: "panic: …", "[signal …"
-	Groups     []Group  `json:"groups"` // the first is that of the goroutine it began with; then the largest first
-	Tail       []string `json:"tail,omitempty"`
-	Goroutines int      `json:"goroutines"`
-	Bytes      int64    `json:"bytes"` // as it was printed
+	Head       []string `json:"head"`           // what it said before: "panic: …", "[signal …"
+	Groups     []Group  `json:"groups"`         // the first is that of the goroutine it began with; then the largest first
+	Tail       []string `json:"tail,omitempty"` // what it said behind them
+	Goroutines int      `json:"goroutines"`     // how many there were
+	Bytes      int64    `json:"bytes"`          // as it was printed
 
-	// What went beyond the bounds of a record: goroutines whose stack is in no
-	// group, bytes cut off the stacks in the groups, and lines around them.
-	OmittedGoroutines int   `json:"omitted_goroutines,omitempty"`
-	OmittedStackBytes int64 `json:"omitted_stack_bytes,omitempty"`
-	OmittedLines      int   `json:"omitted_lines,omitempty"`
+	// What went beyond the bounds of a record.
+
+	OmittedGoroutines int   `json:"omitted_goroutines,omitempty"`  // whose stack is in no group
+	OmittedStackBytes int64 `json:"omitted_stack_bytes,omitempty"` // cut off the stacks in the groups
+	OmittedLines      int   `json:"omitted_lines,omitempty"`       // around the groups
 }
 
 // Group is goroutines that are alike.
 type Group struct {
-	State      string   `json:"state"` // "chan receive"
-	Count      int      `json:"count"`
-	MinMinutes int      `json:"min_wait_minutes"` // how long they have waited; 0: less than one
-	MaxMinutes int      `json:"max_wait_minutes"`
-	Locked     int      `json:"locked_to_thread,omitempty"`
-	IDs        []uint64 `json:"ids"`   // of the first few
-	Stack      string   `json:"stack"` // of the first, as it was printed
+	State      string   `json:"state"`                      // "chan receive"
+	Count      int      `json:"count"`                      // how many they are
+	MinMinutes int      `json:"min_wait_minutes"`           // how long the shortest of them has waited; 0: less than one
+	MaxMinutes int      `json:"max_wait_minutes"`           // the longest of them
+	Locked     int      `json:"locked_to_thread,omitempty"` // how many of them are
+	IDs        []uint64 `json:"ids"`                        // of the first few
+	Stack      string   `json:"stack"`                      // of the first, as it was printed
 }
 
 // Folder folds a goroutine dump while it is being printed, line by line, so

@@ -35,11 +35,11 @@ var ErrNotFound = errors.New("there is no such record")
 
 // Report is what there is, without the lines and dumps.
 type Report struct {
-	Directory string      `json:"directory"` // "": records are kept in memory only
-	Problem   string      `json:"problem,omitempty"`
+	Directory string      `json:"directory"`         // that has the records; "": they are kept in memory only
+	Problem   string      `json:"problem,omitempty"` // why the directory cannot be used
 	Dropped   uint64      `json:"dropped,omitempty"` // deaths of which nothing is kept
-	Suspects  []Suspicion `json:"suspects"`
-	Records   []Record    `json:"records"` // the newest first
+	Suspects  []Suspicion `json:"suspects"`          // requests that may kill workers
+	Records   []Record    `json:"records"`           // the newest first
 }
 
 // Options are the parts of a store that may be left away.

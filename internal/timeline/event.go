@@ -49,14 +49,14 @@ const (
 // Event is one change.
 type Event struct {
 	// Seq counts from 1, is never used again, and goes on over an upgrade in place
-	// and a restart; see the package for when the disk was not there.
+	// and a restart. Events that a disk did not take at first are numbered when it does.
 	Seq  uint64    `json:"seq"`
-	Time time.Time `json:"time"`
+	Time time.Time `json:"time"` // of day
 	// Clock is when it was on the machine's monotonic clock, in milliseconds: between
 	// two events of one boot it is what has passed, whatever was done to the time of
 	// day. 0: not known.
 	Clock      int64  `json:"clock_ms,omitempty"`
-	Kind       Kind   `json:"kind"`
+	Kind       Kind   `json:"kind"`                 // what has changed
 	Worker     uint64 `json:"worker,omitempty"`     // the supervisor's number of it, not its pid
 	Generation int    `json:"generation,omitempty"` // of the worker, the reload or the service
 	Cause      string `json:"cause,omitempty"`      // why

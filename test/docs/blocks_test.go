@@ -48,7 +48,7 @@ var notRun = map[string]int{
 }
 
 // run are the pages whose commands are run, each by a test.
-var runPages = []string{"README.md", "docs/operations.md", "docs/tutorial.md", "docs/upgrade.md", "docs/verify-reload.md", "examples/shop/README.md"}
+var runPages = []string{"README.md", "docs/operations.md", "docs/status.md", "docs/tutorial.md", "docs/upgrade.md", "docs/verify-reload.md", "examples/shop/README.md"}
 
 // languages are what a block may be in. One that is none is text.
 var languages = []string{"go", "html", "json", "nginx", "python", "sh", "text"}

@@ -126,6 +126,7 @@ func copyCheckout(t *testing.T, to string) {
 // TestCommandsOnAService does to the reference application what these pages do to a service.
 func TestCommandsOnAService(t *testing.T) {
 	t.Parallel()
+	harness.Needs(t, "curl", "curl", "--version")
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func TestCommandsOnAService(t *testing.T) {
 	}
 	service := s.others[0]
 	s.others = nil // it goes on over the pages
-	for _, page := range []string{"docs/verify-reload.md", "docs/upgrade.md"} {
+	for _, page := range []string{"docs/status.md", "docs/verify-reload.md", "docs/upgrade.md"} {
 		s.follow(page, own)
 	}
 	s.others = []*other{service}

@@ -67,26 +67,29 @@ func open(t *testing.T, dir string, env []string) *terminal {
 	return s
 }
 
-// shell makes a command of commands. What it prints goes into the file, which no process that goes on in the background
-// keeps from being read.
+// shell makes a command of commands, which begin where the last block has ended. What it prints goes into the file, which
+// no process that goes on in the background keeps from being read.
 func (s *terminal) shell(commands, file string) (*exec.Cmd, error) {
 	out, err := os.Create(file)
 	if err != nil {
 		return nil, err
 	}
 	s.t.Cleanup(func() { _ = out.Close() })
-	script := fmt.Sprintf("set -euo pipefail\n[ ! -e '%[1]s' ] || . '%[1]s'\n%[2]s\n{ export -p; printf 'cd %%q\\n' \"$PWD\"; } >'%[1]s'\n", filepath.Join(s.dir, "state"), commands)
+	script := fmt.Sprintf("set -euo pipefail\n[ ! -e '%[1]s' ] || . '%[1]s'\n%[2]s\n", s.state(), commands)
 	cmd := exec.CommandContext(s.ctx, "bash", "--norc", "--noprofile", "-c", script)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.start, s.env, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: s.group}
 	return cmd, nil
 }
 
+// state is the file with the directory and the exports that the last block has left.
+func (s *terminal) state() string { return filepath.Join(s.dir, "state") }
+
 // do runs commands to their end, and gives what they print.
 func (s *terminal) do(commands string) (printed string, err error) {
 	s.t.Helper()
 	file := filepath.Join(s.dir, "printed")
-	cmd, err := s.shell(commands, file)
+	cmd, err := s.shell(fmt.Sprintf("%s\n{ export -p; printf 'cd %%q\\n' \"$PWD\"; } >'%s'", commands, s.state()), file)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -105,8 +108,7 @@ func (s *terminal) do(commands string) (printed string, err error) {
 func (s *terminal) beside(at, commands string) {
 	s.t.Helper()
 	o := &other{at: at, file: filepath.Join(s.dir, fmt.Sprintf("beside-%d", len(s.others))), done: make(chan struct{})}
-	// What it exports, and where it goes, is its own.
-	cmd, err := s.shell("("+commands+"\n)", o.file)
+	cmd, err := s.shell(commands, o.file) // where it goes, and what it exports, is its own
 	if err == nil {
 		err = cmd.Start()
 	}
