@@ -66,3 +66,23 @@ func TestIdleHTTP2IsToldToGo(t *testing.T) {
 	until(t, c, h2raw.GoAway, 0)
 	p.code(t, 0)
 }
+
+// TestHTTP2IsToldToGoWhereTheDrainIsCut: another's request that does not end, such as an
+// upload that has stopped, holds the drain until its bound. An idle client of HTTP/2
+// hears all the same which request was the last.
+func TestHTTP2IsToldToGoWhereTheDrainIsCut(t *testing.T) {
+	fd, addr := listen(t)
+	p := start(t, fd, "H2C=1", "DRAIN=2s", "LINGER=0s")
+	stuck := dial(t, addr)
+	if err := stuck.send("GET", "/stuck", ""); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, p, 1)
+	c := speak(t, addr)
+	p.signal(t, syscall.SIGTERM)
+	until(t, c, h2raw.GoAway, 0)
+	if _, _, _, err := stuck.receive(); err == nil {
+		t.Error("the stuck request was answered")
+	}
+	p.code(t, exitCut)
+}

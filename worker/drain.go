@@ -50,7 +50,17 @@ func (s *server) drain(timeout, linger time.Duration) error {
 		return nil // a quick stop has taken over
 	}
 	inUse, _, _ := s.conns.count()
+	s.sayGoodbye(min(timeout/20, quickGrace))
 	return &DrainError{Requests: s.close(quickGrace), Connections: inUse, After: timeout}
+}
+
+// sayGoodbye has clients of HTTP/2 told, by a GOAWAY, which of their requests were taken
+// up, before their connections are closed under others: what they have just sent is theirs
+// to send again. Only Shutdown can say so. What it drops is cut anyway.
+func (s *server) sayGoodbye(within time.Duration) {
+	ctx, cancel := context.WithTimeout(s.base, within)
+	defer cancel()
+	_ = s.http.Shutdown(ctx) // does not end in time: something runs, or the drain had ended
 }
 
 // quiet waits until there is no unrest. It is false when ctx ended first.
