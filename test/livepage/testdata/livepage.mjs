@@ -175,6 +175,8 @@ try {
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     must(wide <= width, `at ${width} px it is ${wide} px wide`);
+    const why = await page.evaluate(() => { const s = document.querySelector("#events .scroll"); return s.scrollWidth - s.clientWidth; });
+    must(why <= 0, `at ${width} px ${why} px of what happened are out of sight`);
   }
   must(await page.evaluate(() => getComputedStyle(document.getElementById("state")).transitionDuration) === "0s", "it moves for who wants less motion");
 
