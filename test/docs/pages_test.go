@@ -273,3 +273,10 @@ func TestEverySettingOfGunicornIsThere(t *testing.T) {
 		t.Errorf("gunicorn has only %d settings?", len(theirs))
 	}
 }
+
+// What is on the picture of top anybody can have: it is of a commit.
+func TestThePictureOfTopIsOfACommit(t *testing.T) {
+	if shown := regexp.MustCompile(`>supervisor ([^ <]+) `).FindStringSubmatch(page(t, "top.svg")); shown == nil || strings.Contains(shown[1], "dirty") {
+		t.Errorf("it shows the version %q; scripts/screenshot-top makes it anew", shown)
+	}
+}
