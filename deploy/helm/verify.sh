@@ -78,6 +78,10 @@ check "refuses a name with a dot" refused "/fullnameOverride" --set fullnameOver
 check "refuses a boot timeout that the probe does not know" refused "SUPERVISOR_BOOT_TIMEOUT" --set env.SUPERVISOR_BOOT_TIMEOUT=90s
 check "refuses a password in a ConfigMap" refused "database.existingSecret" --set env.APP_DATABASE_URL=postgres://u:p@h/d
 check "refuses a resource that is none" refused "/resources" --set resources.limit.memory=1Gi
+check "refuses a quantity that is none" refused "/resources/limits/memory" --set resources.limits.memory=lots
+check "refuses a tag in the image's name" refused "/image/repository" --set image.repository=here/tandem:v1
+check "refuses labels by which the servers are found" refused "app.kubernetes.io/component" --set 'podLabels.app\.kubernetes\.io/component=web'
+check "refuses to be without a part of its values" refused "missing property 'autoscaling'" --set autoscaling=null
 check "refuses an autoscaler upside down" refused "is more than maxReplicas" \
 	--set database.kind=none,autoscaling.enabled=true,autoscaling.minReplicas=9
 check "refuses an ingress without hosts" refused "ingress.hosts" --set ingress.enabled=true
