@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -227,7 +228,8 @@ func (r *rig) everything() string {
 }
 
 // until waits for a status by asking again whenever something was logged. What
-// changes is logged before the loop answers the next question.
+// changes is logged before the loop answers the next question; but for what is only
+// measured, as a worker's memory is, for which it is asked now and then.
 func (r *rig) until(t testing.TB, what string, ok func(control.Status) bool) control.Status {
 	t.Helper()
 	for {
@@ -240,6 +242,7 @@ func (r *rig) until(t testing.TB, what string, ok func(control.Status) bool) con
 		}
 		select {
 		case <-r.output.written:
+		case <-time.After(100 * time.Millisecond):
 		case <-t.Context().Done():
 			t.Fatalf("waiting for %s; last status %+v", what, st)
 		}
