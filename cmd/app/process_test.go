@@ -40,7 +40,7 @@ func launchApp(t *testing.T, dir string, args []string, env ...string) *launched
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), append(env, runAsApp+"=1", "APP_ADDR=127.0.0.1:0")...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), append(env, runAsApp+"=1", "APP_ADDR=127.0.0.1:0", "GORACE=atexit_sleep_ms=0")...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
 			e.Setenv(runAsApp, "1")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // the detector's exit takes a second otherwise
 			for name, value := range vars {
 				e.Setenv(name, value)
 			}

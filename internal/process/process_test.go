@@ -140,7 +140,7 @@ func run(t *testing.T, role string, change func(*Spec)) (string, Exit) {
 	t.Helper()
 	r, w := pipe()
 	defer r.Close()
-	s := Spec{Exe: self(), Args: []string{"worker", "arg"}, Env: []string{"TEST_ROLE=" + role}, Stdout: w, Stderr: 2, Channel: -1, Umask: -1}
+	s := Spec{Exe: self(), Args: []string{"worker", "arg"}, Env: []string{"TEST_ROLE=" + role, "GORACE=atexit_sleep_ms=0"}, Stdout: w, Stderr: 2, Channel: -1, Umask: -1}
 	if change != nil {
 		change(&s)
 	}

@@ -184,7 +184,7 @@ func build(t testing.TB, mode string, args ...string) *rig {
 	r := &rig{env: filepath.Join(t.TempDir(), "env"), output: &buffer{written: make(chan struct{}, 1)}, result: make(chan Result, 1)}
 	r.mode(t, mode)
 	args = append([]string{"--env-file", r.env, "--bake", "20ms", "--control", "off"}, args...)
-	loaded, err := config.Load(append(args, "--", "/proc/self/exe"), []string{"TEST_WORKER=1"})
+	loaded, err := config.Load(append(args, "--", "/proc/self/exe"), []string{"TEST_WORKER=1", "GORACE=atexit_sleep_ms=0"}) // the detector's exit takes a second otherwise
 	if err != nil {
 		t.Fatal(err)
 	}
