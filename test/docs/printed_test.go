@@ -132,8 +132,15 @@ func TestCommandsFail(t *testing.T) {
 		t.Errorf("%v %q", err, printed)
 	}
 	s.beside("beside", "echo $WHERE; cd /; false | true; echo no")
-	<-s.others[0].done
-	if o := s.others[0]; o.err == nil || o.printed() != "here\n" {
-		t.Errorf("%v %q", o.err, o.printed())
+	s.beside("beside", "cd /; export WHERE=there")
+	for i, failed := range []bool{true, false} {
+		o := s.others[i]
+		<-o.done
+		if (o.err != nil) != failed || strings.HasSuffix(o.printed(), "no\n") {
+			t.Errorf("%v %q", o.err, o.printed())
+		}
+	}
+	if printed, err := s.do("basename $PWD; echo $WHERE"); err != nil || printed != "sub\nhere\n" {
+		t.Errorf("after what went on beside: %v %q", err, printed)
 	}
 }
