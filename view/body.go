@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/tandem-go/tandem/internal/coding"
+	"github.com/tandem-go/tandem/internal/http1"
 )
 
 // formMemory is how much of a multipart form stays in memory, in bytes; files
@@ -67,14 +68,29 @@ func (r *Request) FormFile(name string) (multipart.File, *multipart.FileHeader, 
 	return r.http.FormFile(name)
 }
 
-// Body is the request's body, bounded: reading past the bound gives a
-// [*http.MaxBytesError], which becomes a 413 if returned. Where sync code is on
-// the way the body has been read before, so that reading it never waits.
+// Body is the request's body, bounded. An error of reading it is an answer, if
+// returned: past the bound it is a [*http.MaxBytesError], a 413, else an [*Error]
+// that says 408 for a body that came too slowly, and 400 for one that is malformed or
+// was cut. Where sync code is on the way the body has been read before, so that
+// reading it never waits.
 func (r *Request) Body() io.ReadCloser {
-	if r.http.Body == nil {
+	switch b := r.http.Body; b {
+	case nil, http.NoBody:
 		return http.NoBody
+	default:
+		return answering{b}
 	}
-	return r.http.Body
+}
+
+// answering makes answers of a body's errors.
+type answering struct{ io.ReadCloser }
+
+func (a answering) Read(b []byte) (int, error) {
+	n, err := a.ReadCloser.Read(b)
+	if err != nil && err != io.EOF {
+		err = unreadable(err)
+	}
+	return n, err
 }
 
 // readAhead reads the body before a permit is taken, once. What was wrong with it
@@ -101,16 +117,19 @@ func (r *Request) readAhead() error {
 // of it, with its addresses, is for the log alone.
 func unreadable(err error) error {
 	var (
-		tooBig *http.MaxBytesError
-		said   *Error // of middleware that decodes it
+		tooBig  *http.MaxBytesError
+		said    *Error // of middleware that decodes it
+		refused *http1.Refusal
 	)
 	switch {
 	case errors.As(err, &said):
 		return said
 	case errors.Is(err, os.ErrDeadlineExceeded): // the request's, or the server's bound on silence
-		return &Error{Status: http.StatusRequestTimeout, Message: "the request's body took too long", Err: errBodyLate}
+		return &Error{Status: http.StatusRequestTimeout, Message: "the request's body took too long", Err: fmt.Errorf("%w: %w", errBodyLate, err)}
 	case errors.As(err, &tooBig), errors.Is(err, errSpool):
 		return err
+	case errors.As(err, &refused):
+		return &Error{Status: refused.Status, Message: refused.Reason, Err: err}
 	}
 	return &Error{Status: http.StatusBadRequest, Message: "request body could not be read", Err: err}
 }

@@ -163,9 +163,14 @@ func (r *Request) write(resp Response, err error) {
 	if err != nil {
 		// net/http takes a body that it could not read for a client that has left.
 		if errors.Is(r.http.Context().Err(), context.Canceled) && !errors.Is(err, errBodyLate) && !refusedBody(err) {
-			r.report(StatusClientGone, err)
-			r.out.WriteHeader(StatusClientGone) // else net/http would say 200 to whoever logs it
-			return
+			refusal := r.refusal()
+			if refusal == nil {
+				r.report(StatusClientGone, err)
+				r.out.WriteHeader(StatusClientGone) // else net/http would say 200 to whoever logs it
+				return
+			}
+			err = unreadable(refusal)
+			resp = r.failed(err)
 		}
 		r.report(answerTo(err).status, err)
 	}
@@ -208,6 +213,15 @@ func refusedBody(err error) bool {
 	var tooBig *http.MaxBytesError
 	var refused *http1.Refusal
 	return errors.As(err, &tooBig) || errors.As(err, &refused)
+}
+
+// refusal is why the server has refused the rest of the body, where net/http has made
+// another error of it, as of what is wrong in a trailer; nil if it has not.
+func (r *Request) refusal() error {
+	if w, ok := told[interface{ BodyRefused() error }](&r.out); ok {
+		return w.BodyRefused()
+	}
+	return nil
 }
 
 // ofBody are the headers that describe a body: that of another answer is not so.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -15,7 +17,7 @@ import (
 )
 
 // net/http ends the context of a request whose body cannot be read, as if its client
-// had left. Who sent what the server refuses is still there, and waits for its answer.
+// had left. Who was too slow, or sent what the server refuses is still there, and waits for its answer.
 func TestABodyWhoseRestIsRefusedIsAnswered(t *testing.T) {
 	s := newSite(t, 1, []view.Route{
 		view.Path("/async", digestAsync),
@@ -23,14 +25,17 @@ func TestABodyWhoseRestIsRefusedIsAnswered(t *testing.T) {
 	})
 	refused := &http1.Refusal{Status: 400, Reason: "malformed chunk size", InBody: true}
 	tooLarge := fmt.Errorf("%w: %w", &http1.Refusal{Status: 413, InBody: true, Limit: 9}, &http.MaxBytesError{Limit: 9})
+	late := &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	for _, c := range []struct {
 		target  string
 		err     error
 		status  int
 		message string
 	}{
-		{"/async", refused, 400, "Bad Request"}, // its own error, which says its status
-		{"/sync", refused, 400, "request body could not be read"},
+		{"/async", refused, 400, "malformed chunk size"},
+		{"/sync", refused, 400, "malformed chunk size"},
+		{"/async", late, 408, "the request's body took too long"},
+		{"/sync", late, 408, "the request's body took too long"},
 		{"/async", tooLarge, 413, "request body is larger than 9 bytes"},
 		{"/sync", tooLarge, 413, "request body is larger than 9 bytes"},
 	} {

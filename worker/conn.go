@@ -48,13 +48,13 @@ type conn struct {
 	adopted   bool          // a sibling has accepted it
 	spoke1    atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
 	guard     http1.Guard
-	refused   *http1.Refusal // nil: nothing was
-	told      bool           // the client has been, of that
-	crowded   bool           // beyond the bound: let in to be told; set before it is served
-	encrypted bool           // what passes here is TLS; set before it is served
-	keep      time.Duration  // how long it may stay idle before its first request here; 0: as a new one
-	spent     time.Duration  // of what the client has for the body that is read, see pace
-	pacing    bool           // that is being waited for
+	refused   atomic.Pointer[http1.Refusal] // nil: nothing was
+	told      bool                          // the client has been, of that
+	crowded   bool                          // beyond the bound: let in to be told; set before it is served
+	encrypted bool                          // what passes here is TLS; set before it is served
+	keep      time.Duration                 // how long it may stay idle before its first request here; 0: as a new one
+	spent     time.Duration                 // of what the client has for the body that is read, see pace
+	pacing    bool                          // that is being waited for
 
 	// awaited is what net/http waits for: it sets a deadline when it begins to wait
 	// for the first bytes of a next request, and another one when it has them.
@@ -125,8 +125,8 @@ func (c *conn) receive(src io.Reader, b []byte) (int, error) {
 		if state := c.state.Load(); state == leaving || state == parking {
 			return 0, io.EOF // whoever reads on would take what is a sibling's, or the next one's
 		}
-		if c.refused != nil {
-			return c.refuse(src)
+		if refused := c.refused.Load(); refused != nil {
+			return c.refuse(refused, src)
 		}
 		if n := c.guard.Take(b); n > 0 {
 			if n = c.judge(b[:n]); n > 0 {
@@ -330,6 +330,9 @@ func (c *conn) Close() error {
 	away := c.away.Load()
 	if away {
 		c.server.lot.remove(c)
+	}
+	if refused := c.refused.Load(); refused != nil && refused.InBody {
+		c.discardArrived()
 	}
 	err := c.Conn.Close()
 	c.settle()

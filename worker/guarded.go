@@ -31,8 +31,7 @@ func (c *conn) judge(b []byte) int {
 	if !c.spoke1.Load() && c.guard.Pending() > 0 {
 		c.spoke1.Store(true)
 	}
-	if refused != nil && c.refused == nil {
-		c.refused = refused
+	if refused != nil && c.refused.CompareAndSwap(nil, refused) {
 		attrs := []any{"client", c.RemoteAddr().String(), "status", refused.Status, "because", refused.Reason}
 		if refused.Clause != "" { // a limit has none
 			attrs = append(attrs, "clause", refused.Clause)
@@ -58,12 +57,12 @@ func untilGone(raw syscall.RawConn) error {
 // refuse is every read of a connection on which something was refused. The requests
 // before it are answered first; then it is, below net/http, which is told that the
 // connection has ended. What is wrong with a body is an error of its reader.
-func (c *conn) refuse(src io.Reader) (int, error) {
+func (c *conn) refuse(refused *http1.Refusal, src io.Reader) (int, error) {
 	switch pending := c.guard.Pending(); {
-	case c.refused.InBody && pending == 1 && c.refused.Limit > 0:
-		return 0, fmt.Errorf("%w: %w", c.refused, &http.MaxBytesError{Limit: c.refused.Limit})
-	case c.refused.InBody && pending == 1:
-		return 0, c.refused
+	case refused.InBody && pending == 1 && refused.Limit > 0:
+		return 0, fmt.Errorf("%w: %w", refused, &http.MaxBytesError{Limit: refused.Limit})
+	case refused.InBody && pending == 1:
+		return 0, refused
 	case pending > 0:
 		// net/http only wants to know whether the client is still there.
 		for b := make([]byte, 512); ; {
@@ -71,18 +70,18 @@ func (c *conn) refuse(src io.Reader) (int, error) {
 				return 0, err
 			}
 		}
-	case !c.refused.InBody && !c.told:
+	case !refused.InBody && !c.told:
 		c.told = true
-		c.tell()
+		c.tell(refused)
 	}
 	return 0, io.EOF
 }
 
 // tell answers the refused request.
-func (c *conn) tell() {
-	c.server.board.Begin("-", "", "").End(c.refused.Status)
-	status := fmt.Sprintf("%d %s", c.refused.Status, http.StatusText(c.refused.Status))
-	body := status + ": " + c.refused.Reason + "\n"
+func (c *conn) tell(refused *http1.Refusal) {
+	c.server.board.Begin("-", "", "").End(refused.Status)
+	status := fmt.Sprintf("%d %s", refused.Status, http.StatusText(refused.Status))
+	body := status + ": " + refused.Reason + "\n"
 	_ = c.Conn.SetDeadline(time.Now().Add(refusalWrite))
 	_, err := fmt.Fprintf(c.outer, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
 		status, time.Now().UTC().Format(http.TimeFormat), len(body), body)
@@ -90,4 +89,23 @@ func (c *conn) tell() {
 		_ = c.Conn.SetReadDeadline(time.Now().Add(refusalLinger))
 		_, _ = io.CopyN(io.Discard, c.Conn, refusalRead)
 	}
+}
+
+// discardArrived throws away what the client of a refused body has sent by now: with
+// that unread, the kernel would take the answer back with a reset.
+func (c *conn) discardArrived() {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { // which no deadline bounds: nothing here waits
+		var b [4 << 10]byte
+		for left := refusalRead; left > 0; {
+			n, err := unix.Read(int(fd), b[:])
+			if err != nil || n <= 0 {
+				return
+			}
+			left -= n
+		}
+	})
 }

@@ -245,6 +245,18 @@ func (a *http1Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
+// BodyRefused is why the rest of the request's body was refused; nil if it was not.
+// net/http may have made another error of it.
+func (a *http1Answer) BodyRefused() error {
+	if a.conn == nil {
+		return nil
+	}
+	if refused := a.conn.refused.Load(); refused != nil && refused.InBody {
+		return refused
+	}
+	return nil
+}
+
 // EnableFullDuplex lets a handler read the body while it answers.
 func (a *http1Answer) EnableFullDuplex() error {
 	err := a.commonWriter.(http1Writer).EnableFullDuplex()

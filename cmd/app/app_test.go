@@ -246,7 +246,7 @@ func TestEchoSaysNothingOfTheNetwork(t *testing.T) {
 	broken := iotest.ErrReader(errors.New("read tcp 10.0.0.7:8000: connection reset"))
 	w := httptest.NewRecorder()
 	newSite(newSettings(), nil, nil).app.ServeHTTP(w, httptest.NewRequest("POST", "/echo/", broken))
-	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"error":"the body cannot be read"`) {
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"error":"request body could not be read"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

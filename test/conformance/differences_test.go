@@ -235,9 +235,9 @@ func same(a, b *raw.Response) bool {
 }
 
 // unread reports whether it is the application's answer to a body that it could not read:
-// 400 or 413, or 499 if net/http has seen the connection's end before the handler's.
+// 400, 413, 431 of its trailer, or 499 if net/http has seen the connection's end before the handler's.
 func unread(r *raw.Response) bool {
-	return handled(r) && (r.Status == 400 || r.Status == 413) || r.Status == 499
+	return handled(r) && slices.Contains([]int{400, 413, 431}, r.Status) || r.Status == 499
 }
 
 // differencesTable is that of the documentation.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -47,10 +46,7 @@ type echoed struct {
 func echo(_ context.Context, r *view.Request) (view.Response, error) {
 	body, err := io.ReadAll(r.Body()) // bounded by the app
 	if err != nil {
-		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-			return nil, err // which is a 413
-		}
-		return nil, &view.Error{Status: http.StatusBadRequest, Message: "the body cannot be read", Err: err}
+		return nil, err // which knows its answer
 	}
 	headers := maps.Clone(r.Header())
 	headers["Host"] = []string{r.Host()} // net/http keeps it apart
