@@ -127,6 +127,11 @@ func (s *Supervisor) report() {
 		switch snap.Phase {
 		case arbiter.PhaseStarting, arbiter.PhaseReloading, arbiter.PhaseStopping:
 			state += "EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(told.extend.Microseconds(), 10) + "\n"
+			// systemd puts its watchdog off by as much, until the next beat. Should we stand
+			// still before that, a service that was up would be without both for minutes.
+			if snap.Phase == arbiter.PhaseReloading && s.opt.Watchdog > 0 && !told.lost {
+				state += "WATCHDOG=1\n"
+			}
 		}
 		told.extend = 0
 	}

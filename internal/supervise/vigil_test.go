@@ -175,6 +175,24 @@ func TestTheServiceManagerIsAskedToWait(t *testing.T) {
 	<-r.result
 }
 
+// systemd puts the watchdog off by what it is asked for. A beat along with that undoes it:
+// one that is due only later would come too late for a supervisor that stands still by then.
+func TestWhatAReloadAsksForLeavesTheWatchdogAsItWas(t *testing.T) {
+	extended := func(m notify.Message) bool { return m.Extend > 0 }
+	r := watched(t, time.Hour, "good", "--workers", "1")
+	r.heard(t, "READY", func(m notify.Message) bool { return m.Ready })
+	r.Signal(syscall.SIGHUP)
+	if m := r.heard(t, "the reload's bound", extended); !m.Watchdog {
+		t.Errorf("no beat with it: %+v", m)
+	}
+	r.heard(t, "READY", func(m notify.Message) bool { return m.Ready })
+	r.Signal(syscall.SIGTERM)
+	if m := r.heard(t, "the stop's bound", extended); m.Watchdog {
+		t.Errorf("a beat at the stop, which has no watchdog: %+v", m)
+	}
+	<-r.result
+}
+
 // A service manager that reads late is told of a reload that is over by then: it
 // waits for that, and for the READY=1 after it.
 func TestAReloadIsNeverKeptFromTheServiceManager(t *testing.T) {

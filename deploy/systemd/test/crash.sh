@@ -18,11 +18,13 @@ topic_crash() {
 # restarted COUNT: the service has been restarted more often than that, and is ready
 restarted() { [ "$(property NRestarts)" -gt "$1" ] && [ "$(property ActiveState)" = active ] && [ "$(ready_workers)" = 3 ]; }
 
-# dies NAME SIGNAL: the supervisor gets the signal, under load; the service comes back and nothing was lost
+# dies NAME SIGNAL [COMMAND...]: the supervisor gets the signal, under load and after the command;
+# the service comes back and nothing was lost
 dies() {
 	local restarts
 	restarts=$(property NRestarts)
 	load_on
+	"${@:3}"
 	script "kill -$2 $(property MainPID)"
 	check "$1: the service is restarted" within 40 restarted "$restarts"
 	load_off "$1: no connection was refused and no request lost"
@@ -83,6 +85,12 @@ topic_idle_connection() {
 	[ "$version" -ge 254 ] || drop_in store
 }
 
+# reloading begins a reload, and returns while it is under way
+reloading() {
+	inside systemctl reload --no-block "$unit"
+	within 20 eval '[ "$(field state)" = reloading ]'
+}
+
 topic_watchdog() {
 	local restarts
 	setting SUPERVISOR_BAKE 5s
@@ -90,9 +98,11 @@ topic_watchdog() {
 	restarts=$(property NRestarts)
 	check "a reload that takes longer than the watchdog" inside systemctl reload "$unit"
 	same "restarts in it" "$(property NRestarts)" "$restarts"
-	setting SUPERVISOR_BAKE 1s
 	dies "a supervisor that stands still" STOP
 	check "it was the watchdog that noticed" within 10 logged 'Watchdog timeout'
+	# what it has asked for the reload does not put the watchdog off
+	dies "a supervisor that stands still in a reload" STOP reloading
+	setting SUPERVISOR_BAKE 1s
 	drop_in watchdog
 }
 
