@@ -55,10 +55,12 @@ processes() { script "cat /sys/fs/cgroup$(property ControlGroup)/cgroup.procs 2>
 workers() { processes | grep -vx "$(property MainPID)"; }
 # with_setting NAME=VALUE counts the workers that have it
 with_setting() {
-	script "for p in $(workers | tr '\n' ' '); do tr '\0' '\n' </proc/\$p/environ; done" | grep -cx "$1"
+	script "for p in $(workers | tr '\n' ' '); do tr '\0' '\n' </proc/\$p/environ; done" 2>/dev/null | grep -cx "$1" # some are ending
 }
 # share_of N: nine tenths of the machine's memory, in bytes, divided by N
-share_of() { script "awk -v n=$1 '\$1 == \"MemTotal:\" { printf \"%d\", 0.9 * \$2 * 1024 / n }' /proc/meminfo"; }
+share_of() { echo $(($(script "sed -nE 's/^MemTotal: +([0-9]+) kB/\1/p' /proc/meminfo") * 1024 * 9 / 10 / $1)); }
+# alone waits until there is one worker, and no other that still drains
+alone() { within 40 eval '[ "$(workers | wc -l)" = 1 ] && [ "$(ready_workers)" = 1 ]'; }
 # left counts the processes of the service's user
 left() { script "ps -u $dir -o pid=" 2>/dev/null | wc -l; }
 answers() { script "curl -fsS --max-time 60 $url/modern/"; }

@@ -13,6 +13,7 @@ topic_verified() {
 topic_status() {
 	check "systemctl status has what the supervisor says" eval \
 		'inside systemctl status --no-pager "$unit" | grep -F "Status: \"running: 3 of 3 workers ready, generation $(field generation)\""'
+	check "what runs is checked by the service's user, outside of the unit" script "runuser -u tandem -- supervisor check --env-file $settings"
 	same "the main process is the supervisor" "$(script "readlink /proc/$(property MainPID)/exe")" /usr/bin/supervisor
 }
 
@@ -45,6 +46,7 @@ topic_journal() {
 	setting APP_ACCESS_LOG common
 	setting SUPERVISOR_WORKERS 1
 	check "a reload to one worker with an access log" inside systemctl reload "$unit"
+	check "which is alone when the others have drained" alone
 	worker=$(first id) pid=$(first pid)
 	script "for i in {1..5}; do curl -fsS -o /dev/null '$url/echo/?journal'; done"
 	check "its five lines are found by worker, generation, pid and stream" within 10 eval \
@@ -56,6 +58,14 @@ topic_journal() {
 	script "kill -SEGV $pid"
 	check "a dump of goroutines is one record, of priority 2, under its worker" within 20 eval \
 		'[ "$(inside journalctl -u "$unit" --no-pager -o json TANDEM_WORKER='"$worker"' TANDEM_KIND=panic PRIORITY=2 | wc -l)" = 1 ]'
+
+	# the bound is 500 lines, and with a large disk some 3000
+	alone
+	worker=$(first id)
+	script "curl -fsS -o /dev/null '$url/echo/?many=[1-5000]'"
+	check "a worker's 5000 lines are all there, beyond what the journal takes of a service" within 20 eval \
+		'[ "$(inside journalctl -u "$unit" --no-pager -o cat TANDEM_WORKER='"$worker"' TANDEM_STREAM=stdout | grep -c "GET /echo/?many=")" = 5000 ]'
+	fails "the supervisor has dropped none" logged 'dropped [0-9]+ (lines|records)'
 	setting APP_ACCESS_LOG off
 
 	lines=$(inside journalctl -u "$unit" --grep='SIGSYS|seccomp|Operation not permitted' --no-pager -o cat | wc -l)
