@@ -52,6 +52,9 @@ packages() {
 	# the next version's default settings differ from those of the first
 	old=$(ls "$made"/tandem_1.1.0-1_*.deb) new=$made/unpacked
 	dpkg-deb -R "$old" "$new" && echo '# new in this version' >>"$new/etc/tandem/tandem.env" && dpkg-deb -Zgzip -z1 -b "$new" "$old" >/dev/null || die "cannot change a package"
+	# one that dpkg calls off
+	printf '#!/bin/sh\nexit 1\n' >"$new/DEBIAN/preinst" && chmod 755 "$new/DEBIAN/preinst" &&
+		dpkg-deb -Zgzip -z1 -b "$new" "$made/called-off.deb" >/dev/null || die "cannot change a package"
 	# one whose app ends at once, and one whose supervisor does
 	binaries v1.2.0
 	printf '#!/bin/sh\necho "this app is broken" >&2\nexit 1\n' >"$broken/app"
@@ -182,6 +185,73 @@ left_alone() {
 	check "and answers" answers
 }
 
+# What is starting is waited for, or the old version would come up after the upgrade.
+starting() {
+	local pid upgrade
+	inside systemctl stop tandem.socket tandem.service
+	# an app that waits for a sign before it becomes ready
+	script 'mv /usr/bin/app /opt/app.waits && printf "#!/bin/sh\nuntil [ -e /run/sign ]; do sleep 0.1; done\nexec /opt/app.waits\n" >/usr/bin/app && chmod 755 /usr/bin/app'
+	inside systemctl start --no-block tandem.service
+	within 20 eval '[ "$(field version)" = v1.0.0 ]'
+	same "the service is starting" "$(property ActiveState)" activating
+	pid=$(property MainPID)
+	dpkg -i "$(deb v1.1.0)" >/dev/null &
+	upgrade=$!
+	check "an upgrade waits until it has started" within 60 waits_for_start
+	script 'touch /run/sign'
+	wait $upgrade
+	report $? "and succeeds then"
+	tells '^tandem: tandem.service: upgraded: supervisor v1.1.0 runs in the place of v1.0.0, pid [0-9]+; its workers are new'
+	same "the version that runs" "$(field version)" v1.1.0
+	same "the main process is the same" "$(property MainPID)" "$pid"
+	script "rm -f /run/sign /opt/app.waits $settings.dpkg-*"
+
+	# one that does not come up, and is not tried again soon
+	inside systemctl stop tandem.service
+	script 'mkdir /etc/systemd/system/tandem.service.d && printf "[Service]\nRestartSec=600\nExecStart=\nExecStart=/usr/bin/supervisor -- /bin/sh -c \"until [ -e /run/sign ]; do sleep 0.1; done; exit 1\"\n" >/etc/systemd/system/tandem.service.d/fails.conf && systemctl daemon-reload'
+	inside systemctl start --no-block tandem.service
+	within 20 eval '[ "$(field version)" = v1.1.0 ]'
+	dpkg -i "$(deb v1.0.0)" >/dev/null &
+	upgrade=$!
+	check "an upgrade waits for one that will not come up" within 60 waits_for_start
+	script 'touch /run/sign'
+	wait $upgrade
+	report $? "and succeeds all the same"
+	tells '^tandem: tandem.service was starting, and did not come up: .+'
+	same "the service waits for its next attempt" "$(property SubState)" auto-restart
+	check "an upgrade does not wait for that" dpkg -i "$(deb v1.1.0)"
+	tells '^tandem: tandem.service waits for its next attempt to start, which is that of the new version'
+	script "rm -r /run/sign /etc/systemd/system/tandem.service.d && systemctl daemon-reload && systemctl restart tandem.service; rm -f $settings.dpkg-*"
+	same "the version that runs" "$(field version)" v1.1.0
+}
+waits_for_start() { [ "$(script 'ps -C systemctl -o args=' | grep -cx 'systemctl start tandem.service')" = 1 ]; }
+
+# What dpkg calls off ends as it was.
+called_off() {
+	local pid
+	pid=$(property MainPID)
+	fails "an upgrade that is called off" dpkg -i /root/called-off.deb
+	same "it is" "$(installed)" "install ok installed 1.1.0-1"
+	same "the main process is the same" "$(property MainPID) $(property ActiveState)" "$pid active"
+	check "it answers" answers
+
+	inside systemctl stop tandem.socket tandem.service
+	fails "an upgrade that is called off, of what is stopped" dpkg -i /root/called-off.deb
+	same "does not start it" "$(property ActiveState)" inactive
+	check "nor does one that is not" dpkg -i "$(deb v1.1.0)"
+	same "though it is enabled" "$(property ActiveState) $(enabled)" "inactive enabled enabled "
+	inside systemctl start tandem.socket tandem.service
+
+	pid=$(property MainPID)
+	script "sed -i '\$aexit 1' /var/lib/dpkg/info/tandem.prerm"
+	fails "a removal that is called off, when it has stopped the service" dpkg -r tandem
+	script "sed -i '\$d' /var/lib/dpkg/info/tandem.prerm"
+	check "leaves the package" script '[ "$(dpkg-query -W -f "\${db:Status-Status}" tandem)" = installed ]'
+	check "has stopped it" [ "$(property MainPID)" != "$pid" ]
+	same "and starts it again" "$(property ActiveState) $(enabled)" "active enabled enabled "
+	check "it answers" answers
+}
+
 removed() {
 	local answered
 	inside curl -sS --max-time 20 -o /dev/null -w '%{http_code}' "$url/busy/?ms=800" >"$run/last" 2>&1 &
@@ -205,7 +275,8 @@ removed() {
 
 purged() {
 	check "dpkg --purge" dpkg --purge tandem
-	script 'rm -rf /opt/blue /var/lib/tandem-blue /var/lib/private/tandem-blue /var/log/tandem-blue /var/log/private/tandem-blue' # the administrator's
+	same "the settings of the instance stay" "$(script 'find /etc/tandem -mindepth 1')" /etc/tandem/blue.env
+	script 'rm -rf /etc/tandem /opt/blue /var/lib/tandem-blue /var/lib/private/tandem-blue /var/log/tandem-blue /var/log/private/tandem-blue' # the administrator's
 	files >"$run/after"
 	same "what systemd's helpers remember of it" "$(script 'find /var/lib/systemd /etc/systemd -name "*tandem*"')" ""
 	# files of accounts are written anew for the user; it stays
@@ -263,6 +334,8 @@ of_deb() {
 	broken_app
 	broken_supervisor
 	left_alone
+	starting
+	called_off
 	removed
 	purged
 }
