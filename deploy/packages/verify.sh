@@ -1,8 +1,8 @@
 #!/bin/bash
 # Checks, in seconds and without root, what installs Tandem: make install and make
 # uninstall in a scratch directory, the manual pages, the packages' versions and their
-# maintainer scripts, and, where nfpm has been built (make packages builds it), that
-# its configuration makes packages with what belongs in them.
+# maintainer scripts, what speaks against a release, and, where nfpm has been built (make
+# packages builds it), that its configuration makes packages with what belongs in them.
 #
 #   deploy/packages/verify.sh
 #
@@ -94,6 +94,43 @@ formats() {
 if command -v mandoc >/dev/null; then check "mandoc has nothing to say of the manuals" lint; else echo "skip  mandoc is not installed"; fi
 if command -v groff >/dev/null && command -v man >/dev/null; then check "nor has man" formats; else echo "skip  man and groff are not installed"; fi
 check "date and version are in their titles" grep -x '\.TH SUPERVISOR 1 "2023-11-14" "Tandem v1.2.3" "Tandem.s manual"' "$root/usr/share/man/man1/supervisor.1"
+
+# --- releases ---
+
+# a tree of its own, of which nothing speaks against a release of v1.2.3
+tree=$scratch/tree
+release_tree() {
+	mkdir -p "$tree/deploy/release" "$tree/bin/tools"
+	cp deploy/release/against "$tree/deploy/release/"
+	install -m 755 /dev/null "$tree/bin/tools/helm"
+	echo "## 1.2.3 - 2023-11-14" >"$tree/CHANGELOG.md"
+	in_tree git init -q && echo /bin/ >"$tree/.git/info/exclude" && in_tree git add . &&
+		in_tree git -c user.name=x -c user.email=x@example.org commit -qm x && in_tree git tag v1.2.3
+}
+in_tree() { env -C "$tree" -u GIT_DIR -u GIT_WORK_TREE "$@"; }
+# against SETTING...: what is said of v1.2.3, and at last the exit code
+against() { in_tree env MAINTAINER='X <x@example.org>' "$@" deploy/release/against "${release:-v1.2.3}" 2>&1; echo "$?"; }
+# speaks PATTERN [COMMAND...]: with STRICT=1 and after the command the exit code is 1, and a line says why; without it is 0, with the same line
+speaks() {
+	local said pattern=$1
+	shift
+	in_tree "$@" || return
+	said=$(against STRICT=1 ${setting:+"$setting"})
+	grep -qE -e "^  - .*$pattern" <<<"$said" && [ "${said##*$'\n'}" = 1 ] || { echo "with STRICT=1: $said"; return 1; }
+	[ "$(against STRICT= ${setting:+"$setting"})" = "${said%1}0" ] || { echo "without: $(against STRICT=)"; return 1; }
+}
+check "a tree to be released" release_tree
+if [ -s /etc/ssl/certs/ca-certificates.crt ]; then
+	check "nothing speaks against it" same "$(against STRICT=1)" 0
+else
+	echo "skip  there are no CA certificates here, which speaks against any release"
+fi
+release=v1.2.4 check "a version without a tag" speaks "no tag v1.2.4" true
+release=v1.2.4 check "and without a section" speaks "no section 1.2.4" true
+release=v1.2 check "one that is none" speaks "v1.2 is no release's version" true
+setting=MAINTAINER= check "without a maintainer" speaks MAINTAINER true
+check "a change that is not committed" speaks "not committed" touch new
+check "without the chart" speaks "chart is missing" rm new bin/tools/helm
 
 # --- packages ---
 
