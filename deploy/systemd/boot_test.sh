@@ -18,6 +18,7 @@
 #   crash dies idle_connection watchdog why stubborn
 #   sandbox journal
 #   instances    two of the instance form beside the other
+#   restore      a copy of the database in its place
 #   stop unlisted never_ready bad_start
 #
 #   BIN=DIR    where supervisor, app and hammer are   (default bin/)
@@ -37,7 +38,7 @@ SED=${SED-}
 unit=tandem.service dir=tandem settings=/etc/tandem/tandem.env url=http://127.0.0.1:8000
 run='' nspawn=''
 topics=(transient activation verified status reload refused notify_reload restart upgrade bounds
-	crash dies idle_connection watchdog why stubborn sandbox journal instances stop unlisted never_ready bad_start)
+	crash dies idle_connection watchdog why stubborn sandbox journal instances restore stop unlisted never_ready bad_start)
 
 die() { echo "boot_test: $*" >&2; exit 2; }
 
@@ -76,5 +77,5 @@ case ${1:-test} in
 test) shift; [ $# -gt 0 ] || set -- "${topics[@]}"; all_checks "$@" ;;
 prepare) prepare && echo "ready: $TREE" ;;
 shell) boot && inside env TERM="${TERM:-dumb}" bash -i; power_off ;;
-*) sed -n '2,31s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,32s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -6,6 +6,11 @@ topic_transient() {
 	check "and serves" answers
 	check "the migration's command finds its state, which is private" migration tandem tandem /usr/bin/app
 	check "and stops" inside systemctl stop tandem.socket tandem.service
+	check "a copy in the place of the database, while there is nobody to name" script 'cd /var/lib/tandem/var && cp app.db /root/backup.db && rm -f app.db-wal app.db-shm &&
+		install -m 600 /root/backup.db app.db && chown --reference=/var/lib/tandem/var app.db'
+	check "it starts on that" inside systemctl start tandem.service
+	more "and writes to it" "$(post new)" 0
+	inside systemctl stop tandem.socket tandem.service
 	script 'chmod 640 /etc/tandem/tandem.env'
 }
 
@@ -51,6 +56,34 @@ topic_stop() {
 	same "the stop was clean" "$(property Result) $(property ExecMainStatus)" "success 0"
 	same "processes left" "$(left)" 0
 	fails "the control socket is gone" script 'test -e /run/tandem'
+}
+
+# post TITLE: makes a post, and prints its number
+post() { script "curl -fsS --max-time 20 -H 'Content-Type: application/json' -d '{\"title\":\"$1\",\"tag\":\"boot\"}' $url/posts/" | grep -oE '"id": ?[0-9]+' | grep -oE '[0-9]+'; }
+# post_is NUMBER: the HTTP status that it is answered with
+post_is() { script "curl -sS --max-time 60 -o /dev/null -w '%{http_code}' $url/posts/$1/"; }
+
+# What docs/operations.md says to do under the units, and why it stops the socket, too.
+topic_restore() {
+	local kept lost
+	kept=$(post kept)
+	inside systemctl stop tandem.socket tandem.service
+	script 'cp /var/lib/tandem/var/app.db /root/backup.db'
+	inside systemctl start tandem.socket tandem.service
+	lost=$(post lost)
+	same "two posts, one of them after the copy" "$(post_is "$kept") $(post_is "$lost")" "200 200"
+	inside systemctl stop tandem.socket tandem.service
+	check "a copy is put in the place of the database" script 'rm -f /var/lib/tandem/var/app.db-wal /var/lib/tandem/var/app.db-shm &&
+		install -o tandem -g tandem -m 600 /root/backup.db /var/lib/tandem/var/app.db'
+	check "systemctl start" inside systemctl start tandem.socket tandem.service
+	same "the first is there, the second is not" "$(post_is "$kept") $(post_is "$lost")" "200 404"
+	more "it can be written to" "$(post more)" "$kept"
+
+	check "supervisor stop" supervisor stop
+	within 40 eval '[ "$(property ActiveState)" = inactive ]'
+	same "systemd takes it for the end that was asked for" "$(property ActiveState) $(property Result)" "inactive success"
+	check "the socket is left, and the next connection starts it again" answers
+	within 40 eval '[ "$(property ActiveState)" = active ]'
 }
 
 # Type=notify: a start has not succeeded before workers are ready
