@@ -170,7 +170,11 @@ func (r *Request) write(resp Response, err error) {
 				return
 			}
 			err = unreadable(refusal)
-			resp = r.failed(err)
+			if f, ok := innermost(resp).(*failure); ok {
+				f.err = err // what middleware has put around it stays
+			} else {
+				resp = r.failed(err)
+			}
 		}
 		r.report(answerTo(err).status, err)
 	}
