@@ -49,6 +49,11 @@ app.kubernetes.io/component: {{ .component }}
 {{ include "tandem.commonLabels" .context }}
 {{- end }}
 
+{{/* The chart's labels with an object's own, which beat commonLabels, each once: (list LABELS OWN). */}}
+{{- define "tandem.mergedLabels" -}}
+{{- toYaml (merge (dict) (index . 1 | default dict) (index . 0 | fromYaml)) }}
+{{- end }}
+
 {{- define "tandem.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}{{ default (include "tandem.fullname" .) .Values.serviceAccount.name }}
 {{- else }}{{ default "default" .Values.serviceAccount.name }}
