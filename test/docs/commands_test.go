@@ -41,7 +41,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// newcomer is the environment of somebody with an empty home, Go's caches, no network, and ports of their own, which
+// newcomer is the environment of somebody with an empty home, Go's caches, a linker that leaves out what is for debuggers
+// alone, as that takes it a third of its time, no network, and ports of their own, which
 // stand for 8000 and 9000.
 func newcomer(t *testing.T, path string) (env []string, own addresses) {
 	t.Helper()
@@ -54,7 +55,7 @@ func newcomer(t *testing.T, path string) (env []string, own addresses) {
 	own = freeAddresses(t)
 	return []string{
 		"PATH=" + path + ":" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + home,
-		"LC_ALL=C.UTF-8", "GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOFLAGS=-trimpath", "GOPROXY=off", "GOSUMDB=off",
+		"LC_ALL=C.UTF-8", "GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOFLAGS=-trimpath -ldflags=-w", "GOPROXY=off", "GOSUMDB=off",
 		"GOTOOLCHAIN=local", "GOENV=off", "SUPERVISOR_BIND=" + own.service,
 		"SUPERVISOR_LOG_FORMAT=text", // as on a terminal
 	}, own
