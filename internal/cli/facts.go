@@ -58,6 +58,11 @@ func (p *program) facts(l *config.Loaded, limits budget.Limits, workers int, c b
 			}
 		}
 	}
+	if a, err := socket.Parse(string(l.Admin)); err == nil { // not off; nobody passes or keeps this one
+		if why := unavailable(a); why != "" {
+			f.Problems = append(f.Problems, fmt.Sprintf("--admin %s: %s", a, why))
+		}
+	}
 	if l.Control != config.Off {
 		if why := unwritable(filepath.Dir(string(l.Control)), 1); why != "" {
 			f.Problems = append(f.Problems, "--control: "+why+", so it would run without its socket, and no command would find it: make the directory, or name another")
@@ -99,14 +104,20 @@ func answers(path string) string {
 	return path
 }
 
-// unavailable says why an address of TCP cannot be listened on; "" if it can. It binds, and
-// does not listen, so that no client is met.
+// unavailable says why an address cannot be listened on; "" if it can. One of TCP it binds,
+// and does not listen, so that no client is met.
 func unavailable(a socket.Addr) string {
-	if a.Network != "tcp" {
+	switch a.Network {
+	case "unix":
+		return unavailablePath(a.Address)
+	case "fd": // whoever starts the service passes it, and that need not be who checks
 		return ""
 	}
 	addr, err := net.ResolveTCPAddr("tcp", a.Address)
-	if err != nil || addr.Port == 0 {
+	if err != nil {
+		return fmt.Sprintf("its host name could not be looked up (%s): give an IP address, or none for every address", reason(err))
+	}
+	if addr.Port == 0 {
 		return ""
 	}
 	family, sa := unix.AF_INET6, unix.Sockaddr(nil)
@@ -134,6 +145,25 @@ func unavailable(a socket.Addr) string {
 		return "no interface of this machine has that address"
 	}
 	return ""
+}
+
+// unavailablePath is unavailable of a unix socket. It looks for who listens there as the
+// supervisor does when it starts: it connects, and says nothing.
+func unavailablePath(path string) string {
+	if !strings.HasPrefix(path, "@") {
+		if why := unwritable(filepath.Dir(path), 0); why != "" {
+			return why + ": make the directory, or choose another path"
+		}
+		if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket == 0 {
+			return "what is there is not a socket, and is left alone: remove it, or choose another path"
+		}
+	}
+	conn, err := net.DialTimeout("unix", path, factTimeout)
+	if err != nil {
+		return ""
+	}
+	conn.Close()
+	return "another process listens there: stop it, or choose another path"
 }
 
 // unwritable says why a directory cannot be written to, or made with at most so many

@@ -57,14 +57,37 @@ func TestPlacesThatCannotBeHad(t *testing.T) {
 			t.Errorf("%s: %s", free, why)
 		}
 	}
-	if why := unavailable(socket.Addr{Network: "unix", Address: "/x"}); why != "" {
-		t.Error(why)
+	if why := at("nobody.invalid:8000"); !strings.Contains(why, "could not be looked up") {
+		t.Errorf("unknown: %q", why)
 	}
 
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	taken, err := net.Listen("unix", filepath.Join(dir, "taken"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "left"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.SetUnlinkOnClose(false)
+	left.Close()
+	for path, want := range map[string]string{
+		taken.Addr().String(): "another process listens there",
+		file:                  "is not a socket",
+		dir + "/none/socket":  "none cannot be written to (no such file or directory): make the directory",
+		dir + "/free":         "",
+		left.Addr().String():  "", // of one that is gone; the supervisor takes its place
+		"@" + dir:             "",
+	} {
+		if why := unavailable(socket.Addr{Network: "unix", Address: path}); !strings.Contains(why, want) || (want == "") != (why == "") {
+			t.Errorf("%s: %q, want %q", path, why, want)
+		}
 	}
 	for _, tc := range []struct {
 		dir     string

@@ -145,6 +145,7 @@ func connections(f Facts, o *Forecast) {
 	switch {
 	case db.Limit == 0:
 		o.line("database: %s (%s), which could not be asked: %s", db.Where, db.From, db.Why)
+		o.warn("a worker that needs %s at its start will not become ready (%s): see that it is up and lets that user in, or correct %s", db.Where, db.Why, db.From)
 	default:
 		o.line("database: %s (%s) admits %d connections", db.Where, db.From, db.Limit)
 	}

@@ -51,7 +51,7 @@ func TestForecast(t *testing.T) {
 		}, 1},
 		{"a database without a bound", func(f *Facts) {
 			f.Database = &Database{Where: "db:5432/shop", From: "DATABASE_URL", Why: "connection refused"}
-		}, 1},
+		}, 2}, // and does not answer
 		{"systemd", func(f *Facts) { f.Unit, f.StopTimeout = "tandem.service", 40*time.Second }, 0},
 		{"systemd is impatient", func(f *Facts) { f.Unit, f.StopTimeout, f.LameDuck = "tandem.service", 40*time.Second, 5*time.Second }, 1},
 		{"a place that cannot be had", func(f *Facts) { f.Problems = []string{"--bind tcp://127.0.0.1:80: taken"} }, 1},
