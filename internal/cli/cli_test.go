@@ -28,7 +28,10 @@ func TestHelpFitsTheScreen(t *testing.T) {
 		if !c.hidden && !strings.Contains(Help(), c.name) {
 			t.Errorf("help does not name %s", c.name)
 		}
-		narrow("help "+c.name, c.help(), 81)
+		narrow("help "+c.name, c.help(), 80)
+		if n := strings.Count(c.help(), "\n"); n > 24 {
+			t.Errorf("help %s: %d lines", c.name, n)
+		}
 	}
 	for _, name := range small {
 		if _, ok := lookup(name); !ok {

@@ -307,7 +307,7 @@ func (c command) help() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n\n%s", line, config.Wrap(c.long, 80, ""))
 	if c.asks() {
-		b.WriteString("\nThe supervisor is found by --control PATH, else SUPERVISOR_CONTROL, else where it\nputs its socket by default.\n")
+		b.WriteString("\nThe supervisor is found by --control PATH, else SUPERVISOR_CONTROL, else where\nit puts its socket by default.\n")
 	}
 	return b.String()
 }

@@ -125,6 +125,12 @@ _supervisor_offer() {
 }
 _supervisor() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i
+    # readline takes --flag=word apart, at the = too
+    if [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD-2]}
+    elif [[ $word == = ]]; then
+        word=
+    fi
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ ${COMP_WORDS[i]} == -- ]]; then
