@@ -212,6 +212,9 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("no supervisor answers at %s: there is no such socket; %s", c.path, remedy)
 	case errors.Is(err, syscall.ECONNREFUSED):
+		if st, err := os.Stat(c.path); err == nil && st.Mode()&fs.ModeSocket == 0 {
+			return fmt.Errorf("no supervisor answers at %s: what is there is no socket; %s", c.path, remedy)
+		}
 		return fmt.Errorf("no supervisor answers at %s: the socket was left by one that is gone; %s", c.path, remedy)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not talk to the supervisor at %s: run this as its user or as root", c.path)

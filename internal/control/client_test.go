@@ -82,6 +82,7 @@ func TestClientErrors(t *testing.T) {
 	for path, want := range map[string]string{
 		dir + "/none":   "no supervisor answers at " + dir + "/none: there is no such socket; start it, or name its socket with --control",
 		dir + "/none/x": "no supervisor answers at " + dir + "/none/x: there is no such socket; start it, or name its socket with --control",
+		dir:             "no supervisor answers at " + dir + ": what is there is no socket; start it, or name its socket with --control",
 		stale:           "no supervisor answers at " + stale + ": the socket was left by one that is gone; start it, or name its socket with --control",
 		long:            fmt.Sprintf("no supervisor answers at %s: the path has %d bytes and the system takes 107; start it, or name its socket with --control", long, len(long)),
 	} {
