@@ -152,7 +152,7 @@ func (s *Supervisor) examine(w *worker, m exited) *postmortem.Record {
 		r.ReadySeconds = ptr(seconds(now.Sub(known.ReadyAt)))
 	}
 	if m.exit.Exec == nil && m.exit.Err == nil {
-		r.Memory.PeakBytes, r.CPUSeconds = ptr(m.exit.PeakRSS), ptr(seconds(m.exit.CPU))
+		r.Memory.PeakBytes, r.CPUSeconds = ptr(peak(m.exit.PeakRSS, w.lastRSS)), ptr(seconds(m.exit.CPU))
 	}
 	if s.opt.Limits.Memory > 0 {
 		r.Memory.LimitBytes = ptr(s.opt.Limits.Memory)
@@ -165,6 +165,15 @@ func (s *Supervisor) examine(w *worker, m exited) *postmortem.Record {
 		r.Reload = &postmortem.Reload{Generation: int(w.generation)}
 	}
 	return r
+}
+
+// peak is the most memory that a worker had. The kernel counts that now and then, and may
+// have missed the last growth that we saw.
+func peak(counted int64, seen *int64) int64 {
+	if seen == nil {
+		return counted
+	}
+	return max(counted, *seen)
 }
 
 // stateBefore is the state that a worker was in before it was killed.

@@ -67,3 +67,16 @@ func TestAFailedBootLeavesARecord(t *testing.T) {
 		t.Errorf("three ends of one kind gave %+v", all)
 	}
 }
+
+func TestThePeakIsNotBelowWhatWasSeen(t *testing.T) {
+	seen := int64(20)
+	for _, tc := range []struct {
+		counted int64
+		seen    *int64
+		want    int64
+	}{{30, &seen, 30}, {10, &seen, 20}, {10, nil, 10}} {
+		if got := peak(tc.counted, tc.seen); got != tc.want {
+			t.Errorf("counted %d: %d, want %d", tc.counted, got, tc.want)
+		}
+	}
+}
