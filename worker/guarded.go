@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -32,13 +33,24 @@ func (c *conn) judge(b []byte) int {
 		c.spoke1.Store(true)
 	}
 	if refused != nil && c.refused.CompareAndSwap(nil, refused) {
-		attrs := []any{"client", c.RemoteAddr().String(), "status", refused.Status, "because", refused.Reason}
-		if refused.Clause != "" { // a limit has none
-			attrs = append(attrs, "clause", refused.Clause)
-		}
-		c.server.said.refused.say(c.server.logger, slog.LevelInfo, "refused", attrs...)
+		c.server.sayRefused(c.RemoteAddr().String(), refused)
 	}
 	return pass
+}
+
+// sayRefused logs a refusal.
+func (s *server) sayRefused(client string, refused *http1.Refusal) {
+	attrs := []any{"client", client, "status", refused.Status, "because", refused.Reason}
+	if refused.Clause != "" { // a limit has none
+		attrs = append(attrs, "clause", refused.Clause)
+	}
+	s.said.refused.say(s.logger, slog.LevelInfo, "refused", attrs...)
+}
+
+// answerTo is what the client of a refused request reads.
+func answerTo(refused *http1.Refusal) (status, body string) {
+	status = fmt.Sprintf("%d %s", refused.Status, http.StatusText(refused.Status))
+	return status, status + ": " + refused.Reason + "\n"
 }
 
 // untilGone waits like a read, for the client's end or for a deadline, and reads nothing.
@@ -80,8 +92,7 @@ func (c *conn) refuse(refused *http1.Refusal, src io.Reader) (int, error) {
 // tell answers the refused request.
 func (c *conn) tell(refused *http1.Refusal) {
 	c.server.board.Begin("-", "", "").End(refused.Status)
-	status := fmt.Sprintf("%d %s", refused.Status, http.StatusText(refused.Status))
-	body := status + ": " + refused.Reason + "\n"
+	status, body := answerTo(refused)
 	_ = c.Conn.SetDeadline(time.Now().Add(refusalWrite))
 	_, err := fmt.Fprintf(c.outer, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
 		status, time.Now().UTC().Format(http.TimeFormat), len(body), body)
@@ -108,4 +119,24 @@ func (c *conn) discardArrived() {
 			left -= n
 		}
 	})
+}
+
+// refuse answers a request of HTTP/2. Its connection goes on; net/http ends the stream, also
+// where a body still comes.
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, refused *http1.Refusal) {
+	slot := s.board.Begin("-", "", "")
+	s.sayRefused(r.RemoteAddr, refused)
+	_, body := answerTo(refused)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if s.draining.Load() {
+		w.Header().Set("Connection", "close") // net/http makes a GOAWAY of it
+	}
+	if two, ok := w.(http2Writer); ok && s.pace.stall > 0 { // the client may give it no window
+		_ = two.SetWriteDeadline(time.Now().Add(s.pace.stall))
+	}
+	w.WriteHeader(refused.Status)
+	_, _ = io.WriteString(w, body)
+	slot.End(refused.Status)
+	s.moved()
 }

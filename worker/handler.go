@@ -26,6 +26,12 @@ func newHandler(s *server, inner http.Handler) *handler {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 2 { // HTTP/1's were judged on their connection
+		if refused := h.server.guards.clear.Judge(r); refused != nil {
+			h.server.refuse(w, r, refused)
+			return
+		}
+	}
 	serve := h.inner
 	told, err := h.server.behindProxies(r)
 	if err != nil {

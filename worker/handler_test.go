@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/tandem-go/tandem/bridge"
+	"github.com/tandem-go/tandem/internal/http1"
 	"github.com/tandem-go/tandem/internal/scoreboard"
 )
 
@@ -19,6 +20,7 @@ import (
 func counted(t *testing.T, h http.Handler, http2 bool) (*httptest.Server, *scoreboard.Board) {
 	t.Helper()
 	s := &server{board: scoreboard.Local(), logger: slog.New(slog.DiscardHandler), events: make(chan struct{}, 1), crowd: crowd{Limits: Limits{}.settled()}}
+	s.guards.clear = http1.DefaultLimits()
 	ts := httptest.NewUnstartedServer(newHandler(s, h))
 	ts.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	ts.EnableHTTP2 = http2
@@ -73,6 +75,30 @@ func TestRequestsAreCountedByMethodAndCode(t *testing.T) {
 				t.Errorf("counted %+v", got)
 			}
 		})
+	}
+}
+
+// A refused one has no method that anybody could rely on.
+func TestARefusedRequestOfHTTP2IsCountedByItsStatus(t *testing.T) {
+	ts, board := counted(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it has reached the handler") }), true)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", ts.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Expect", "more")
+	resp, err := ts.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if want := "417 Expectation Failed: an expectation other than 100-continue\n"; string(body) != want || err != nil ||
+		resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" || resp.ContentLength != int64(len(want)) {
+		t.Errorf("%q, %v, %v", body, err, resp)
+	}
+	ts.Close()
+	if codes := fmt.Sprint(board.Read().ByCode); codes != "[{other 417 1}]" {
+		t.Errorf("counted %s", codes)
 	}
 }
 

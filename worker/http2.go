@@ -2,9 +2,12 @@ package worker
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/tandem-go/tandem/internal/http1"
 )
 
 // What a connection of HTTP/2 may take where the http.Server does not say otherwise.
@@ -38,6 +41,13 @@ func (s *server) boundHTTP2() {
 	setDefault(&c.PingTimeout, pingAnswer)
 	s.http.HTTP2 = &c
 }
+
+// fieldOverhead is what HTTP/2 counts for a field besides its name and value (RFC 9113 6.5.2).
+const fieldOverhead = 32
+
+// headerBytes is net/http's one bound on a header: so much that what is within the limits,
+// and what is not far beyond them, comes to be judged by them.
+func headerBytes(l *http1.Limits) int { return l.RequestLine + l.HeaderBytes + fieldOverhead*l.Headers }
 
 func setDefault[T comparable](to *T, value T) {
 	var zero T
@@ -195,6 +205,9 @@ func newHTTP2Answer(w http2Writer, r *http.Request, a answer) *http2Answer {
 	two.pulse.writer, two.pulse.server = w, a.server
 	if r.Body != nil && r.ContentLength != 0 {
 		r.Body = &pacedBody{r.Body, &two.pulse}
+		if most := a.server.guards.clear.Body; r.ContentLength < 0 && most < math.MaxInt64 { // an announced one was judged
+			r.Body = http.MaxBytesReader(w, r.Body, most)
+		}
 	}
 	return two
 }

@@ -12,13 +12,13 @@ import (
 
 // Limits bound what clients can make a worker hold. Zero is the default of each.
 type Limits struct {
-	// RequestLine bounds a request line of HTTP/1, in bytes: 16 KiB, answered 414.
+	// RequestLine bounds a request line, in bytes: 16 KiB, answered 414.
 	// HeaderLine bounds one field of its header, HeaderBytes all of them together, and
-	// HeaderFields their number: 16 KiB, 64 KiB and 128, answered 431. In HTTP/2 the
-	// one bound is RequestLine and HeaderBytes together.
+	// HeaderFields their number: 16 KiB, 64 KiB and 128, answered 431. A request of
+	// HTTP/2 is as long as it would be in HTTP/1.
 	RequestLine, HeaderLine, HeaderBytes, HeaderFields int
 
-	// Body bounds a request's body in HTTP/1, in bytes; by default there is no bound here, since a
+	// Body bounds a request's body, in bytes; by default there is no bound here, since a
 	// handler knows better (see view.BodyLimit). Where its length is announced the
 	// answer is 413 and its handler does not hear of it; else reading it fails with
 	// an [*http.MaxBytesError].

@@ -82,7 +82,7 @@ func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    o.guards.clear.RequestLine + o.guards.clear.HeaderBytes,
+		MaxHeaderBytes:    headerBytes(&o.guards.clear),
 		ErrorLog:          s.said.http.logger(o.logger),
 	}
 	for _, configure := range o.configure {

@@ -47,3 +47,15 @@ func BenchmarkBody(b *testing.B) {
 func BenchmarkChunks(b *testing.B) {
 	benchmarkScan(b, wire(chunked+strings.Repeat("400\n"+strings.Repeat("x", 1<<10)+"\n", 31)+"0\n\n"))
 }
+
+// BenchmarkHTTP2 is the browser's request as net/http has read it from HTTP/2.
+func BenchmarkHTTP2(b *testing.B) {
+	r := browser2()
+	limits := http1.DefaultLimits()
+	b.ReportAllocs()
+	for b.Loop() {
+		if refused := limits.Judge(r); refused != nil {
+			b.Fatal(refused)
+		}
+	}
+}

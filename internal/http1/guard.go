@@ -24,6 +24,8 @@
 //		}
 //	}
 //
+// Requests of HTTP/2, which net/http has read, are held to the same rules by [Limits.Judge].
+//
 // Who answers a refusal waits for [Guard.Pending] to be 0, or 1 if the refusal is
 // InBody: a read that fails before, and be it the single byte that net/http waits for
 // beside a handler, ends the context of a request that was in order. After that answer

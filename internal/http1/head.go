@@ -95,18 +95,23 @@ func (g *Guard) length(value []byte) *Refusal {
 		return severalLength
 	}
 	g.seen |= sawLength
-	n := int64(0)
-	for _, c := range value {
-		if !digit(c) || n > (math.MaxInt64-int64(c-'0'))/10 {
-			return badLength
-		}
-		n = n*10 + int64(c-'0')
-	}
-	if len(value) == 0 {
+	n, ok := number(value)
+	if !ok {
 		return badLength
 	}
 	g.left = n
 	return nil
+}
+
+// number reads the value of a Content-Length.
+func number(value []byte) (n int64, ok bool) {
+	for _, c := range value {
+		if !digit(c) || n > (math.MaxInt64-int64(c-'0'))/10 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, len(value) > 0
 }
 
 func (g *Guard) coding(value []byte) *Refusal {

@@ -72,6 +72,12 @@ var (
 	otherCoding   = &Refusal{Status: 501, Reason: "a transfer coding other than chunked", Clause: "RFC 9112 6.1"}
 	badExpect     = &Refusal{Status: 417, Reason: "an expectation other than 100-continue", Clause: "RFC 9110 10.1.1"}
 
+	// Of HTTP/2 alone.
+	badPath     = bad("a :path that does not begin with a slash", "RFC 9113 8.3.1")
+	noAuthority = bad("no :authority and no Host", "RFC 9113 8.3.1")
+	otherHost   = bad("a Host that differs from :authority", "RFC 9113 8.3.1")
+	wrongLength = bad("a Content-Length that is not that of the body", "RFC 9113 8.1.1")
+
 	badChunkSize = bad("malformed chunk size", "RFC 9112 7.1")
 	hugeChunk    = bad("a chunk size that is too large", "RFC 9112 7.1")
 	badExtension = bad("malformed chunk extension", "RFC 9112 7.1.1")

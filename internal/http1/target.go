@@ -38,12 +38,17 @@ func (g *Guard) request(line []byte) *Refusal {
 	g.phase, g.block, g.fields = fieldLines, 0, 0
 	if string(method) == "CONNECT" {
 		g.seen |= isConnect
-		if host, port, ok := authority(target); !ok || len(host) == 0 || !validPort(port) {
-			return badConnect
-		}
-		return nil
+		return judgeConnect(target)
 	}
 	return judgeTarget(target, string(method) == "OPTIONS")
+}
+
+// judgeConnect judges the target of CONNECT.
+func judgeConnect(target []byte) *Refusal {
+	if host, port, ok := authority(target); !ok || len(host) == 0 || !validPort(port) {
+		return badConnect
+	}
+	return nil
 }
 
 // judgeTarget judges a request target other than that of CONNECT.

@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 )
 
 // The types of frames.
@@ -88,6 +89,30 @@ func (f Frame) Last() uint32 { return binary.BigEndian.Uint32(f.Payload) }
 // OK says whether the frame begins an answer with status 200.
 func (f Frame) OK() bool { return f.Type == Headers && len(f.Payload) > 0 && f.Payload[0] == 0x88 }
 
+// Status is that of an answer which the frame begins, to a client that has HeaderTableSize 0
+// among its settings: it is then written out, or is one that every encoder knows. 0 is none, or
+// one that but for 100 is shorter in Huffman's code, which is not known here.
+func (f Frame) Status() int {
+	b := f.Payload
+	if f.Type != Headers {
+		return 0
+	}
+	if len(b) > 0 && b[0] == 0x20 { // the size of the table, which is said once
+		b = b[1:]
+	}
+	switch { // 8 to 14 are :status in the static table
+	case len(b) == 0:
+	case 0x88 <= b[0] && b[0] <= 0x8e:
+		return [...]int{200, 204, 206, 304, 400, 404, 500}[b[0]-0x88]
+	case len(b) >= 4 && string(b[1:4]) == "\x82\x08\x01":
+		return 100
+	case len(b) >= 5 && 8 <= b[0] && b[0] <= 14 && b[1] == 3:
+		n, _ := strconv.Atoi(string(b[2:5])) // 0, if it is none
+		return n
+	}
+	return 0
+}
+
 // Set is a frame of settings, from pairs of identifier and value.
 func Set(pairs ...uint32) Frame {
 	f := Frame{Type: Settings}
@@ -130,6 +155,20 @@ func integer(b []byte, n int) []byte {
 func Request(stream uint32, method, path string, flags byte, fields ...string) Frame {
 	block := Fields(append([]string{":method", method, ":scheme", "http", ":authority", "localhost", ":path", path}, fields...)...)
 	return Frame{Type: Headers, Flags: EndHeaders | flags, Stream: stream, Payload: block}
+}
+
+// Header is a header block of any length on a stream, in frames that every server takes; flags
+// are EndStream or 0.
+func Header(stream uint32, flags byte, block []byte) (frames []Frame) {
+	for kind := Headers; ; kind = Continuation {
+		n := min(len(block), 16<<10)
+		frames = append(frames, Frame{Type: kind, Flags: flags, Stream: stream, Payload: block[:n]})
+		if block = block[n:]; len(block) == 0 {
+			frames[len(frames)-1].Flags |= EndHeaders
+			return frames
+		}
+		flags = 0
+	}
 }
 
 // Conn is a client's connection.
