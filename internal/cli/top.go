@@ -13,6 +13,9 @@ import (
 // leastInterval is how often top asks at most: ten times a second.
 const leastInterval = 100 * time.Millisecond
 
+// noticed is how long one waits for a table without wondering.
+const noticed = 5 * time.Second
+
 // top shows the supervisor on a full screen, or once as a table.
 func (p *program) top(args []string) (int, error) {
 	var path string
@@ -44,6 +47,9 @@ func (p *program) top(args []string) (int, error) {
 		once = true
 	}
 	if once {
+		if d := time.Duration(interval); d > noticed {
+			fmt.Fprintf(p.stderr, "supervisor: top: the table comes in %v: rates are of an --interval\n", d)
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(interval)+askTimeout)
 		defer cancel()
 		text, err := top.Once(ctx, client, time.Duration(interval))

@@ -302,6 +302,7 @@ var graphs = []graph{
 const (
 	leastGraph = 8
 	mostGraph  = 40
+	belowGraph = 18 // of three in a line of 80 cells
 )
 
 // graphs says how wide each sparkline can be, and how many there are.
@@ -312,6 +313,19 @@ func (t *table) graphs() (each, many int) {
 		}
 	}
 	return 0, 0
+}
+
+// below is the line of all workers' sparklines, where no row has room for any.
+func (t *table) below(s *series) []string {
+	if _, many := t.graphs(); many > 0 {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", margin-1))
+	for _, g := range graphs {
+		b.WriteString(" " + g.name + " " + fill(sparkline(g.values(s), belowGraph), belowGraph, false) + " ")
+	}
+	return []string{b.String()}
 }
 
 // sparks are the sparklines of a row.

@@ -16,6 +16,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
+		if m.small() {
+			m.question = nil // it cannot be seen any more
+		}
 	case tea.BackgroundColorMsg:
 		if !m.opt.Plain {
 			m.theme = light
@@ -65,6 +68,12 @@ func (m *Model) key(name string) tea.Cmd {
 	case name == "ctrl+c":
 		m.leave()
 		return tea.Quit
+	case m.small(): // as the screen says
+		if name == "q" {
+			m.leave()
+			return tea.Quit
+		}
+		return nil
 	case m.question != nil:
 		return m.reply(name)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
+
 	"github.com/tandem-go/tandem/internal/control"
 	"github.com/tandem-go/tandem/internal/timeline"
 )
@@ -38,6 +40,30 @@ func TestNothingIsChangedWithoutAYes(t *testing.T) {
 	}
 	if !strings.Contains(m.screen(), "scaling to 1 worker") && !strings.Contains(m.screen(), "scaling to 3 workers") && !strings.Contains(m.screen(), "generation 4 serves") {
 		t.Errorf("no outcome:\n%s", m.screen())
+	}
+}
+
+// In a terminal that is too small nothing can be read: nothing is asked, nor done.
+func TestNothingIsAskedUnseen(t *testing.T) {
+	f := &fake{}
+	m := watch(t, f)
+	press(m, "r")
+	m.Update(tea.WindowSizeMsg{Width: leastWidth - 1, Height: leastHeight})
+	if m.question != nil {
+		t.Error("the question stays, out of sight")
+	}
+	for _, key := range []string{"r", "y", "+", "y", "-", "y", "l", "?"} {
+		if cmd := press(m, key); cmd != nil || m.question != nil || m.pane != nil {
+			t.Errorf("%s does something", key)
+		}
+	}
+	m.Update(tea.WindowSizeMsg{Width: leastWidth, Height: leastHeight})
+	if press(m, "y") != nil || len(f.asked) != 0 {
+		t.Errorf("asked for %q", f.asked)
+	}
+	m.Update(tea.WindowSizeMsg{Width: leastWidth, Height: leastHeight - 1})
+	if cmd := press(m, "q"); cmd == nil {
+		t.Error("q does not quit")
 	}
 }
 

@@ -34,7 +34,7 @@ func (m *Model) View() tea.View {
 // is wide.
 func (m *Model) screen() string {
 	var rows []string
-	if m.width < leastWidth || m.height < leastHeight {
+	if m.small() {
 		rows = append(rows, m.draw(span{fmt.Sprintf("%dx%d is too small: %dx%d are needed; q quits", m.width, m.height, leastWidth, leastHeight), plain}))
 	} else {
 		rows = append(m.head(), m.body(m.height-headRows-footRows)...)
@@ -45,6 +45,9 @@ func (m *Model) screen() string {
 	}
 	return strings.Join(rows[:max(0, min(len(rows), m.height))], "\n")
 }
+
+// small says that nothing can be shown, and so nothing be asked.
+func (m *Model) small() bool { return m.width < leastWidth || m.height < leastHeight }
 
 func (m *Model) draw(spans ...span) string { return m.theme.line(m.width, spans...) }
 
@@ -113,13 +116,17 @@ func (m *Model) body(n int) []string {
 	if len(rows) == 0 {
 		return append([]string{m.draw(span{"no workers", plain}), ""}, m.lower(rows, n-2)...)
 	}
-	shown := min(len(rows), max(1, n-tableRows-leastLower))
-	out := m.table(rows, shown)
+	t := layOut(rows, &m.history.all, m.width)
+	below := t.below(&m.history.all)
+	shown := min(len(rows), max(1, n-tableRows-len(below)-leastLower))
+	out := m.table(&t, rows, shown)
+	for _, line := range below {
+		out = append(out, m.draw(span{line, plain}))
+	}
 	return append(out, m.lower(rows, n-len(out))...)
 }
 
-func (m *Model) table(rows []worker, shown int) []string {
-	t := layOut(rows, &m.history.all, m.width)
+func (m *Model) table(t *table, rows []worker, shown int) []string {
 	first := max(0, min(m.index-shown+1, len(rows)-shown))
 	names := t.row("", func(c column) string { return c.name }) + t.sparks(nil)
 	if hidden := len(rows) - shown; hidden > 0 {
@@ -127,7 +134,7 @@ func (m *Model) table(rows []worker, shown int) []string {
 	}
 	out := []string{m.draw(span{names, title})}
 	for i, w := range rows[first : first+shown] {
-		out = append(out, m.row(&t, w, first+i == m.index))
+		out = append(out, m.row(t, w, first+i == m.index))
 	}
 	sum := t.row("Σ", func(c column) string {
 		if c.total == nil {
