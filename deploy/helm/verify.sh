@@ -72,11 +72,12 @@ check "refuses env that contradicts another value" refused "SUPERVISOR_BIND" --s
 check "refuses env that moves the port of the probes" refused "SUPERVISOR_ADMIN" --set env.SUPERVISOR_ADMIN=off
 check "refuses a setting that the supervisor does not have" refused "SUPERVISOR_workers'" --set env.SUPERVISOR_workers=2
 check "refuses the same under extraEnv" refused "/extraEnv/0/name" --set 'extraEnv[0].name=SUPERVISOR_workers'
+check "refuses a variable twice" refused "extraEnv has A twice" --set 'extraEnv[0].name=A,extraEnv[1].name=A'
 check "refuses several pods with a SQLite file each" refused "replicas is 2, but database.kind is sqlite" --set replicas=2
 check "refuses PostgreSQL without a secret" refused "needs database.existingSecret" --set database.kind=postgresql
 check "refuses a name with a dot" refused "/fullnameOverride" --set fullnameOverride=a.b
 check "refuses a boot timeout that the probe does not know" refused "SUPERVISOR_BOOT_TIMEOUT" --set env.SUPERVISOR_BOOT_TIMEOUT=90s
-check "refuses a password in a ConfigMap" refused "database.existingSecret" --set env.APP_DATABASE_URL=postgres://u:p@h/d
+check "refuses a password among the settings" refused "database.existingSecret" --set env.APP_DATABASE_URL=postgres://u:p@h/d
 check "refuses a resource that is none" refused "/resources" --set resources.limit.memory=1Gi
 check "refuses a quantity that is none" refused "/resources/limits/memory" --set resources.limits.memory=lots
 check "refuses a tag in the image's name" refused "/image/repository" --set image.repository=here/tandem:v1

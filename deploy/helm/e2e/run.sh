@@ -213,9 +213,9 @@ evict() { # POD
 replaced() { # POD N: it has gone, and N are ready
 	! servers $name | grep -x -e "$1" && [ "$(ready_servers $name | wc -l)" = "$2" ]
 }
-one_evicted() {
+one_evicted() { # of those that serve: a rollout that has stopped has a pod that does not
 	local pod
-	pod=$(servers $name | head -n 1)
+	pod=$(ready_servers $name | head -n 1)
 	evict "$pod" && within 120 replaced "$pod" 2
 }
 # drained: with one node there is nowhere to go, so the budget holds the second pod
@@ -332,6 +332,7 @@ before=$(ready_servers $name)
 check "a bad setting: the new pod does not start" fails --set env.SUPERVISOR_TIMEOUT=soon
 check "its check names the setting" check_names SUPERVISOR_TIMEOUT
 check "the old pods serve on" same "$before"
+check "an old pod is evicted meanwhile, and comes back with the old settings" one_evicted
 check "rollback" release rollback $name --wait --timeout 120s
 before=$(ready_servers $name)
 check "a setting that is none is refused before anything changes" refused SUPERVISOR_timeout release upgrade $name "$chart" "${values[@]}" --set env.SUPERVISOR_timeout=1s

@@ -96,10 +96,30 @@ capabilities:
 {{- end }}
 {{- end }}
 
+{{/* What the user sets by name, each name once: extraEnv beats env. A value of env is meant as it stands, so the
+     dollars are doubled: Kubernetes makes one of two, and takes $(NAME) for a reference.
+     Without the supervisor's settings: (dict "context" $ "without" "SUPERVISOR_"). */}}
+{{- define "tandem.settings" -}}
+{{- $beaten := dict }}
+{{- range .context.Values.extraEnv }}
+{{- $_ := set $beaten .name true }}
+{{- end }}
+{{- range $name, $value := .context.Values.env }}
+{{- if not (or (hasKey $beaten $name) (and $.without (hasPrefix $.without $name))) }}
+- name: {{ $name | quote }}
+  value: {{ include "tandem.text" $value | replace "$" "$$" | quote }}
+{{- end }}
+{{- end }}
+{{- with .context.Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* What the supervisor's container and the check before it have in common, so that the check sees what will run. */}}
 {{- define "tandem.surroundings" -}}
 image: {{ include "tandem.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+# Here, not in an object beside it: a pod of an older revision that starts anew has its own settings, not the newest.
 env:
   # Records of dead workers: they outlive a restart of the container.
   - name: XDG_STATE_HOME
@@ -118,19 +138,31 @@ env:
     {{- else }}
     value: {{ .Values.supervisor.workers | quote }}
     {{- end }}
+  - name: SUPERVISOR_LAME_DUCK
+    value: {{ printf "%ds" (int .Values.supervisor.lameDuckSeconds) | quote }}
+  - name: SUPERVISOR_BOOT_TIMEOUT
+    value: {{ printf "%ds" (int .Values.supervisor.bootTimeoutSeconds) | quote }}
+  - name: SUPERVISOR_GRACEFUL_TIMEOUT
+    value: {{ printf "%ds" (int .Values.supervisor.gracefulTimeoutSeconds) | quote }}
+  - name: SUPERVISOR_LOG_LEVEL
+    value: {{ .Values.supervisor.logLevel | quote }}
+  {{- with .Values.database.connectionsPerPod }}
+  - name: SUPERVISOR_DB_CONNECTIONS
+    value: {{ int . | quote }}
+  {{- end }}
   {{- with include "tandem.databaseEnv" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- with .Values.extraEnv }}
-  {{- toYaml . | nindent 2 }}
+  {{- with include "tandem.settings" (dict "context" .) | trimPrefix "\n" }}
+  {{- . | nindent 2 }}
   {{- end }}
+{{- with .Values.envFromSecrets }}
 envFrom:
-  - configMapRef:
-      name: {{ include "tandem.fullname" . | quote }}
-  {{- range .Values.envFromSecrets }}
+  {{- range . }}
   - secretRef:
       name: {{ . | quote }}
   {{- end }}
+{{- end }}
 securityContext:
   {{- include "tandem.containerSecurity" . | nindent 2 }}
 resources:
@@ -187,7 +219,12 @@ volumeMounts:
 {{- $where = "env.APP_DATABASE_URL" }}
 {{- $url = get .Values.env "APP_DATABASE_URL" | toString }}
 {{- end }}
+{{- $seen := dict }}
 {{- range .Values.extraEnv }}
+{{- if hasKey $seen .name }}
+{{- fail (printf "extraEnv has %s twice: leave one of the two out" .name) }}
+{{- end }}
+{{- $_ := set $seen .name true }}
 {{- if eq .name "APP_DATABASE_URL" }}
 {{- $where = "extraEnv's APP_DATABASE_URL" }}
 {{- $url = .value | default "" }}
