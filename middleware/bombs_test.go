@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -218,7 +219,7 @@ func TestABodyThatIsReadBehindItsRequest(t *testing.T) {
 		go func() { _, _ = io.WriteString(client, sent[len(sent)/2:]) }() // no more than one read takes of it
 		err = <-ended
 		_ = body.Close()
-		if err == nil || !strings.Contains(err.Error(), "after its end") {
+		if err == nil || !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "after its end") {
 			t.Errorf("%s: the read ended with %v", encoding, err)
 		}
 	}
