@@ -87,7 +87,7 @@ type answering struct{ io.ReadCloser }
 
 func (a answering) Read(b []byte) (int, error) {
 	n, err := a.ReadCloser.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !errors.Is(err, http.ErrBodyReadAfterClose) { // which is the view's own mistake
 		err = unreadable(err)
 	}
 	return n, err

@@ -55,8 +55,8 @@ func judgeHosts(r *http.Request) *Refusal {
 		return severalHost
 	case len(fields) == 1 && fields[0] == "":
 		return emptyHost
-	case r.Host == "":
-		return noAuthority
+	case r.Host == "": // as in HTTP/1.0, from which a proxy may have it; HAProxy's checks have none
+		return nil
 	}
 	host, port, ok := authority(octets(r.Host))
 	switch valid := ok && len(host) > 0; {

@@ -163,6 +163,7 @@ func TestHTTP2HasRulesOfItsOwn(t *testing.T) {
 			{authority: "a:80", fields: with("Host", "a")},
 			{authority: "a", fields: with("Host", "a:443")},
 			{authority: "a:", fields: with("Host", "a")},
+			{authority: "-"},
 			{authority: "a:443", fields: with("Host", "a"), tls: true},
 			{authority: "[::A]:1", fields: with("Host", "[::a]:1")},
 			{method: "POST", length: -1},
@@ -174,7 +175,6 @@ func TestHTTP2HasRulesOfItsOwn(t *testing.T) {
 		"a :path that does not begin with a slash": {
 			{path: "http://a/"}, {path: "HTTPS://a/b"}, {path: "a/b"}, {path: "a:443"}, {path: "**", method: "OPTIONS"}, {path: "?"},
 		},
-		"no :authority and no Host": {{authority: "-"}},
 		"malformed authority in the request target": {
 			{authority: "x/y"},
 			{authority: "a b"},
@@ -210,9 +210,9 @@ func TestHTTP2HasRulesOfItsOwn(t *testing.T) {
 }
 
 func TestARefusalOfHTTP2IsItsOwn(t *testing.T) {
-	limits, r := http1.DefaultLimits(), two{authority: "-"}.request()
+	limits, r := http1.DefaultLimits(), two{authority: "x/y"}.request()
 	limits.Judge(r).Reason = "another"
-	if got := limits.Judge(r); got.Reason != "no :authority and no Host" {
+	if got := limits.Judge(r); got.Reason != "malformed authority in the request target" {
 		t.Errorf("one who was given a refusal has changed it for others: %v", got)
 	}
 }

@@ -74,7 +74,6 @@ var (
 
 	// Of HTTP/2 alone.
 	badPath     = bad("a :path that does not begin with a slash", "RFC 9113 8.3.1")
-	noAuthority = bad("no :authority and no Host", "RFC 9113 8.3.1")
 	otherHost   = bad("a Host that differs from :authority", "RFC 9113 8.3.1")
 	wrongLength = bad("a Content-Length that is not that of the body", "RFC 9113 8.1.1")
 

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -71,8 +72,8 @@ var names = userNames{look: func(uid int) (string, error) {
 	return u.Username, nil
 }}
 
-// userNames are the names of users, once they are known. One that was not found is
-// looked for again: it may have been the directory of users that was away.
+// userNames are the names of users, once they are known, "" for one that is known to have
+// none. A look-up that failed is done again: the directory of users may have been away.
 type userNames struct {
 	look  func(uid int) (string, error)
 	known sync.Map
@@ -90,7 +91,8 @@ func (n *userNames) of(uid int) string {
 	found := make(chan string, 1)
 	go func() {
 		name, err := n.look(uid)
-		if err == nil {
+		var none user.UnknownUserIdError
+		if err == nil || errors.As(err, &none) {
 			n.known.Store(uid, name)
 		}
 		found <- name

@@ -43,10 +43,12 @@ func (r *Subscription) Next(ctx context.Context) (events []Event, missed uint64,
 	for {
 		r.store.mu.Lock()
 		events = r.store.since(r.last)
-		r.store.mu.Unlock()
 		if n := len(events); n > 0 {
 			missed = events[0].Seq - r.last - 1
-			r.last = events[n-1].Seq
+			r.last = events[n-1].Seq // under the lock: events may be numbered anew, see join
+		}
+		r.store.mu.Unlock()
+		if len(events) > 0 {
 			return events, missed, nil
 		}
 		select {

@@ -66,8 +66,8 @@ func strict() map[string]row {
 		"path, OPTIONS":              {fields: []string{":method", "OPTIONS"}, status: 200},
 		"path, double slash":         {fields: []string{":path", "//seen"}, status: http.StatusTemporaryRedirect},
 
-		"authority, none":         {fields: []string{":authority", "-"}, status: 400, because: "no :authority and no Host"},
-		"authority, empty":        {fields: []string{":authority", ""}, status: 400, because: "no :authority and no Host"},
+		"authority, none":         {fields: []string{":authority", "-"}, status: 200},
+		"authority, empty":        {fields: []string{":authority", ""}, status: 200},
 		"authority, slash":        {fields: []string{":authority", "x/y"}, status: 400, because: malformed},
 		"authority, blank":        {fields: []string{":authority", "a b"}, status: 400, because: malformed},
 		"authority, raw octets":   {fields: []string{":authority", "\xc3\xa4"}, status: 400, because: malformed},
