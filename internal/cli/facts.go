@@ -47,6 +47,8 @@ func (p *program) facts(l *config.Loaded, limits budget.Limits, workers int, c b
 	if managed {
 		f.Unit, f.StopTimeout = stopTimeout()
 	}
+	// Without the unit's RUNTIME_DIRECTORY this is another path than the running service's, which
+	// then is not found, and is the process that has the addresses.
 	f.Running = answers(string(l.Control))
 	if f.Running != "" {
 		return f // it has its places already
@@ -138,7 +140,7 @@ func unavailable(a socket.Addr) string {
 	}
 	switch err := unix.Bind(fd, sa); {
 	case errors.Is(err, unix.EADDRINUSE):
-		return "another process listens there: stop it, or choose another port (if it is systemd, for this service, all is well)"
+		return "another process listens there: stop it, or choose another port (if it is this very service, or systemd for it, all is well)"
 	case errors.Is(err, unix.EACCES):
 		return "a port below 1024 takes root or CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=, or a socket unit), or a higher port"
 	case errors.Is(err, unix.EADDRNOTAVAIL):
@@ -163,7 +165,7 @@ func unavailablePath(path string) string {
 		return ""
 	}
 	conn.Close()
-	return "another process listens there: stop it, or choose another path"
+	return "another process listens there: stop it, or choose another path (if it is this very service, all is well)"
 }
 
 // unwritable says why a directory cannot be written to, or made with at most so many
