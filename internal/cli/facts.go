@@ -213,7 +213,8 @@ func stopTimeout() (unit string, d time.Duration) {
 }
 
 // database asks the PostgreSQL server that the workers' environment names how many
-// connections it admits for that user and database.
+// connections it admits for that user and database. What the URL leaves out, such as PGPASSWORD
+// or the user of the system, is this process's own, and the workers may have another.
 func database(env []string) *forecast.Database {
 	text, from := "", ""
 	for _, key := range []string{"DATABASE_URL", "APP_DATABASE_URL"} { // the last one counts

@@ -144,8 +144,8 @@ func connections(f Facts, o *Forecast) {
 	}
 	switch {
 	case db.Limit == 0:
-		o.line("database: %s (%s), which could not be asked: %s", db.Where, db.From, db.Why)
-		o.warn("a worker that needs %s at its start will not become ready (%s): see that it is up and lets that user in, or correct %s", db.Where, db.Why, db.From)
+		o.line("database: %s (%s), which could not be asked from here: %s", db.Where, db.From, db.Why)
+		o.warn("%s could not be asked from here (%s): workers that cannot reach it either will not become ready; see that it is up and lets their user in, or correct %s", db.Where, db.Why, db.From)
 	default:
 		o.line("database: %s (%s) admits %d connections", db.Where, db.From, db.Limit)
 	}
