@@ -28,7 +28,7 @@ func (r *run) learn(ctx context.Context) error {
 	if st.State != "running" {
 		return unjudged("the supervisor is %s, so what a reload would cost cannot be told: wait until supervisor status says running", st.State)
 	}
-	r.own = !r.Target.Proxied || r.Target.among(st.Listeners)
+	r.own = r.owned(ctx, st.Listeners)
 	r.reach.look(st, 0, 0)
 	if r.reach.foreign {
 		if r.seen.Unreached, err = r.place(ctx, st, r.own); err != nil {

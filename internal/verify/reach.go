@@ -60,7 +60,7 @@ func (r *reach) check(target string, own bool) (open, problem string) {
 		return "not all workers count requests, so that these reach them was not seen", ""
 	case r.answered == 0: // which is judged by itself
 	case few(1) && !own:
-		return "", counted + fmt.Sprintf("%d: the --url leads to another service, or what stands before this one answers from a cache", r.counted)
+		return "", counted + fmt.Sprintf("%d: the --url leads to another service, or what stands before this one answers from a cache, or more than ten machines are behind it", r.counted)
 	case few(9) && own:
 		return "", counted + fmt.Sprintf("%d: another server answers there, so a verdict would be about that one; give the --url at which this service is reached from here, or the --control of that one", r.counted)
 	case few(9):
@@ -94,6 +94,19 @@ func (r *run) soFar() uint64 {
 	return r.answered
 }
 
+// owned says whether the target is a listener of the supervisor. In another network namespace the
+// same address is another one, so a URL is its own only where both are known to be in one.
+func (r *run) owned(ctx context.Context, listeners []string) bool {
+	if !r.Target.Proxied {
+		return true
+	}
+	if !r.Target.among(listeners) {
+		return false
+	}
+	same, err := r.sameNetwork(ctx)
+	return err == nil && same
+}
+
 // place looks at where the target is, when workers do not count requests: less can be known then.
 // The error says that the target cannot be this service.
 func (r *run) place(ctx context.Context, st control.Status, own bool) (open string, err error) {
@@ -101,7 +114,7 @@ func (r *run) place(ctx context.Context, st control.Status, own bool) (open stri
 	addr, notTCP := netip.ParseAddrPort(r.Target.Addr)
 	switch {
 	case !own:
-		return blind + r.Target.Name + " is no listener of this supervisor, so nothing else tells that either", nil
+		return blind + r.Target.Name + " is not known to be a listener of this supervisor, so nothing else tells that either", nil
 	case notTCP != nil:
 		return blind + "it was checked that the path of the socket is a listener's, and no more", nil
 	}

@@ -90,6 +90,36 @@ func TestRunAgainstAnother(t *testing.T) {
 	}
 }
 
+// The same address in another network namespace is another one: half of what is answered at a
+// balancer's may go elsewhere.
+func TestURLOfAListener(t *testing.T) {
+	for name, tc := range map[string]struct {
+		network func(pid string) (string, error)
+		own     bool
+	}{
+		"the same namespace":    {func(string) (string, error) { return "net:1", nil }, true},
+		"another namespace":     {func(pid string) (string, error) { return "net:" + pid, nil }, false},
+		"namespaces are hidden": {func(string) (string, error) { return "", errors.New("permission denied") }, false},
+	} {
+		balancer, c := newService(t, false)
+		own, _ := newService(t, false)
+		balancer.handler = func(_ http.ResponseWriter, nth int64) { own.begun.Add(nth % 2) }
+		_, port, _ := strings.Cut(c.Target.Addr, ":")
+		own.listeners = []string{"tcp://0.0.0.0:" + port}
+		c.Supervisor, c.Target.Proxied, c.network, c.Reloads = own, true, tc.network, 1
+		r, err := Run(t.Context(), c)
+		if tc.own {
+			if _, ok := errors.AsType[*UnjudgedError](err); !ok || !strings.Contains(err.Error(), "another server answers there") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if note := noted(r, "reach-not-proven"); err != nil || !r.OK() || !strings.Contains(note.Text, "the others went elsewhere") {
+			t.Errorf("%s: %v: %+v", name, err, r)
+		}
+	}
+}
+
 // noted finds a remark; others may say that the machine is slow.
 func noted(r Report, code string) Cause {
 	for _, c := range r.Causes {
@@ -108,7 +138,7 @@ func TestPlaceOfWorkersThatDoNotCount(t *testing.T) {
 		want   string // in an error
 	}{
 		"the same namespace": {func(*Config) {}, "in the network namespace of the supervisor, and no more", ""},
-		"no listener of its": {func(c *Config) { c.Target.Proxied = true }, "is no listener of this supervisor", ""},
+		"no listener of its": {func(c *Config) { c.Target.Proxied = true }, "is not known to be a listener of this supervisor", ""},
 		"another namespace":  {func(c *Config) { c.network = func(pid string) (string, error) { return "net:" + pid, nil } }, "", "another network namespace"},
 		"namespaces are hidden": {func(c *Config) {
 			c.network = func(string) (string, error) { return "", errors.New("permission denied") }

@@ -117,13 +117,14 @@ func TestGroupsShareClientsAndRate(t *testing.T) {
 
 // service is a server and its supervisor, in one process.
 type service struct {
-	state   string
-	workers []control.WorkerStatus
-	reload  func(s *service) (control.ReloadResult, error)
-	status  atomic.Int64 // what / answers
-	asked   func()       // at each question for the status
-	handler func(w http.ResponseWriter, nth int64)
-	begun   atomic.Int64 // requests, which workers that count have
+	state     string
+	workers   []control.WorkerStatus
+	listeners []string
+	reload    func(s *service) (control.ReloadResult, error)
+	status    atomic.Int64 // what / answers
+	asked     func()       // at each question for the status
+	handler   func(w http.ResponseWriter, nth int64)
+	begun     atomic.Int64 // requests, which workers that count have
 
 	mu      sync.Mutex
 	records []postmortem.Record
@@ -135,7 +136,7 @@ func (s *service) Status(context.Context) (control.Status, error) {
 	if s.asked != nil {
 		s.asked()
 	}
-	st := control.Status{State: s.state, Workers: slices.Clone(s.workers)}
+	st := control.Status{State: s.state, Listeners: s.listeners, Workers: slices.Clone(s.workers)}
 	for i, w := range st.Workers {
 		if w.Requests != nil {
 			begun := uint64(s.begun.Load()) + *w.Requests
