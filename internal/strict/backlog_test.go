@@ -37,8 +37,9 @@ func TestBacklogIsBounded(t *testing.T) {
 		if least := slots - 1 - backlog; rep.Unsent < least || !strings.Contains(rep.String(), fmt.Sprintf("%d not sent in time", rep.Unsent)) {
 			t.Errorf("backlog %d: want at least %d not sent in time: %s", backlog, least, rep)
 		}
-		// Five that were not due then follow at their own times.
-		if took := arrived[len(arrived)-1].Sub(arrived[0]); took < 4*time.Second/rate {
+		// Five that were not due then follow at their own times, over four slots at least; half of that
+		// is no burst either, and leaves room for the first to be noted late.
+		if took := arrived[len(arrived)-1].Sub(arrived[0]); took < 2*time.Second/rate {
 			t.Errorf("backlog %d: %d requests in %s: a burst", backlog, len(arrived), took)
 		}
 	}
