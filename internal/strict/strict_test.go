@@ -332,16 +332,6 @@ func TestNetHTTPLosesNothing(t *testing.T) {
 	}
 }
 
-func TestLedgerSeesADouble(t *testing.T) {
-	var l strict.Ledger
-	l.Saw("a")
-	l.Saw("b")
-	l.Saw("a")
-	if got := l.Twice(); len(got) != 1 || got[0] != "a" || l.Len() != 2 {
-		t.Fatalf("got %v of %d", got, l.Len())
-	}
-}
-
 // TestOpenLoopHidesNoStall holds up one answer: the requests that were due
 // meanwhile must show the wait.
 func TestOpenLoopHidesNoStall(t *testing.T) {
@@ -390,52 +380,6 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-func TestEchoJSON(t *testing.T) {
-	a := strict.Answer{ID: "p-1z", Sent: "hi"}
-	for body, good := range map[string]bool{
-		`{"target":"/echo/?id=p-1z","body_b64":"aGk=","body_len":2,"worker":7}`:  true,
-		`{"target":"/echo/?id=p-11z","body_b64":"aGk=","body_len":2,"worker":7}`: false,
-		`{"target":"/echo/?id=p-1z","body_b64":"aGo=","body_len":2}`:             false,
-		`{"target":"/echo/?id=p-1z","body_b64":"aGk=","body_len":3}`:             false,
-		`{"target":"/echo/?id=p-1z"}`:                                            false,
-		`<html>`:                                                                 false,
-	} {
-		a.Body = []byte(body)
-		if err := strict.EchoJSON(a); (err == nil) != good {
-			t.Errorf("%s: %v", body, err)
-		}
-	}
-	a.Body = []byte(`{"worker":7}`)
-	if got := strict.EchoWorker(a); got != "7" {
-		t.Errorf("worker %q", got)
-	}
-}
-
-func TestHistogram(t *testing.T) {
-	var h strict.Histogram
-	for i := range 1000 {
-		h.Add(time.Duration(i+1) * time.Millisecond)
-	}
-	for q, want := range map[float64]time.Duration{.5: 500 * time.Millisecond, .99: 990 * time.Millisecond, .999: 999 * time.Millisecond} {
-		if got := h.Quantile(q); got < want || float64(got) > float64(want)*1.04 {
-			t.Errorf("quantile %v: %s, want %s", q, got, want)
-		}
-	}
-	if h.Max() != time.Second || h.Count() != 1000 {
-		t.Errorf("max %s of %d", h.Max(), h.Count())
-	}
-	var o strict.Histogram
-	o.Add(2 * time.Second)
-	o.Add(-1)
-	o.Merge(h)
-	if o.Count() != 1002 || o.Max() != 2*time.Second || o.Quantile(1) != 2*time.Second {
-		t.Errorf("merged: %s", &o)
-	}
-	if got := new(strict.Histogram).Quantile(.5); got != 0 {
-		t.Errorf("empty: %s", got)
-	}
-}
-
 func TestMissingServerDirectoryIsRefused(t *testing.T) {
 	if _, err := os.Stat("/nonexistent"); err == nil {
 		t.Skip("/nonexistent exists")
@@ -446,51 +390,5 @@ func TestMissingServerDirectoryIsRefused(t *testing.T) {
 	}).Wait()
 	if rep.Counts[strict.Refused] != 1 {
 		t.Error(rep)
-	}
-}
-
-// TestObserved: who observes is told of each request with its answer and its target as it was
-// given, also of one over TLS whose end is that of its connection.
-func TestObserved(t *testing.T) {
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != "service.test" || r.UserAgent() != "agent" || r.URL.RawQuery != "" {
-			t.Errorf("%s %s %s", r.Host, r.UserAgent(), r.URL)
-		}
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
-		fmt.Fprintf(rw, "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n%s", strings.Repeat("x", 1000))
-		rw.Flush()
-	}))
-	defer server.Close()
-	secure := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	secure.ServerName, secure.NextProtos = "example.com", []string{"http/1.1"}
-	for _, unframed := range []bool{true, false} {
-		var mu sync.Mutex
-		seen := 0
-		report := strict.Start(t.Context(), strict.Load{
-			Addr: server.Listener.Addr().String(), TLS: secure, Host: "service.test", UserAgent: "agent", Unframed: unframed, Requests: 3, Duration: time.Minute,
-			Groups: []strict.Group{{Mode: strict.Kept, Clients: 1, Target: "/x", Plain: true}},
-			Observe: func(e strict.Event, a *strict.Answer) {
-				mu.Lock()
-				defer mu.Unlock()
-				if seen++; e.Target != "/x" || (a != nil) != unframed {
-					t.Errorf("%v: %+v", e, a)
-				}
-				if a != nil && (a.Status != 202 || !a.Unframed || !a.Close || len(a.Body) != 256) {
-					t.Errorf("%d %v %v %d", a.Status, a.Unframed, a.Close, len(a.Body))
-				}
-			},
-		}).Wait()
-		want := strict.OK
-		if !unframed {
-			want = strict.Lost
-		}
-		if report.Counts[want] != 3 || seen != 3 {
-			t.Errorf("%d observed: %s", seen, report)
-		}
 	}
 }
