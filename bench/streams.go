@@ -175,7 +175,7 @@ func (c *listeners) close() error {
 	return c.cmd.Wait()
 }
 
-// listenTo is that client: it reads until its stdin ends.
+// listenTo is that client: it reads until its stdin or ctx ends.
 func listenTo(ctx context.Context, addr string) error {
 	c, err := openCrowd(ctx, addr, eventStreams)
 	if err != nil {
@@ -210,7 +210,15 @@ func listenTo(ctx context.Context, addr string) error {
 	}
 	first.Wait()
 	fmt.Println("all")
-	_, _ = io.Copy(io.Discard, os.Stdin)
+	enough := make(chan struct{})
+	go func() {
+		defer close(enough)
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}()
+	select {
+	case <-enough:
+	case <-ctx.Done():
+	}
 	closing.Store(true)
 	select {
 	case err := <-ended:
