@@ -173,14 +173,14 @@ func (p *Pipe) save(keep func(int) int) (PipeState, error) {
 	}
 	fd := -1
 	rc, err := p.fd.SyscallConn()
-	if err == nil { // within it the descriptor cannot be closed
-		err = rc.Control(func(n uintptr) { fd = keep(int(n)) })
-	}
-	if errors.Is(err, os.ErrClosed) { // at this very moment
-		return PipeState{FD: -1}, nil
-	}
 	if err != nil {
 		return PipeState{}, err
+	}
+	// Within it the descriptor cannot be closed. It fails only where that has been done,
+	// with an error that has no name: the pipe ends at this very moment, and all that was
+	// in it is queued.
+	if rc.Control(func(n uintptr) { fd = keep(int(n)) }) != nil {
+		return PipeState{FD: -1}, nil
 	}
 	st := PipeState{FD: fd}
 	p.mu.Lock()

@@ -185,6 +185,38 @@ func TestLinesGoOnInTheNextProgram(t *testing.T) {
 	}
 }
 
+// A worker may die in the very moment: its pipe is closed, and its reader has not said
+// yet that it is done. That is no reason for an upgrade to fail.
+func TestAPipeThatIsJustClosedHasEnded(t *testing.T) {
+	f, err := New(Options{Stdout: io.Discard, Stderr: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close(context.Background())
+	stdout, stderr, out, errw := attachBoth(t, f)
+	unix.Close(out)
+	unix.Close(errw)
+	<-stdout.Done()
+	<-stderr.Done()
+	stderr.done = make(chan struct{}) // as if the reader had come no further
+	kept := func(int) int { t.Error("a closed descriptor is kept"); return -1 }
+	st, err := SaveWorker(stdout, stderr, kept)
+	if err != nil || st.Pipes[0].FD != -1 || st.Pipes[1].FD != -1 {
+		t.Errorf("saved as %+v: %v", st.Pipes, err)
+	}
+	next, err := New(Options{Stdout: io.Discard, Stderr: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close(context.Background())
+	so, se, err := next.AdoptWorker(st, dup, [2]Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-so.Done()
+	<-se.Done()
+}
+
 // A reader that takes nothing does not hold an upgrade up, and no line is torn
 // or lost once it reads again, though a write was cut in the middle of one.
 func TestAStuckReaderHoldsNothingUp(t *testing.T) {
