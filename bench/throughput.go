@@ -49,6 +49,13 @@ func throughput(ctx context.Context, o options, r *report) error {
 		func() (*service, error) { return twin(ctx, "nethttp", "net/http, one process") },
 		func() (*service, error) { return twin(ctx, "prefork", fmt.Sprintf("net/http, %d processes", workers)) },
 		func() (*service, error) { _, s, err := tandem(ctx, o, workers); return s, err },
+		func() (*service, error) {
+			_, s, err := tandem(ctx, o, workers, "--timer-slack", "50us")
+			if err == nil {
+				s.name += ", timer slack 50 µs"
+			}
+			return s, err
+		},
 		func() (*service, error) { return bareASGI(ctx, o) },
 		func() (*service, error) { return fiber(ctx, o) },
 		func() (*service, error) { return nginx(ctx, o) },

@@ -18,6 +18,9 @@ func (l *Loaded) bad(name, format string, args ...any) error {
 	return badValue(name, s.Text(&l.Settings), l.Origins[name], fmt.Errorf(format, args...))
 }
 
+// maxTimerSlack bounds --timer-slack: beyond it is a mistake, not a choice.
+const maxTimerSlack = time.Second
+
 func (l *Loaded) checkRanges() error {
 	for _, s := range []struct {
 		name  string
@@ -41,6 +44,8 @@ func (l *Loaded) checkRanges() error {
 		return l.bad("surge", "is more than %d", MaxWorkers)
 	case l.DBConnections > MaxConnections:
 		return l.bad("db-connections", "is more than %d", MaxConnections)
+	case time.Duration(l.TimerSlack) > maxTimerSlack:
+		return l.bad("timer-slack", "is more than %s: every timer of a worker would be late by it", Duration(maxTimerSlack))
 	case l.Ready.Alive >= time.Duration(l.BootTimeout):
 		return l.bad("ready", "is never reached: a worker that is not ready within --boot-timeout, which is %s (%s), is ended", l.BootTimeout, l.Origins["boot-timeout"])
 	case l.Bake >= l.ReloadTimeout:

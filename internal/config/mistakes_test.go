@@ -68,6 +68,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--admin", "fd:3"}, nil, `--admin: "fd:3" (from flag --admin) is not off, host:port, :port or unix:/path`},
 		{[]string{"--admin", ":8000", "--bind", ":8000"}, nil, `--admin: ":8000" (from flag --admin) is an address of --bind too (flag --bind)`},
 		{[]string{"--user", "a b"}, nil, `--user: "a b" (from flag --user) is not a name or number of an account`},
+		{[]string{"--timer-slack", "2s"}, nil, `--timer-slack: "2s" (from flag --timer-slack) is more than 1s: every timer of a worker would be late by it`},
 		{[]string{"--umask", "99"}, nil, `--umask: "99" (from flag --umask) is not an octal mask from 0 to 0777`},
 		{[]string{"--umask", "1777"}, nil, `--umask: "1777" (from flag --umask) is not an octal mask from 0 to 0777`},
 		{[]string{"--log-format", "xml"}, nil, `--log-format: "xml" (from flag --log-format) is not auto, text, json or journal`},

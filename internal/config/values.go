@@ -88,9 +88,9 @@ func (d *Duration) Set(text string) error {
 	return nil
 }
 
-// String gives Go's form without trailing zero units: 1m, not 1m0s.
+// String gives Go's form in ASCII, and without trailing zero units: 500us, and 1m, not 1m0s.
 func (d Duration) String() string {
-	s := time.Duration(d).String()
+	s := strings.Replace(time.Duration(d).String(), "µs", "us", 1)
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
 	}

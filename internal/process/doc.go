@@ -23,7 +23,7 @@
 // A worker is not executed directly. The supervisor first executes itself
 // (/proc/self/exe, so that it is this very version whatever has been installed
 // since) as a shim, which does what cannot be done between Go's fork and exec:
-// it learns its own pid for LISTEN_PID, sets umask, working directory, signal
+// it learns its own pid for LISTEN_PID, sets umask, timer slack, working directory, signal
 // mask and the signal that the parent's death sends, and only then becomes the
 // worker. A failed exec comes back through a close-on-exec pipe, so it is told apart from
 // a worker that ran and failed.

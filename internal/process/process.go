@@ -22,6 +22,8 @@ type Spec struct {
 	Dir   string   // working directory; empty: the supervisor's
 	Umask int      // -1: the supervisor's
 
+	TimerSlack time.Duration // how late the kernel may wake a sleeping thread of it; 0: as late as the supervisor's
+
 	Stdout, Stderr int   // write ends of the log pipes
 	Listeners      []int // become 3, 4, …
 	Channel        int   // becomes 3+len(Listeners), and TANDEM_FD; -1: none
@@ -131,7 +133,7 @@ func Start(s Spec) (*Process, error) {
 	}
 	o := order{
 		Path: []byte(s.Exe.path), Exe: -1, Dir: []byte(s.Dir),
-		Umask: s.Umask, Death: int(s.DeathSignal), Parent: os.Getpid(),
+		Umask: s.Umask, Slack: s.TimerSlack.Nanoseconds(), Death: int(s.DeathSignal), Parent: os.Getpid(),
 		Credential: s.Credential, NoNewPrivs: s.NoNewPrivs, Limits: s.Limits,
 	}
 	if c := s.Credential; c != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -43,9 +44,10 @@ var workers = map[string]func(){
 		pgid, _ := unix.Getpgid(0)
 		var death int32
 		_ = unix.Prctl(unix.PR_GET_PDEATHSIG, ptr(&death), 0, 0, 0)
+		slack, _ := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
 		_, fdErr := unix.FcntlInt(4, unix.F_GETFD, 0)
 		fmt.Println(os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()), os.Getenv("WATCHDOG_PID") == strconv.Itoa(os.Getpid()),
-			os.Getenv("TANDEM_FD"), wd, fmt.Sprintf("%03o", old), pgid == os.Getpid(), death, strings.Join(os.Args, " "), fdErr)
+			os.Getenv("TANDEM_FD"), wd, fmt.Sprintf("%03o", old), pgid == os.Getpid(), death, slack, strings.Join(os.Args, " "), fdErr)
 	},
 	"mask": func() {
 		var set unix.Sigset_t
@@ -168,9 +170,9 @@ func TestTheWorkerGetsWhatTheSpecSays(t *testing.T) {
 	out, exit := run(t, "environment", func(s *Spec) {
 		s.Env = append(s.Env, "LISTEN_FDS=1", "WATCHDOG_USEC=1000")
 		s.Listeners, s.Channel = []int{fds[0]}, fds[1]
-		s.Dir, s.Umask, s.DeathSignal = dir, 0o27, unix.SIGTERM
+		s.Dir, s.Umask, s.TimerSlack, s.DeathSignal = dir, 0o27, 300*time.Microsecond, unix.SIGTERM
 	})
-	if want := "true true 4 " + dir + " 027 true 15 worker arg <nil>\n"; out != want || !exit.Clean() {
+	if want := "true true 4 " + dir + " 027 true 15 300000 worker arg <nil>\n"; out != want || !exit.Clean() {
 		t.Errorf("%q, %v\nwant %q", out, exit, want)
 	}
 }

@@ -26,8 +26,9 @@ type order struct {
 	Report int      `json:"report"`
 	Args   [][]byte `json:"args"`
 	Dir    []byte   `json:"dir,omitempty"`
-	Umask  int      `json:"umask"` // -1: keep
-	Death  int      `json:"death"` // signal at the parent's death; 0: none
+	Umask  int      `json:"umask"`           // -1: keep
+	Slack  int64    `json:"slack,omitempty"` // of timers, ns; 0: keep
+	Death  int      `json:"death"`           // signal at the parent's death; 0: none
 	Parent int      `json:"parent"`
 
 	Credential *Credential `json:"credential,omitempty"`
@@ -96,6 +97,12 @@ func become(o order) (doing string, err error) {
 	}
 	if o.Umask >= 0 {
 		unix.Umask(o.Umask)
+	}
+	if o.Slack > 0 {
+		// It is this thread's, as the mask of signals below, and all that the worker will
+		// have begin with it. It changes what things cost, not what they do: a kernel that
+		// cannot is no reason not to start.
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(o.Slack), 0, 0, 0)
 	}
 	if dir := string(o.Dir); dir != "" {
 		if err := unix.Chdir(dir); err != nil {

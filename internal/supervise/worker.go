@@ -98,8 +98,9 @@ func (s *Supervisor) launch(id arbiter.WorkerID, g *generation) (_ *worker, err 
 	undo = append(undo, func() error { s.opt.Siblings.quit(id); return nil })
 	spec := process.Spec{
 		Exe: g.exe, Args: g.argv, Dir: g.dir, Umask: umask(g.config.Umask),
-		Env:    g.environ(id, snap.Wanted, w.share, names, w.notify.Addr()),
-		Stdout: outW, Stderr: errW,
+		TimerSlack: time.Duration(g.config.TimerSlack),
+		Env:        g.environ(id, snap.Wanted, w.share, names, w.notify.Addr()),
+		Stdout:     outW, Stderr: errW,
 		Listeners: fds, Channel: theirs,
 		// For programs that cannot see the channel's end.
 		DeathSignal: syscall.Signal(g.config.StopSignal),

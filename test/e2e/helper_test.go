@@ -73,6 +73,7 @@ type workerInfo struct {
 	Args     []string
 	Dir      string
 	Umask    int
+	Slack    int // of timers, ns
 	Group    int
 	Names    []string // what descriptors 3 and up are
 	NonBlock bool     // of descriptor 3
@@ -187,6 +188,7 @@ func about() workerInfo {
 	w.Dir, _ = os.Getwd()
 	w.Umask = unix.Umask(0)
 	unix.Umask(w.Umask)
+	w.Slack, _ = unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
 	for fd := 3; fd < 10; fd++ {
 		to, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 		w.Names = append(w.Names, to)
