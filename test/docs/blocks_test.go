@@ -51,7 +51,7 @@ var notRun = map[string]int{
 var runPages = []string{"README.md", "docs/operations.md", "docs/status.md", "docs/tutorial.md", "docs/upgrade.md", "docs/verify-reload.md", "examples/shop/README.md"}
 
 // languages are what a block may be in. One that is none is text.
-var languages = []string{"go", "html", "json", "nginx", "python", "sh", "text"}
+var languages = []string{"go", "html", "json", "nginx", "python", "sh", "text", "yaml"}
 
 var fence = regexp.MustCompile("(?ms)^(?:<!-- ([^\n]*) -->\n)?```(\\w*)\n(.*?)^```$")
 

@@ -68,6 +68,17 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 {{- end }}
 
+{{/* What the pods speak. An entry of extraEnv beats env, also where it is empty. */}}
+{{- define "tandem.scheme" -}}
+{{- $certificate := get (.Values.env | default dict) "APP_TLS_CERT" }}
+{{- range .Values.extraEnv }}
+{{- if eq .name "APP_TLS_CERT" }}
+{{- $certificate = or .value .valueFrom }}
+{{- end }}
+{{- end }}
+{{- if or .Values.service.tls $certificate }}https{{ else }}http{{ end }}
+{{- end }}
+
 {{/* What the restricted Pod Security Standard asks of a pod, and of a container. */}}
 {{- define "tandem.podSecurity" -}}
 {{ toYaml .Values.podSecurityContext }}
