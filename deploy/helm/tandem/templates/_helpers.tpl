@@ -236,6 +236,9 @@ volumeMounts:
 {{- fail (printf "extraEnv has %s twice: leave one of the two out" .name) }}
 {{- end }}
 {{- $_ := set $seen .name true }}
+{{- if and (hasKey . "value") (hasKey . "valueFrom") }}
+{{- fail (printf "extraEnv has %s with both value and valueFrom: leave one of the two out" .name) }}
+{{- end }}
 {{- if eq .name "APP_DATABASE_URL" }}
 {{- $where = "extraEnv's APP_DATABASE_URL" }}
 {{- $url = .value | default "" }}
@@ -249,6 +252,21 @@ volumeMounts:
 {{- end }}
 {{- if and $url (gt $pods 1) (not (contains "://" $url)) }}
 {{- fail (printf "%s is %d, but %s names a file, which several pods cannot share: set database.kind to postgresql and name the secret with its URL in database.existingSecret" $name $pods $where) }}
+{{- end }}
+{{- $volumes := list "tmp" "uploads" "state" }}
+{{- range .Values.extraVolumes }}
+{{- $volumes = append $volumes .name }}
+{{- end }}
+{{- $mounts := dict "extraVolumeMounts" .Values.extraVolumeMounts }}
+{{- range concat (.Values.initContainers | default list) (.Values.extraContainers | default list) }}
+{{- $_ := set $mounts (printf "container %s" .name) .volumeMounts }}
+{{- end }}
+{{- range $who, $list := $mounts }}
+{{- range $list }}
+{{- if not (has .name $volumes) }}
+{{- fail (printf "%s: no volume is named %s: add it to extraVolumes, or mount one of %s" $who (toString .name) (join ", " $volumes)) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- $cpu := include "tandem.cpu" . }}
 {{- if and (eq (toString .Values.supervisor.workers) "auto") (not $cpu) }}
