@@ -66,8 +66,12 @@ func (d *backDoor) Close() error {
 func (s *server) receive() {
 	sib, told := s.siblings, false
 	forced, left := 1, 0 // how many the next time, and how many of the last
+	drains := false      // the drain had begun before this turn
 	var letting time.Time
 	for sib.queue.Waiting() == nil {
+		if s.draining.Load() && !drains {
+			drains, left = true, 0 // what was granted to who stays is not to who goes
+		}
 		whose := s.turn(left > 0)
 		if whose == notMine {
 			switch {
@@ -91,14 +95,19 @@ func (s *server) receive() {
 		case nobodys:
 			left = forced
 			forced = min(2*forced, takeAtMost)
-			if s.draining.Load() {
+			if drains {
 				left = math.MaxInt // all: those of the queue have waited for long
 			}
 		}
 		left--
-		err := s.take()
+		err := s.take(drains && whose != mine)
 		switch {
 		case err == nil:
+			// What comes later has not waited. Who drains would take back, and keep from
+			// the others, all that it is about to give them.
+			if left > 0 && sib.queue.Empty() {
+				left = 0
+			}
 		case errors.Is(err, errCrowded):
 		case errors.Is(err, handover.ErrEmpty):
 			left = 0
@@ -170,8 +179,9 @@ func (s *server) pause(d time.Duration) bool {
 	}
 }
 
-// take receives one connection and lets it in.
-func (s *server) take() error {
+// take receives one connection and lets it in. back says that nobody else took it in
+// the patience of a worker that drains.
+func (s *server) take(back bool) error {
 	sib := s.siblings
 	sib.receive.Lock()
 	if sib.closed {
@@ -182,7 +192,7 @@ func (s *server) take() error {
 	record, fd, err := sib.queue.Receive()
 	sib.receive.Unlock()
 	if err == nil {
-		err = s.adopt(record, fd)
+		err = s.adopt(record, fd, back)
 	}
 	if err != nil {
 		sib.arriving.Add(-1)
@@ -194,7 +204,7 @@ func (s *server) take() error {
 
 // adopt serves a connection that a sibling has accepted as if it had been
 // accepted here, except that it keeps its past.
-func (s *server) adopt(r handover.Record, fd int) error {
+func (s *server) adopt(r handover.Record, fd int, back bool) error {
 	if r.Requests > 0 && fleet.Kind(r.Kind) != s.siblings.kind {
 		rawClose(fd)
 		return errors.New("it is not of the kind that this worker serves, and was closed")
@@ -210,8 +220,8 @@ func (s *server) adopt(r handover.Record, fd int) error {
 	if err != nil {
 		return err
 	}
-	if s.draining.Load() && !s.siblings.orphaned() {
-		s.takenBack() // or it would go round and round
+	if back && !s.siblings.orphaned() {
+		s.takenBack() // or it would go round and round. One that came as the drain began goes on to a sibling
 	}
 	d := s.doors[0]
 	for _, other := range s.doors {

@@ -1,0 +1,104 @@
+package worker_test
+
+import (
+	"bufio"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long at least a worker that drains lets others take what is in the
+// queue.
+const patience = 2 * time.Second
+
+// TestPatienceEachTime: what nobody has taken is taken back, and tried again with the
+// same patience as the first time. Who takes back at once what it gives away again keeps
+// it from its siblings, until it is too late for them.
+func TestPatienceEachTime(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd, "LINGER=1ms")
+	clients := kept(t, addr, 5)
+	n := uint64(len(clients))
+	sibling := startAmong(t, k, fd)
+	sibling.stop(t)
+	p.signal(t, syscall.SIGTERM)
+	p.until(t, stopping)
+	for try := range uint64(2) {
+		var before time.Time // when the first of this try was not given yet
+		for k.of(t, p).Moved == try*n {
+			before = time.Now()
+			<-time.After(time.Millisecond)
+		}
+		for k.of(t, p).Received == try*n {
+			<-time.After(time.Millisecond)
+		}
+		if after := time.Since(before); after < patience {
+			t.Errorf("try %d: taken back %v after it had been given", try+1, after)
+		}
+		for k.of(t, p).Received < (try+1)*n {
+			<-time.After(time.Millisecond)
+		}
+	}
+	sibling.signal(t, syscall.SIGCONT)
+	p.code(t, 0)
+	for _, c := range clients {
+		if answer, closing := c.must(t, "/", "again"); closing || pid(answer) != sibling.pid() {
+			t.Errorf("answered %q, closing: %v", answer, closing)
+		}
+	}
+}
+
+// TestTakenInTheMoment: a connection that a worker takes as its drain begins, because it
+// had let a sibling go first for a moment, is one like the others: it goes on to a
+// sibling, none of them rests for it, and none is taken back for it.
+func TestTakenInTheMoment(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd, "LINGER=1ms")
+	clients := kept(t, addr, 10)
+	sibling := startAmong(t, k, fd) // has fewer: what is in the queue is rather its own
+	sibling.stop(t)
+	a, b, err := tcpPair(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := b.(interface {
+		SyscallConn() (syscall.RawConn, error)
+	}).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	if err := raw.Control(func(conn uintptr) {
+		record := fmt.Sprintf(`{"v":1,"kind":3,"door":"tcp://%s","requests":1}`, addr)
+		if err := unix.Sendmsg(k.out, []byte(record), unix.UnixRights(int(conn)), nil, 0); err != nil {
+			t.Error(err)
+		}
+		p.signal(t, syscall.SIGTERM)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Close()
+	clients = append(clients, &client{a, bufio.NewReader(a)})
+	// That one may stay in the queue, where it has not been taken by now.
+	for k.of(t, p).Moved < uint64(len(clients))-1+k.of(t, p).Received {
+		if taken := k.of(t, p).Received; taken > 1 && time.Since(before) < patience {
+			t.Fatalf("%d were taken back within %v, before all had been given", taken, time.Since(before))
+		}
+		<-time.After(time.Millisecond)
+	}
+	if took := time.Since(before); k.of(t, p).Received > 1 && took < patience {
+		t.Errorf("taken back within %v", took)
+	}
+	sibling.signal(t, syscall.SIGCONT)
+	p.code(t, 0)
+	for _, c := range clients {
+		if answer, closing := c.must(t, "/", "again"); closing || pid(answer) != sibling.pid() {
+			t.Errorf("answered %q, closing: %v", answer, closing)
+		}
+	}
+}
