@@ -33,6 +33,9 @@ func (p *program) check(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := config.CheckInterpreter(argv[0], path, loaded.WorkerEnv()); err != nil {
+		return 0, err
+	}
 	text := "\nworker command: " + path
 	if len(argv) > 1 {
 		text += " with " + plural(len(argv)-1, "argument")

@@ -86,7 +86,7 @@ func commands() []command {
 		},
 		{
 			name: "check", args: "[flags] [-- CMD]", short: "check the settings and show where each is from",
-			long: "Takes the flags of the supervisor itself, starts nothing, and prints every effective value and its origin, what was ignored, and what will be: workers and what each gets, descriptors, connections to the database, how long a stop takes. It warns of what will hurt, which does not change the exit code. Exit code 0, or 2 when the supervisor would not start with these settings or has no worker executable. Values of the env file that are not settings are never shown.",
+			long: "Takes the flags of the supervisor itself, starts nothing, and prints every effective value and its origin, what was ignored, and what will be: workers and what each gets, descriptors, connections to the database, how long a stop takes. It warns of what will hurt, which does not change the exit code. Exit code 0, or 2 when the supervisor would not start with these settings or has no worker executable, also where that is a script whose interpreter is not there. Values of the env file that are not settings are never shown.",
 			run:  (*program).check,
 		},
 		{
