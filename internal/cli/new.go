@@ -43,15 +43,19 @@ func (p *program) newApp(args []string) (int, error) {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	var modules error // what the go command says to the origin
 	err = app.Write(ctx, func(ctx context.Context, dir string) error {
 		fmt.Fprintln(p.stderr, "supervisor: new: asking the go command for the modules; for the first time it downloads them")
-		return scaffold.Complete(ctx, dir)
+		modules = scaffold.Complete(ctx, dir)
+		return modules
 	})
 	switch {
 	case ctx.Err() != nil:
 		return 0, errors.New("interrupted; nothing was written")
-	case err != nil:
+	case modules != nil:
 		return 0, fmt.Errorf("%w; nothing was written. Tandem is to be %s; --tandem-version or --source say it otherwise", err, origin)
+	case err != nil:
+		return 0, fmt.Errorf("%w; nothing was written", err)
 	}
 	return p.print(next(app, words[0])), nil
 }

@@ -34,7 +34,7 @@ func (a App) Write(ctx context.Context, finish func(ctx context.Context, dir str
 	if a.Origin.Source != "" {
 		// The sums of what it is built with: the go command need not ask for them elsewhere.
 		if files["go.sum"], err = os.ReadFile(filepath.Join(a.Origin.Source, "go.sum")); err != nil {
-			return err
+			return fmt.Errorf("read the sums of the source: %w", err)
 		}
 	}
 	there, err := empty(a.Dir)
@@ -48,7 +48,10 @@ func (a App) Write(ctx context.Context, finish func(ctx context.Context, dir str
 	}
 	dir, err := os.MkdirTemp(beside, ".supervisor-new-")
 	if err != nil {
-		return fmt.Errorf("make %s: %w", a.Dir, err)
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			err = path.Err // of a name that nobody has asked for
+		}
+		return fmt.Errorf("make %s: nothing can be made in %s: %w", a.Dir, beside, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
