@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -229,6 +230,35 @@ func (s *service) change(t *testing.T) {
 	s.reach(t, 3)
 }
 
+// besideAnother runs a copy of the application of the same user meanwhile, as README.md says: commands in its directory
+// are about it, and the first one does not notice.
+func (s *service) besideAnother(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, export, ok := strings.Cut(string(text), "`export ")
+	export, _, ends := strings.Cut(export, "`")
+	if !ok || !ends {
+		t.Fatal("README.md does not say what a second application needs")
+	}
+	first := s.status(t)
+	second := start(t, dir, slices.Concat(s.env, strings.Fields(export))) // with another port, of which nothing is known
+	second.get(t, "/", `"hello":"changed"`)
+	if now := second.status(t); now.PID == first.PID || now.Generation != 1 {
+		t.Errorf("in the directory of the second one: %+v; the first one is %+v", now, first)
+	}
+	second.stop(t)
+	if now := s.status(t); now != first {
+		t.Errorf("the first one was %+v, and is %+v", first, now)
+	}
+}
+
 // TestFromSource: the supervisor is a development build, and so its application is built with the source beside it.
 func TestFromSource(t *testing.T) {
 	t.Parallel()
@@ -253,6 +283,7 @@ func TestFromSource(t *testing.T) {
 	}
 	s := serves(t, dir, env)
 	s.change(t)
+	s.besideAnother(t)
 	s.stop(t)
 
 	root := t.TempDir()
