@@ -49,6 +49,7 @@ type conn struct {
 	spoke1    atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
 	guard     http1.Guard
 	refused   atomic.Pointer[http1.Refusal] // nil: nothing was
+	stays     atomic.Bool                   // it could not be handed over, and is drained here
 	told      bool                          // the client has been, of that
 	crowded   bool                          // beyond the bound: let in to be told; set before it is served
 	encrypted bool                          // what passes here is TLS; set before it is served
@@ -287,10 +288,10 @@ func (c *conn) rests() bool {
 	return false
 }
 
-// canMove reports whether it is in a state in which a sibling can go on with it.
-// Over TLS its keys are in this process.
+// canMove reports whether it is in a state in which a sibling can go on with it, as far
+// as is known. Over TLS its keys are in this process.
 func (c *conn) canMove() bool {
-	return !c.encrypted && (c.state.Load() == parked || c.rests())
+	return !c.encrypted && !c.stays.Load() && (c.state.Load() == parked || c.rests())
 }
 
 // speaksHTTP2 reports whether it is idle and does.

@@ -55,7 +55,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var two *http2Answer
 	switch inner := w.(type) {
 	case http1Writer:
-		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, movable: true, scheme: told}, c}
+		one := &http1Answer{answer{commonWriter: inner, server: h.server, entry: entry, waits: true, conn: c, scheme: told}}
 		w, a = one, &one.answer
 	case http2Writer:
 		two = newHTTP2Answer(inner, r, answer{commonWriter: inner, server: h.server, entry: entry, waits: true, scheme: told})
@@ -148,7 +148,7 @@ type answer struct {
 	commonWriter
 	entry
 	server  *server
-	movable bool // a sibling can go on with the connection
+	conn    *conn // of HTTP/1; nil: it did not come by a door
 	scheme  scheme
 	waits   bool // counted among those whose answer has not begun
 	decided bool
@@ -185,7 +185,7 @@ func (a *answer) decide() {
 	}
 	a.decided = true
 	a.goesOut()
-	if a.server.draining.Load() && !(a.movable && a.server.moving.Load()) {
+	if a.server.draining.Load() && !(a.server.moving.Load() && a.conn != nil && !a.conn.stays.Load()) {
 		a.Header().Set("Connection", "close")
 	}
 }
@@ -235,10 +235,7 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.commonWriter }
 // The embedded writer is known to have the methods below: one word less in
 // every request than to keep it twice.
 
-type http1Answer struct {
-	answer
-	conn *conn // nil: it did not come by a door
-}
+type http1Answer struct{ answer }
 
 func (a *http1Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := a.commonWriter.(http.Hijacker).Hijack()

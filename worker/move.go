@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -127,6 +129,16 @@ func (s *server) stay(why error) {
 	}
 }
 
+// keep is for a connection that cannot be handed over for a reason of its own: it alone
+// is drained here.
+func (s *server) keep(c *conn, why error) {
+	c.stays.Store(true)
+	s.lastIdle.Store(time.Now().UnixNano()) // as in stay
+	if !errors.Is(why, net.ErrClosed) {     // else it has ended by itself
+		s.said.kept.say(s.logger, slog.LevelWarn, "a connection was not handed over, and is closed when it is idle", "error", why)
+	}
+}
+
 var errNobody = errors.New("no sibling is there to take them")
 
 // Why a connection is woken.
@@ -141,7 +153,7 @@ const (
 func (c *conn) nudge(why int32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.rests() || c.encrypted && why == toMove || c.nudged.Load() != notNudged || c.closed.Load() {
+	if !c.rests() || why == toMove && !c.canMove() || c.nudged.Load() != notNudged || c.closed.Load() {
 		return false
 	}
 	c.nudged.Store(why)
@@ -204,6 +216,7 @@ func (c *conn) ended(err error, vacant bool) error {
 		return io.EOF
 	case free:
 		c.state.CompareAndSwap(moving, was)
+		c.server.moved() // the drain may have looked in between, and waits for an event
 	}
 	c.settle()
 	if why == toPark && c.server.moving.Load() {
@@ -224,8 +237,11 @@ func (s *server) give(c *conn) bool {
 		case err == nil:
 			s.siblings.me.Moved()
 			return true
-		case !errors.Is(err, handover.ErrFull):
+		case errors.Is(err, handover.ErrBroken):
 			s.stay(err)
+			return false
+		case !errors.Is(err, handover.ErrFull):
+			s.keep(c, err)
 			return false
 		case tries > 0 && time.Now().After(s.mover.until):
 			s.stay(err)

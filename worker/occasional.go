@@ -52,13 +52,13 @@ func (o *occasional) rest(logger *slog.Logger, atOnce bool) {
 
 // said are the records of a server that clients bring about.
 type said struct {
-	crowded, waiting, refused, handshakes, proxies, descriptors, stalled occasional
-	http                                                                 complaints
+	crowded, waiting, refused, handshakes, proxies, descriptors, stalled, kept occasional
+	http                                                                       complaints
 }
 
 // rest is called now and then, and at last with atOnce.
 func (s *said) rest(logger *slog.Logger, atOnce bool) {
-	for _, o := range []*occasional{&s.crowded, &s.waiting, &s.refused, &s.handshakes, &s.proxies, &s.descriptors, &s.stalled} {
+	for _, o := range []*occasional{&s.crowded, &s.waiting, &s.refused, &s.handshakes, &s.proxies, &s.descriptors, &s.stalled, &s.kept} {
 		o.rest(logger, atOnce)
 	}
 	s.http.rest(logger, atOnce)

@@ -238,6 +238,7 @@ func (s *server) moveParked(c *conn) {
 		return
 	}
 	c.state.Store(parked)
+	s.moved()
 	s.wait(c) // and is tried again, if give has said so
 }
 

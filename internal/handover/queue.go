@@ -13,6 +13,10 @@ import (
 // ErrFull is Send's error when nothing more fits for now: see [Queue.Room].
 var ErrFull = errors.New("the queue is full")
 
+// ErrBroken is in Send's error when no connection can be sent any more. Any other
+// error but ErrFull is of the one connection.
+var ErrBroken = errors.New("the queue takes nothing any more")
+
 // ErrEmpty is Receive's error when a sibling was quicker.
 var ErrEmpty = errors.New("the queue is empty")
 
@@ -100,17 +104,18 @@ func (q *Queue) Send(r Record, fd int) error {
 			}
 		}
 	})
-	switch {
-	case err != nil:
-	case sent == unix.EAGAIN, sent == unix.ENOBUFS, sent == unix.ETOOMANYREFS:
-		return ErrFull
-	default:
-		err = sent
-	}
 	if err != nil {
-		return fmt.Errorf("hand a connection over: sendmsg: %w", err)
+		return fmt.Errorf("hand a connection over: %w: %w", ErrBroken, err)
 	}
-	return nil
+	switch sent {
+	case nil:
+		return nil
+	case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.ETOOMANYREFS:
+		return ErrFull
+	case unix.EPIPE, unix.ECONNREFUSED, unix.ECONNRESET, unix.ENOTCONN:
+		return fmt.Errorf("hand a connection over: %w: sendmsg: %w", ErrBroken, sent)
+	}
+	return fmt.Errorf("hand a connection over: sendmsg: %w", sent)
 }
 
 // retry is for the one limit whose end the kernel does not report: that on

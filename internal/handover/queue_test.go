@@ -219,3 +219,34 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestWhatCannotBeSent: a connection that is not there is its own fault; a queue without
+// the other end, or closed, is that of all.
+func TestWhatCannotBeSent(t *testing.T) {
+	in, out, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := worker(t, in, out)
+	if err := q.Send(Record{Kind: 1}, 1<<20); !errors.Is(err, unix.EBADF) || errors.Is(err, ErrBroken) {
+		t.Errorf("of no descriptor: %v", err)
+	}
+	if err := q.Send(Record{Kind: 1, Door: strings.Repeat("x", maxRecord)}, in); err == nil || errors.Is(err, ErrBroken) {
+		t.Errorf("of a record that is too long: %v", err)
+	}
+	_, conn := connection(t)
+	defer unix.Close(conn)
+	if err := q.Send(Record{Kind: 1}, conn); err != nil {
+		t.Errorf("after these: %v", err)
+	}
+	_ = q.in.Close()
+	_ = unix.Close(in)
+	if err := q.Send(Record{Kind: 1}, conn); !errors.Is(err, ErrBroken) {
+		t.Errorf("into a queue that nobody can receive from: %v", err)
+	}
+	_ = q.Close()
+	_ = unix.Close(out)
+	if err := q.Send(Record{Kind: 1}, conn); !errors.Is(err, ErrBroken) {
+		t.Errorf("into a queue that was closed: %v", err)
+	}
+}
