@@ -66,12 +66,12 @@ func commands() []command {
 		},
 		{
 			name: "why", args: "[ID|WORKER] [--json]", short: "show why workers ended",
-			long:  "Lists the workers that ended abnormally, the newest first; with the ID of a record, or the number of a worker, shows all that is kept of its end: cause, requests in flight, last lines, goroutines. Where no supervisor answers it reads what one has left in its state directory (--state-dir, as the supervisor was given it) and says so. Exit code 1 when there is no such record.",
+			long:  "Lists the workers that ended abnormally, the newest first; with the ID of a record, or the number of a worker, shows all that is kept of its end: cause, requests in flight, last lines, goroutines. Where no supervisor answers it reads what one of the same --control has left in its state directory (--state-dir, as the supervisor was given it), and says so on stderr; the exit code is 0 then too, also when nothing is there. Exit code 1 when there is no such record.",
 			flags: []string{"--json", "--state-dir", "--control"}, ids: idRecords, run: (*program).why,
 		},
 		{
 			name: "timeline", args: "[-f] [--since WHEN] [--json]", short: "show what changed, why, who asked",
-			long:  "Shows the last changes of state (-n N, 40; 0: all), the oldest first: when, what and why, and who asked for it; with --json one JSON object a line. --since WHEN shows all since a time (2026-11-29T11:00:00Z, or in local time 2026-11-29, \"2026-11-29 11:00\", 11:00) or for a length of time (30m, 90s). With -f, or --follow, it goes on with what comes, also over an upgrade in place, until the supervisor stops. Where no supervisor answers it reads what one has left in its state directory (--state-dir, as the supervisor was given it) and says so.",
+			long:  "Shows the last changes of state (-n N, 40; 0: all), the oldest first: when, what and why, and who asked for it; with --json one JSON object a line. --since WHEN shows all since a time (2026-11-29T11:00:00Z, or in local time 2026-11-29, \"2026-11-29 11:00\", 11:00) or for a length of time (30m, 90s). With -f, or --follow, it goes on with what comes, also over an upgrade in place, until the supervisor stops. Where no supervisor answers it reads what one of the same --control has left in its state directory (--state-dir, as the supervisor was given it), and says so on stderr; the exit code is 0 then too, also when nothing is there. With -f it fails instead, with 1.",
 			flags: []string{"-f", "--follow", "-n", "--since", "--json", "--state-dir", "--control"}, run: (*program).timeline,
 		},
 		{
