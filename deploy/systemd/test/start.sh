@@ -26,6 +26,21 @@ migration() {
 		-p WorkingDirectory="/var/lib/$1" -p EnvironmentFile="/etc/tandem/$2.env" "$3" migrate status
 }
 
+# both_read: what README.md says of systemd's reading of an env file, beside the supervisor's
+both_read() {
+	script "cat >/root/both.env" <<-'EOF'
+		export APP_A=a
+		APP.B=b
+		APP_C=c\d
+		APP_D='d' # e
+		APP_E='e\n "$#'
+	EOF
+	same "systemd reads of an env file" "$(script 'systemd-run --quiet --pipe --wait -p EnvironmentFile=/root/both.env /usr/bin/env | grep ^APP | sort | paste -sd "|"')" \
+		"APP_C=cd|APP_D=d# e|APP_E=e\\n \"\$#"
+	same "the supervisor has workers' keys of it" "$(script 'supervisor check --env-file /root/both.env -- /usr/bin/app | grep "^env file"')" \
+		"env file /root/both.env: 5 keys for workers: APP_A, APP.B, APP_C, APP_D, APP_E"
+}
+
 topic_activation() {
 	sysusers
 	check "systemctl start tandem.socket" inside systemctl start tandem.socket
@@ -43,6 +58,7 @@ topic_activation() {
 	same "each worker has its part of the machine's memory as GOMEMLIMIT, though the sandbox hides /proc/meminfo" \
 		"$(with_setting "GOMEMLIMIT=$(share_of "$(ready_workers)")B")" "$(ready_workers)"
 	check "the migration's command, with a lasting user" migration tandem tandem /usr/bin/app
+	both_read
 	same "it listens on systemd's socket" "$(state | tr -d ' \n' | grep -oE '"listeners":\[[^]]*\]')" '"listeners":["tcp://127.0.0.1:8000"]'
 }
 
