@@ -116,7 +116,11 @@ func (s *server) leave(ctx context.Context) {
 		return
 	}
 	s.siblings.me.Leave()
-	s.moving.Store(s.siblings.canMove())
+	why := s.siblings.cannotMove()
+	if why != nil && !expected(why) && (why != errNobody || !s.siblings.fleet.Kept()) { // that may be the supervisor's death, see inherit
+		s.unmoved(why)
+	}
+	s.moving.Store(why == nil)
 	if s.moving.Load() || s.siblings.fleet.Kept() {
 		s.helpers.Go(func() { s.move(ctx) })
 	}
@@ -133,7 +137,7 @@ func (s *server) inherit(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	if s.siblings.canMove() {
+	if s.siblings.cannotMove() == nil {
 		s.moving.Store(true)
 		s.mover.add(s.conns.all()...)
 		s.moved()

@@ -183,19 +183,23 @@ func TestIdleConnectionsGoToASibling(t *testing.T) {
 	}
 }
 
-// TestNobodyToTakeThem: drained as if there were no siblings.
+// TestNobodyToTakeThem: drained as if there were no siblings, and said why, unless all go.
 func TestNobodyToTakeThem(t *testing.T) {
-	for name, alone := range map[string]func(*kin, *proc){
-		"the last worker":           func(k *kin, sibling *proc) { k.fleet.Release(2) },
-		"the whole service stops":   func(k *kin, _ *proc) { k.fleet.Stop() },
-		"a sibling that is foreign": func(k *kin, _ *proc) { k.fleet.Release(2); k.fleet.Claim(2, nil) },
+	for name, test := range map[string]struct {
+		alone func(*kin, *proc)
+		said  string // "": nothing is
+	}{
+		"the last worker":           {func(k *kin, sibling *proc) { k.fleet.Release(2) }, "no sibling is there"},
+		"the whole service stops":   {func(k *kin, _ *proc) { k.fleet.Stop() }, ""},
+		"a sibling that is foreign": {func(k *kin, _ *proc) { k.fleet.Release(2); k.fleet.Claim(2, nil) }, "no sibling is there"},
+		"another protocol":          {func(k *kin, _ *proc) { k.fleet.Member(2).Serve(fleet.Plain) }, "other protocols"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newKin(t)
 			fd, addr := listen(t)
 			p := startAmong(t, k, fd, "LINGER=10s")
 			c := kept(t, addr, 1)[0]
-			alone(k, startAmong(t, k, fd))
+			test.alone(k, startAmong(t, k, fd))
 			p.signal(t, syscall.SIGTERM)
 			p.until(t, stopping)
 			for { // answers may be on their way before the drain has begun
@@ -209,6 +213,10 @@ func TestNobodyToTakeThem(t *testing.T) {
 			p.code(t, 0)
 			if moved := k.of(t, p).Moved; moved != 0 {
 				t.Errorf("%d connections were moved to nobody", moved)
+			}
+			said := strings.Contains(p.stderr.String(), "idle connections are closed")
+			if said != (test.said != "") || !strings.Contains(p.stderr.String(), test.said) {
+				t.Errorf("it said %q", p.stderr.String())
 			}
 		})
 	}
@@ -241,31 +249,6 @@ func TestOrphansLeaveConnectionsForTheNextOnes(t *testing.T) {
 			t.Errorf("answered %q (closing: %v), want by %s after one request", answer, closing, fresh.pid())
 		}
 	}
-}
-
-// TestTakenBack: a sibling that says it serves, and stands still to the end.
-func TestTakenBack(t *testing.T) {
-	k := newKin(t)
-	fd, addr := listen(t)
-	p := startAmong(t, k, fd, "LINGER=10s", "DRAIN=6s")
-	clients := kept(t, addr, 5)
-	sibling := startAmong(t, k, fd)
-	sibling.stop(t)
-	p.signal(t, syscall.SIGTERM)
-	p.until(t, stopping)
-	for _, c := range clients {
-		for {
-			answer, closing := c.must(t, "/", "again")
-			if pid(answer) != p.pid() {
-				t.Fatalf("answered %q", answer)
-			}
-			if closing {
-				break
-			}
-		}
-	}
-	p.code(t, 0)
-	sibling.signal(t, syscall.SIGCONT)
 }
 
 // TestASiblingThatIsShortOfTime has not beaten for so long that nobody counts on it

@@ -144,7 +144,8 @@ func helpServe() int {
 		}
 		w.Write(out)
 	})
-	opts := []worker.Option{worker.Logger(slog.New(slog.DiscardHandler)), worker.Addr("127.0.0.1:0")}
+	warnings := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
+	opts := []worker.Option{worker.Logger(slog.New(warnings)), worker.Addr("127.0.0.1:0")}
 	for name, option := range map[string]func(time.Duration) worker.Option{"LINGER": worker.Linger, "DRAIN": worker.DrainTimeout, "PARK": worker.ParkAfter} {
 		if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
 			opts = append(opts, option(d))

@@ -112,7 +112,7 @@ func (s *server) move(ctx context.Context) {
 // its client a request.
 func (s *server) takenBack() {
 	if time.Now().After(s.mover.until) {
-		s.stay(errNobody)
+		s.stay(errUntaken)
 		return
 	}
 	s.mover.rest.Store(time.Now().Add(moveAgain).UnixNano())
@@ -122,7 +122,9 @@ func (s *server) takenBack() {
 // stay ends the moving: what is here is drained here.
 func (s *server) stay(why error) {
 	if s.moving.Swap(false) {
-		s.logger.Warn("idle connections are closed, not handed over", "error", why)
+		if !expected(why) {
+			s.unmoved(why)
+		}
 		// Clients were told that they may go on: their time begins now.
 		s.lastIdle.Store(time.Now().UnixNano())
 		s.moved()
@@ -139,7 +141,10 @@ func (s *server) keep(c *conn, why error) {
 	}
 }
 
-var errNobody = errors.New("no sibling is there to take them")
+// unmoved says that a drain closes idle connections, which may cost their clients a request.
+func (s *server) unmoved(why error) {
+	s.logger.Warn("idle connections are closed, not handed over", "error", why, "connections", s.conns.len())
+}
 
 // Why a connection is woken.
 const (
@@ -228,8 +233,8 @@ func (c *conn) ended(err error, vacant bool) error {
 // give hands an idle connection to a sibling, and reports whether it is gone.
 func (s *server) give(c *conn) bool {
 	for tries := 0; s.moving.Load(); tries++ {
-		if !s.siblings.canMove() {
-			s.stay(errNobody)
+		if why := s.siblings.cannotMove(); why != nil {
+			s.stay(why)
 			return false
 		}
 		s.siblings.sent.Store(true)

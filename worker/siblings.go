@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -118,18 +119,37 @@ func (s *siblings) over(factor, slack float64) bool {
 	return peers.Serving > 0 && float64(own) > peers.Mean(own)*factor+slack
 }
 
-// canMove reports whether idle connections can be given to somebody. A sibling
+// Why idle connections are given to nobody.
+var (
+	errNobody    = errors.New("no sibling is there to take them")
+	errMixed     = errors.New("there are siblings that speak other protocols, with or without TLS: one of them might take them")
+	errUntaken   = errors.New("no sibling has taken them, for half of the time that the drain has")
+	errStopping  = errors.New("the whole service goes")
+	errEncrypted = errors.New("the keys of TLS are in this process")
+)
+
+// expected reports that nobody need be told of it.
+func expected(why error) bool { return why == errStopping || why == errEncrypted }
+
+// cannotMove is why idle connections can be given to nobody; nil: they can. A sibling
 // that has been silent for a while may only wait for its turn on a busy machine:
 // what it does not take is taken back.
-func (s *siblings) canMove() bool {
-	if s == nil || s.kind == fleet.Encrypted || s.stopping() {
-		return false
+func (s *siblings) cannotMove() error {
+	switch {
+	case s.kind == fleet.Encrypted:
+		return errEncrypted
+	case s.stopping():
+		return errStopping
+	case s.orphaned():
+		return nil
 	}
-	if s.orphaned() {
-		return true
+	switch peers := s.me.Peers(s.kind); {
+	case peers.Mixed:
+		return errMixed
+	case peers.Present == 0:
+		return errNobody
 	}
-	peers := s.me.Peers(s.kind)
-	return peers.Present > 0 && !peers.Mixed
+	return nil
 }
 
 // stopping reports that the whole service goes: nobody will be left.

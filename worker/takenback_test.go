@@ -14,6 +14,31 @@ import (
 // queue.
 const patience = 2 * time.Second
 
+// TestTakenBack: a sibling that says it serves, and stands still to the end.
+func TestTakenBack(t *testing.T) {
+	k := newKin(t)
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd, "LINGER=10s", "DRAIN=6s")
+	clients := kept(t, addr, 5)
+	sibling := startAmong(t, k, fd)
+	sibling.stop(t)
+	p.signal(t, syscall.SIGTERM)
+	p.until(t, stopping)
+	for _, c := range clients {
+		for {
+			answer, closing := c.must(t, "/", "again")
+			if pid(answer) != p.pid() {
+				t.Fatalf("answered %q", answer)
+			}
+			if closing {
+				break
+			}
+		}
+	}
+	p.code(t, 0)
+	sibling.signal(t, syscall.SIGCONT)
+}
+
 // TestPatienceEachTime: what nobody has taken is taken back, and tried again with the
 // same patience as the first time. Who takes back at once what it gives away again keeps
 // it from its siblings, until it is too late for them.
