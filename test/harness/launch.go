@@ -37,6 +37,9 @@ func Launch(t testing.TB, c Config) *Supervisor {
 			t.Error("a data race in the programs under test")
 		}
 		if t.Failed() {
+			if warnings := s.Stderr.Warnings(60); warnings != "" {
+				t.Logf("supervisor's stderr has the warnings and errors:\n%s", warnings)
+			}
 			t.Logf("supervisor's stderr ends:\n%s", s.Stderr.Tail(40))
 		}
 		if err := s.Close(); err != nil {

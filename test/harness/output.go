@@ -59,6 +59,18 @@ func (o *Output) Tail(n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
+// Warnings are the first n records of a warning or an error, the supervisor's and the workers', and a
+// line that says how many more there are. It is empty when there are none.
+func (o *Output) Warnings(n int) string {
+	all := slices.DeleteFunc(strings.Split(o.String(), "\n"), func(line string) bool {
+		return !strings.Contains(line, `"level":"WARN"`) && !strings.Contains(line, `"level":"ERROR"`)
+	})
+	if more := len(all) - n; more > 0 {
+		all = append(all[:n], fmt.Sprintf("… and %d more", more))
+	}
+	return strings.Join(all, "\n")
+}
+
 // Await waits for a whole line that match accepts and returns it.
 func (o *Output) Await(ctx context.Context, what string, match func(string) bool) (string, error) {
 	from := 0
