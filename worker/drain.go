@@ -96,7 +96,7 @@ func (s *server) unrest(begun time.Time, linger time.Duration) time.Duration {
 		return 0
 	}
 	since := begun
-	if last := time.Unix(0, s.lastIdle.Load()); last.After(begun) {
+	if last := s.lastIdle.get(); last.After(begun) {
 		since = last
 	}
 	return max(0, linger-time.Since(since))

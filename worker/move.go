@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tandem-go/tandem/internal/handover"
@@ -41,8 +40,8 @@ type mover struct {
 	more    chan struct{} // one waiting: there is one more
 	slots   chan struct{} // one for each connection that has been nudged
 
-	until time.Time    // from then on, what nobody takes stays here. Set before the drain begins
-	rest  atomic.Int64 // until then nothing is nudged, Unix ns
+	until time.Time // from then on, what nobody takes stays here. Set before the drain begins
+	rest  moment    // until then nothing is nudged
 }
 
 func newMover() mover {
@@ -73,7 +72,7 @@ func (m *mover) next() *conn {
 // move nudges every connection that is or becomes idle, until ctx ends.
 func (s *server) move(ctx context.Context) {
 	for {
-		if rest := time.Until(time.Unix(0, s.mover.rest.Load())); rest > 0 {
+		if rest := time.Until(s.mover.rest.get()); rest > 0 {
 			select {
 			case <-time.After(rest):
 				s.mover.add(s.conns.all()...)
@@ -115,7 +114,7 @@ func (s *server) takenBack() {
 		s.stay(errUntaken)
 		return
 	}
-	s.mover.rest.Store(time.Now().Add(moveAgain).UnixNano())
+	s.mover.rest.set(time.Now().Add(moveAgain))
 	s.mover.add() // wakes it: it sees to all of them afterwards
 }
 
@@ -126,7 +125,7 @@ func (s *server) stay(why error) {
 			s.unmoved(why)
 		}
 		// Clients were told that they may go on: their time begins now.
-		s.lastIdle.Store(time.Now().UnixNano())
+		s.lastIdle.set(time.Now())
 		s.moved()
 	}
 }
@@ -135,8 +134,8 @@ func (s *server) stay(why error) {
 // is drained here.
 func (s *server) keep(c *conn, why error) {
 	c.stays.Store(true)
-	s.lastIdle.Store(time.Now().UnixNano()) // as in stay
-	if !errors.Is(why, net.ErrClosed) {     // else it has ended by itself
+	s.lastIdle.set(time.Now())          // as in stay
+	if !errors.Is(why, net.ErrClosed) { // else it has ended by itself
 		s.said.kept.say(s.logger, slog.LevelWarn, "a connection was not handed over, and is closed when it is idle", "error", why)
 	}
 }

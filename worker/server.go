@@ -59,7 +59,7 @@ type server struct {
 	drained  context.Context // ends when the drain begins
 	begin    context.CancelFunc
 	events   chan struct{} // one waiting: something changed while draining
-	lastIdle atomic.Int64  // when a connection last became idle while draining, Unix ns
+	lastIdle moment        // when a connection last became idle while draining
 }
 
 func newServer(ctx context.Context, h http.Handler, o options, board *scoreboard.Board, sib *siblings, listeners []socket) *server {
@@ -198,7 +198,7 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 		c.since.Store(time.Now().UnixNano())
 		c.state.Store(idle)
 		if s.draining.Load() {
-			s.lastIdle.Store(time.Now().UnixNano())
+			s.lastIdle.set(time.Now())
 			if s.moving.Load() {
 				s.mover.add(c)
 			}
@@ -217,7 +217,7 @@ func (s *server) opened(c *conn) {
 	s.siblings.opened()
 	s.conns.add(c)
 	if c.adopted {
-		s.lastIdle.Store(time.Now().UnixNano()) // its time begins, where nobody else is to serve it
+		s.lastIdle.set(time.Now()) // its time begins, where nobody else is to serve it
 		s.siblings.arriving.Add(-1)
 		if s.moving.Load() {
 			s.mover.add(c)
