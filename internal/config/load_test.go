@@ -40,7 +40,7 @@ func text(t *testing.T, l *Loaded, name string) string {
 var goodValues = map[string]string{
 	"workers": "7", "bind": "tcp://127.0.0.1:9000", "env-file": "", "boot-timeout": "5s", "timeout": "6s",
 	"graceful-timeout": "7s", "lame-duck": "8s", "bake": "2s", "surge": "3", "reload-timeout": "9m",
-	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "state-dir": "/var/lib/x", "pid-file": "/tmp/x.pid", "umask": "0027", "timer-slack": "1ms", "chdir": "/tmp",
+	"ready": "alive:1s", "stop-signal": "QUIT", "control": "/run/x.sock", "state-dir": "/var/lib/x", "pid-file": "/tmp/x.pid", "umask": "0027", "timer-slack": "500us", "chdir": "/tmp",
 	"admin":        "127.0.0.1:9",
 	"max-requests": "1000", "max-requests-jitter": "10", "max-lifetime": "1h", "max-memory": "512MiB", "db-connections": "100",
 	"log-format": "text", "log-level": "warn", "log-file": "/tmp/x.log", "log-overflow": "block",
@@ -144,7 +144,7 @@ func TestDefaults(t *testing.T) {
 		"max-requests": "0", "max-requests-jitter": "0", "max-lifetime": "0s", "max-memory": "0", "db-connections": "0",
 		"ready": "notify", "stop-signal": "TERM", "control": fmt.Sprintf("/tmp/tandem-%d/supervisor.sock", os.Getuid()),
 		"state-dir": "/root/.local/state/tandem",
-		"admin":     "off", "pid-file": "", "user": "", "group": "", "no-new-privs": "off", "rlimit": "", "umask": "", "timer-slack": "500us", "chdir": "",
+		"admin":     "off", "pid-file": "", "user": "", "group": "", "no-new-privs": "off", "rlimit": "", "umask": "", "timer-slack": "1ms", "chdir": "",
 		"log-format": "auto", "log-level": "info", "log-file": "stderr", "log-overflow": "drop", "watch": "off",
 	}
 	got := make(map[string]string)

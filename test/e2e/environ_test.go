@@ -156,7 +156,7 @@ func TestUmaskChdirPidFile(t *testing.T) {
 	if w.Umask != 0o27 {
 		t.Errorf("umask %#o", w.Umask)
 	}
-	if w.Slack != 500_000 {
+	if w.Slack != 1_000_000 {
 		t.Errorf("timer slack %d ns", w.Slack)
 	}
 	if w.Dir != there {
