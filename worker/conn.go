@@ -43,7 +43,7 @@ type conn struct {
 
 	door      *door
 	requests  atomic.Uint64 // answered
-	since     atomic.Int64  // when the last one was, or when it was accepted, Unix ns
+	since     moment        // when the last one was, or when it was accepted
 	remote    net.Addr      // of the client, where the socket's peer is somebody in between
 	adopted   bool          // a sibling has accepted it
 	spoke1    atomic.Bool   // HTTP/1, where HTTP/2 could have come as well
@@ -61,10 +61,10 @@ type conn struct {
 	// for the first bytes of a next request, and another one when it has them.
 	awaited atomic.Int32
 
-	spot   uint64       // where it is parked; guarded by the lot
-	away   atomic.Bool  // from net/http, see letGo
-	until  atomic.Int64 // the end of its time, when it was parked, Unix ns; 0: none
-	secure *secure      // over TLS, what http.Server is given; set before it is served
+	spot   uint64      // where it is parked; guarded by the lot
+	away   atomic.Bool // from net/http, see letGo
+	until  expiry      // the end of its time, when it was parked
+	secure *secure     // over TLS, what http.Server is given; set before it is served
 
 	proxied bool        // it begins with a PROXY header
 	served  atomic.Bool // the hooks for a new connection have run, in the accept loop
@@ -244,8 +244,8 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 			c.header = time.Until(t)
 		}
 		t = c.idleSince().Add(c.keep)
-	} else if until := c.until.Swap(0); until != 0 && (t.IsZero() || t.UnixNano() > until) {
-		t = time.Unix(0, until) // nothing had ever come when it was parked: its header has the time that is left
+	} else if until, bounded := c.until.take(); bounded && (t.IsZero() || t.After(until)) {
+		t = until // nothing had ever come when it was parked: its header has the time that is left
 	}
 	return c.bound(t)
 }
@@ -302,7 +302,7 @@ func (c *conn) speaksHTTP2() bool {
 	return !c.idleMeansSilent()
 }
 
-func (c *conn) idleSince() time.Time { return time.Unix(0, c.since.Load()) }
+func (c *conn) idleSince() time.Time { return c.since.get() }
 
 // idleFor is how long nothing has been asked on it.
 func (c *conn) idleFor() time.Duration { return max(0, time.Since(c.idleSince())) }
@@ -380,6 +380,6 @@ func (s *server) admit(accepted net.Conn, d *door) *conn {
 		}
 	}
 	c := &conn{Conn: accepted, server: s, door: d, proxied: s.told(accepted.RemoteAddr()), guard: http1.New(&s.guards.clear)}
-	c.since.Store(time.Now().UnixNano())
+	c.since.set(time.Now())
 	return c
 }

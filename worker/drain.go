@@ -34,6 +34,10 @@ func (s *server) drain(timeout, linger time.Duration) error {
 		if s.unrest(begun, linger) != 0 {
 			return false // a connection was taken back meanwhile
 		}
+		if s.unsaid != nil && !s.moving.Load() && !s.siblings.stopping() {
+			s.unmoved(s.unsaid)
+			s.unsaid = nil
+		}
 		s.conns.closeAll(silent, idle)
 		s.dismissParked()
 		inUse, _, _ := s.conns.count() // of a byte that came in the very moment
@@ -117,7 +121,11 @@ func (s *server) leave(ctx context.Context) {
 	}
 	s.siblings.me.Leave()
 	why := s.siblings.cannotMove()
-	if why != nil && !expected(why) && (why != errNobody || !s.siblings.fleet.Kept()) { // that may be the supervisor's death, see inherit
+	switch {
+	case why == nil, expected(why):
+	case why == errNobody && s.siblings.fleet.Kept():
+		s.unsaid = why // it may be the supervisor's death, see inherit
+	default:
 		s.unmoved(why)
 	}
 	s.moving.Store(why == nil)

@@ -222,6 +222,21 @@ func TestNobodyToTakeThem(t *testing.T) {
 	}
 }
 
+// TestNobodyAndAKeptQueue: nobody to take them may be the supervisor's death, which is seen
+// later. Where it was not, it is said when the first of them is closed.
+func TestNobodyAndAKeptQueue(t *testing.T) {
+	k := newKin(t)
+	k.fleet.Keep()
+	fd, addr := listen(t)
+	p := startAmong(t, k, fd, "LINGER=1ms")
+	kept(t, addr, 3)
+	p.signal(t, syscall.SIGTERM)
+	p.code(t, 0)
+	if said := p.stderr.String(); !strings.Contains(said, "idle connections are closed") || !strings.Contains(said, "connections=3") {
+		t.Errorf("it said %q", said)
+	}
+}
+
 // TestOrphansLeaveConnectionsForTheNextOnes: the supervisor dies, and somebody
 // keeps the queue. The kernel's signal for its death comes before its channel ends.
 func TestOrphansLeaveConnectionsForTheNextOnes(t *testing.T) {

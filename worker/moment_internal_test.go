@@ -19,3 +19,20 @@ func TestAMomentDoesNotLeap(t *testing.T) {
 		t.Errorf("a second after %v: %v", now, got)
 	}
 }
+
+func TestExpiry(t *testing.T) {
+	var e expiry
+	if _, bounded := e.get(); bounded {
+		t.Error("there is one from the beginning")
+	}
+	want := time.Now().Add(time.Hour)
+	e.set(want)
+	for _, read := range []func() (time.Time, bool){e.get, e.take} {
+		if got, bounded := read(); !bounded || !got.Equal(want) {
+			t.Errorf("%v, %v: want %v", got, bounded, want)
+		}
+	}
+	if _, bounded := e.take(); bounded {
+		t.Error("it is there after it was taken")
+	}
+}

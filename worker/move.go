@@ -142,6 +142,9 @@ func (s *server) keep(c *conn, why error) {
 
 // unmoved says that a drain closes idle connections, which may cost their clients a request.
 func (s *server) unmoved(why error) {
+	if s.conns.len() == 0 {
+		return
+	}
 	s.logger.Warn("idle connections are closed, not handed over", "error", why, "connections", s.conns.len())
 }
 
@@ -223,13 +226,17 @@ func (c *conn) ended(err error, vacant bool) error {
 		c.server.moved() // the drain may have looked in between, and waits for an event
 	}
 	c.settle()
-	if why == toPark && c.server.moving.Load() {
-		c.server.mover.add(c) // whose nudge it would not have heard
+	if c.server.moving.Load() {
+		// Only now: a nudge before would not have been heard. Either what it was to be
+		// handed over to had no room, and it is served here and tried again, or it was to be
+		// parked when the drain began.
+		c.server.mover.add(c)
 	}
 	return nil
 }
 
-// give hands an idle connection to a sibling, and reports whether it is gone.
+// give hands an idle connection to a sibling, and reports whether it is gone. If not, and
+// there is still somebody to take it, the caller lists it again when it is at rest.
 func (s *server) give(c *conn) bool {
 	for tries := 0; s.moving.Load(); tries++ {
 		if why := s.siblings.cannotMove(); why != nil {
@@ -251,8 +258,7 @@ func (s *server) give(c *conn) bool {
 			s.stay(err)
 			return false
 		case tries > 0:
-			s.mover.add(c) // its client has waited long enough: served here, tried again
-			return false
+			return false // its client has waited long enough: it is served here, and tried again
 		}
 		s.siblings.queue.Room(moveRoom)
 	}

@@ -3,6 +3,8 @@ package worker
 import (
 	"net"
 	"net/http"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -114,7 +116,7 @@ func TestOneThatCannotMove(t *testing.T) {
 		rawClose(fd)
 	}
 	const linger = time.Minute
-	if left := s.unrest(time.Now(), linger); left <= 0 || left > linger {
+	if left := s.unrest(time.Now().Add(-time.Hour), linger); left <= 0 || left > linger {
 		t.Errorf("the drain waits for %v for the one that stays, which lingers for %v", left, linger)
 	}
 	if bad.nudge(toMove) {
@@ -132,5 +134,41 @@ func TestABrokenQueueMovesNobody(t *testing.T) {
 	}
 	if s.give(c) || s.moving.Load() {
 		t.Errorf("still moving: %v", s.moving.Load())
+	}
+}
+
+// TestWhatFindsNoRoomIsTriedAgain once it is at rest again, and not before: it would not
+// hear the nudge, and be forgotten, and the drain would wait for it to its bound.
+func TestWhatFindsNoRoomIsTriedAgain(t *testing.T) {
+	s := amongSiblings(t)
+	c := idler(s, overTCP(t))
+	defer c.Close()
+	for s.send(c) == nil {
+	}
+	s.mover.slots <- struct{}{}
+	if !c.nudge(toMove) {
+		t.Fatal("it cannot be nudged")
+	}
+	ended := make(chan error)
+	go func() { ended <- c.ended(os.ErrDeadlineExceeded, true) }() // waits for room
+	turns := func(to int32) {
+		for bound := time.Now().Add(30 * time.Second); c.state.Load() != to; runtime.Gosched() {
+			if time.Now().After(bound) {
+				t.Fatalf("it is in state %d and not in %d", c.state.Load(), to)
+			}
+		}
+	}
+	turns(moving)
+	c.mu.Lock() // so that it comes no further than that
+	turns(idle)
+	if got := s.mover.next(); got != nil {
+		t.Error("it is listed while it hears no nudge")
+	}
+	c.mu.Unlock()
+	if err := <-ended; err != nil {
+		t.Errorf("it was handed over to a queue that is full: %v", err)
+	}
+	if got := s.mover.next(); got != c {
+		t.Error("it is not tried again")
 	}
 }

@@ -14,7 +14,7 @@ import (
 // written once a second at most, with the number of others that were not before it; when no
 // more come, the rest is a record of its own. Safe for concurrent use.
 type occasional struct {
-	last atomic.Int64 // when it was written, Unix ns
+	last atomic.Int64 // when it was written, ns since the process began; 0: never
 	more atomic.Int64 // since then
 	what atomic.Pointer[record]
 }
@@ -26,8 +26,8 @@ type record struct {
 
 // say writes the record, or counts it.
 func (o *occasional) say(logger *slog.Logger, level slog.Level, text string, attrs ...any) {
-	now, last := time.Now().UnixNano(), o.last.Load()
-	if now-last < int64(time.Second) || !o.last.CompareAndSwap(last, now) {
+	now, last := int64(time.Since(processBegan)), o.last.Load()
+	if last != 0 && now-last < int64(time.Second) || !o.last.CompareAndSwap(last, now) {
 		o.what.Store(&record{level, text})
 		o.more.Add(1)
 		return
@@ -40,10 +40,11 @@ func (o *occasional) say(logger *slog.Logger, level slog.Level, text string, att
 
 // rest writes how many were counted and not told of yet.
 func (o *occasional) rest(logger *slog.Logger, atOnce bool) {
-	if o.more.Load() == 0 || !atOnce && time.Now().UnixNano()-o.last.Load() < int64(time.Second) {
+	now := int64(time.Since(processBegan))
+	if o.more.Load() == 0 || !atOnce && now-o.last.Load() < int64(time.Second) {
 		return
 	}
-	o.last.Store(time.Now().UnixNano())
+	o.last.Store(now)
 	if more := o.more.Swap(0); more > 0 {
 		what := o.what.Load()
 		logger.Log(context.Background(), what.level, what.text, "times", more)

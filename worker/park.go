@@ -72,8 +72,8 @@ func (s *server) sweepIdle() {
 		for _, c := range s.conns.all() {
 			switch state := c.state.Load(); {
 			case state == parked:
-				until := c.until.Load()
-				if until != 0 && until < now.UnixNano() && c.state.CompareAndSwap(parked, leaving) {
+				until, bounded := c.until.get()
+				if bounded && until.Before(now) && c.state.CompareAndSwap(parked, leaving) {
 					s.dismiss(c)
 				}
 			case c.rests() && now.Sub(c.idleSince()) >= s.parkAfter && c.nudge(toPark):
@@ -87,9 +87,9 @@ func (s *server) sweepIdle() {
 
 // leave is the moment in which a connection begins to be parked. c.mu is held.
 func (c *conn) leave() {
-	c.until.Store(0)
+	c.until.take()
 	if !c.deadline.IsZero() {
-		c.until.Store(c.deadline.UnixNano())
+		c.until.set(c.deadline)
 	}
 	c.deadline = time.Time{} // the sweep sees to it
 }
@@ -199,10 +199,12 @@ func (s *server) dismissParked() {
 func (s *server) comeBack(c *conn) {
 	s.lot.remove(c)
 	if c.requests.Load() > 0 {
-		c.until.Store(0)
-	} else if until := c.until.Load(); until != 0 {
+		c.until.take()
+	} else if until, bounded := c.until.get(); bounded {
 		// It has begun in time, and would be refused if its header were not here at once.
-		c.until.Store(max(until, time.Now().Add(headerGrace).UnixNano()))
+		if least := time.Now().Add(headerGrace); until.Before(least) {
+			c.until.set(least)
+		}
 	}
 	_ = s.deliver(c, c.name())
 }
@@ -219,7 +221,7 @@ func (c *conn) name() net.Conn {
 func (s *server) adoptParked(c *conn) {
 	c.state.Store(parked)
 	if bound := s.idleTimeout(c.idleFor()); bound < forEver {
-		c.until.Store(c.idleSince().Add(bound).UnixNano())
+		c.until.set(c.idleSince().Add(bound))
 	}
 	s.http.ConnState(c, http.StateNew)
 	c.away.Store(true)
@@ -239,7 +241,10 @@ func (s *server) moveParked(c *conn) {
 	}
 	c.state.Store(parked)
 	s.moved()
-	s.wait(c) // and is tried again, if give has said so
+	s.wait(c)
+	if s.moving.Load() {
+		s.mover.add(c)
+	}
 }
 
 // hidden reports whether a hook is not told: who parks is open, and who comes back

@@ -81,7 +81,7 @@ func (s *server) receive() {
 				letting = time.Now()
 			case time.Since(letting) > lettingAtMost && (!s.draining.Load() || time.Since(letting) > drainLetting):
 				whose = nobodys
-				sib.alone.Store(time.Now().Add(passAgain).UnixNano())
+				sib.alone.set(time.Now().Add(passAgain))
 			}
 		}
 		if whose != notMine {
@@ -102,13 +102,7 @@ func (s *server) receive() {
 		left--
 		err := s.take(drains && whose != mine)
 		switch {
-		case err == nil:
-			// What comes later has not waited. Who drains would take back, and keep from
-			// the others, all that it is about to give them.
-			if left > 0 && sib.queue.Empty() {
-				left = 0
-			}
-		case errors.Is(err, errCrowded):
+		case err == nil, errors.Is(err, errCrowded):
 		case errors.Is(err, handover.ErrEmpty):
 			left = 0
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
@@ -121,6 +115,11 @@ func (s *server) receive() {
 				s.logger.Warn("a connection of a sibling was not taken", "error", err)
 			}
 			told = true
+		}
+		// What comes later has not waited. Who drains would take back, and keep from the
+		// others, all that it is about to give them.
+		if left > 0 && sib.queue.Empty() {
+			left = 0
 		}
 	}
 }
@@ -151,7 +150,7 @@ func (s *server) turn(grant bool) int {
 		s.siblings.me.Peers(s.siblings.kind).Received != before {
 		return notMine
 	}
-	s.siblings.alone.Store(time.Now().Add(passAgain).UnixNano())
+	s.siblings.alone.set(time.Now().Add(passAgain))
 	return nobodys
 }
 
@@ -232,7 +231,7 @@ func (s *server) adopt(r handover.Record, fd int, back bool) error {
 	c := s.admit(accepted, d)
 	c.adopted = true
 	c.requests.Store(r.Requests)
-	c.since.Store(time.Now().Add(-r.Idle).UnixNano())
+	c.since.set(time.Now().Add(-r.Idle))
 	if r.Remote != "" {
 		c.remote, _ = handover.ParseAddr(r.Remote) // checked when it was decoded
 		c.proxied = false

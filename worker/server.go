@@ -41,6 +41,7 @@ type server struct {
 	siblings *siblings // nil: it stands alone
 	mover    mover
 	moving   atomic.Bool    // a draining worker's idle connections go to siblings
+	unsaid   error          // why none is moved, where that may change yet; the drain's own
 	helpers  sync.WaitGroup // the back doors and the mover
 
 	parkAfter time.Duration // see ParkAfter
@@ -195,7 +196,7 @@ func (s *server) connState(hooked net.Conn, state http.ConnState) {
 			c.duplex.Store(false)
 		}
 		c.requests.Add(1)
-		c.since.Store(time.Now().UnixNano())
+		c.since.set(time.Now())
 		c.state.Store(idle)
 		if s.draining.Load() {
 			s.lastIdle.set(time.Now())

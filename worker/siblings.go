@@ -23,8 +23,8 @@ type siblings struct {
 	gone  <-chan struct{} // closed when the supervisor is
 	kind  fleet.Kind      // set before serving
 
-	sent     atomic.Bool // this worker has put a connection into the queue
-	alone    atomic.Int64
+	sent     atomic.Bool  // this worker has put a connection into the queue
+	alone    moment       // until then nobody wants what is passed on
 	arriving atomic.Int64 // connections received, and not yet among the server's
 
 	receive sync.Mutex // held while a connection is taken out of the queue
@@ -215,7 +215,7 @@ const (
 func (s *server) pass(c *conn) bool {
 	sib := s.siblings
 	if sib == nil || s.draining.Load() || !sib.over(passFactor, passSlack) ||
-		time.Now().UnixNano() < sib.alone.Load() || sib.me.Peers(sib.kind).Mixed {
+		time.Now().Before(sib.alone.get()) || sib.me.Peers(sib.kind).Mixed {
 		return false
 	}
 	sib.sent.Store(true)

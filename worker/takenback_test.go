@@ -14,6 +14,18 @@ import (
 // queue.
 const patience = 2 * time.Second
 
+// eventually waits for what nothing but the shared memory says, while p lives.
+func (k *kin) eventually(t *testing.T, p *proc, so func() bool) {
+	t.Helper()
+	for !so() {
+		select {
+		case <-p.exited:
+			t.Fatalf("the worker has ended: %s%s", p.output, p.stderr.String())
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 // TestTakenBack: a sibling that says it serves, and stands still to the end.
 func TestTakenBack(t *testing.T) {
 	k := newKin(t)
@@ -54,19 +66,19 @@ func TestPatienceEachTime(t *testing.T) {
 	p.until(t, stopping)
 	for try := range uint64(2) {
 		var before time.Time // when the first of this try was not given yet
-		for k.of(t, p).Moved == try*n {
-			before = time.Now()
-			<-time.After(time.Millisecond)
-		}
-		for k.of(t, p).Received == try*n {
-			<-time.After(time.Millisecond)
-		}
+		k.eventually(t, p, func() bool {
+			now := time.Now()
+			if k.of(t, p).Moved > try*n {
+				return true
+			}
+			before = now
+			return false
+		})
+		k.eventually(t, p, func() bool { return k.of(t, p).Received > try*n })
 		if after := time.Since(before); after < patience {
 			t.Errorf("try %d: taken back %v after it had been given", try+1, after)
 		}
-		for k.of(t, p).Received < (try+1)*n {
-			<-time.After(time.Millisecond)
-		}
+		k.eventually(t, p, func() bool { return k.of(t, p).Received >= (try+1)*n })
 	}
 	sibling.signal(t, syscall.SIGCONT)
 	p.code(t, 0)
@@ -110,12 +122,12 @@ func TestTakenInTheMoment(t *testing.T) {
 	_ = b.Close()
 	clients = append(clients, &client{a, bufio.NewReader(a)})
 	// That one may stay in the queue, where it has not been taken by now.
-	for k.of(t, p).Moved < uint64(len(clients))-1+k.of(t, p).Received {
+	k.eventually(t, p, func() bool {
 		if taken := k.of(t, p).Received; taken > 1 && time.Since(before) < patience {
 			t.Fatalf("%d were taken back within %v, before all had been given", taken, time.Since(before))
 		}
-		<-time.After(time.Millisecond)
-	}
+		return k.of(t, p).Moved >= uint64(len(clients))-1+k.of(t, p).Received
+	})
 	if took := time.Since(before); k.of(t, p).Received > 1 && took < patience {
 		t.Errorf("taken back within %v", took)
 	}
