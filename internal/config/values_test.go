@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"math"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -158,6 +159,15 @@ func TestHelpFitsTheScreen(t *testing.T) {
 	for _, s := range All() {
 		if !strings.Contains(text, "--"+s.Name) {
 			t.Errorf("help does not name --%s", s.Name)
+		}
+	}
+}
+
+// In the text of a setting a pair of single quotes is code: an apostrophe would begin one.
+func TestDocsHaveNoApostrophe(t *testing.T) {
+	for _, s := range All() {
+		if apostrophe := regexp.MustCompile(`\w'\w`).FindString(s.Doc); apostrophe != "" || strings.Count(s.Doc, "'")%2 != 0 {
+			t.Errorf("--%s: %q among %d single quotes", s.Name, apostrophe, strings.Count(s.Doc, "'"))
 		}
 	}
 }

@@ -236,7 +236,7 @@ volumeMounts:
 {{- fail (printf "extraEnv has %s twice: leave one of the two out" .name) }}
 {{- end }}
 {{- $_ := set $seen .name true }}
-{{- if and (hasKey . "value") (hasKey . "valueFrom") }}
+{{- if and .value .valueFrom }}
 {{- fail (printf "extraEnv has %s with both value and valueFrom: leave one of the two out" .name) }}
 {{- end }}
 {{- if eq .name "APP_DATABASE_URL" }}
