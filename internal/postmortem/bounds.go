@@ -1,6 +1,7 @@
 package postmortem
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -83,7 +84,11 @@ func (r *Record) key() string {
 	}
 	slices.Sort(kinds)
 	fmt.Fprintf(hash, "%q\n", kinds)
-	for _, l := range r.Lines[max(0, len(r.Lines)-keyLines):] {
+	// Two streams are read side by side: which line of one came before which of the other
+	// is as it happened to be read.
+	last := slices.Clone(r.Lines[max(0, len(r.Lines)-keyLines):])
+	slices.SortStableFunc(last, func(a, b Line) int { return cmp.Compare(a.Stream, b.Stream) })
+	for _, l := range last {
 		fmt.Fprintf(hash, "%s %s\n", l.Stream, blur(shorten(l.Text, 1000)))
 	}
 	if r.Dump != nil && len(r.Dump.Groups) > 0 {

@@ -138,6 +138,22 @@ func TestRepeatsAreCounted(t *testing.T) {
 	}
 }
 
+// The streams of a worker are read side by side: in which order a line of one and a line of
+// the other come is no difference between two deaths.
+func TestTheOrderOfTheStreamsIsNoDifference(t *testing.T) {
+	out, a, b := Line{"stdout", "told to exit"}, Line{"stderr", "serving"}, Line{"stderr", "going"}
+	key := func(lines ...Line) string { return (&Record{Lines: lines}).key() }
+	want := key(out, a, b)
+	for _, lines := range [][]Line{{a, out, b}, {a, b, out}} {
+		if key(lines...) != want {
+			t.Errorf("%v is of another kind", lines)
+		}
+	}
+	if key(out, b, a) == want {
+		t.Error("the order within a stream makes no difference either")
+	}
+}
+
 // More of a kind after a restart is counted in the file that is there.
 func TestARepeatAfterARestart(t *testing.T) {
 	dir := t.TempDir()
