@@ -62,7 +62,7 @@ func (o *Options) check() error {
 // from any goroutine, Watch once.
 type Store struct {
 	opt Options
-	log *slog.Logger
+	log news
 	now atomic.Pointer[tls.Config]
 
 	// Of who looks at the files, which may take long.
@@ -83,7 +83,8 @@ func Open(o Options) (*Store, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &Store{opt: o, log: o.Log, base: &tls.Config{}}
+	s := &Store{opt: o, log: news{logger: o.Log}, base: &tls.Config{}}
+	defer s.log.tell()
 	now := time.Now()
 	for _, files := range o.Pairs {
 		p := &pair{Pair: files}
@@ -187,4 +188,5 @@ func (s *Store) look(now time.Time) {
 	if changed {
 		s.publish()
 	}
+	s.log.tell()
 }
